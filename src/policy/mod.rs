@@ -1,0 +1,94 @@
+//! Rules: text → `Policy`; request → `Decision`. Pure: no I/O, no unsafe, no clock.
+//!
+//! Invariant: deny > ask > allow > default deny, over all layers; an unreadable rule rejects the whole file.
+//! Leaves to others: resolving paths (`supervisor`), reading files (`cmd`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+bitflags::bitflags! {
+    /// What a file request wants. `write` covers creating, deleting, renaming and changing metadata.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct Access: u8 {
+        const READ = 1;
+        const WRITE = 2;
+        const EXEC = 4;
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    Allow,
+    Deny,
+    Ask,
+}
+
+/// Where a rule comes from, most trusted first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Layer {
+    BuiltIn,
+    Org,
+    Machine,
+    User,
+    Shipped,
+    Project,
+    CommandLine,
+}
+
+/// One line of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// For people and events: `"~/.ssh/**" agent.toml:18`, `built-in: shell start-up files`, or `default`.
+    pub name: Arc<str>,
+    pub layer: Layer,
+}
+
+/// Index into the policy's rules; 0 is the default deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RuleId(pub u32);
+
+/// Verdict and the rule that gave it.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    pub verdict: Verdict,
+    pub rule: RuleId,
+}
+
+/// What is granted, for the kernel's static rules: a literal path and whether it means all beneath it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub path: Vec<u8>,
+    pub access: Access,
+    pub cover: Cover,
+    pub rule: RuleId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cover {
+    /// This one file or directory.
+    Exact,
+    /// The directory and everything beneath it, entirely granted.
+    Tree,
+    /// A pattern somewhere beneath: `path` is its longest literal directory. Only the broker can serve it.
+    Beneath,
+}
+
+/// What the network request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NetOp {
+    Connect,
+    Bind,
+    Send,
+}
+
+/// A Unix socket address, as the target gave it and as it was resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnixAddr<'a> {
+    /// Absolute, resolved.
+    Path(&'a [u8]),
+    /// Without the leading NUL.
+    Abstract(&'a [u8]),
+}
+
+
