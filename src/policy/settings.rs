@@ -1,0 +1,82 @@
+//! The parts of a policy that are values rather than rules on paths or addresses.
+//!
+//! Invariant: every number was checked against its range when it was read.
+//! Leaves to others: applying them (`sandbox`, `session`).
+
+/// How much the supervisor sees of reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Audit {
+    /// Every open is judged and recorded.
+    Full,
+    /// Opens for reading are left to the kernel's rules and not recorded.
+    Writes,
+}
+
+/// What happens when the recording cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnFailure {
+    /// The session ends.
+    #[default]
+    Stop,
+    /// The session goes on, with a `lost` event once writing works again.
+    Continue,
+}
+
+/// `[agent]`: which programs select this profile and what is added to their command line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Agent {
+    /// Names of argv[0] without directory.
+    pub matches: Vec<String>,
+    /// Appended to the command line when argv[0] is one of `matches`.
+    pub append_args: Vec<String>,
+}
+
+/// `[limits]`: None where the policy sets none. None of them is ever 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    pub processes: Option<u64>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub open_files: Option<u64>,
+    /// Bytes.
+    pub file_size: Option<u64>,
+    pub wall_seconds: Option<u64>,
+    pub cpu_seconds: Option<u64>,
+}
+
+/// `[record]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// None: as the command line says, else full.
+    pub audit: Option<Audit>,
+    /// Whether what the user types is kept.
+    pub input: bool,
+    pub on_failure: OnFailure,
+}
+
+impl Default for Record {
+    fn default() -> Record {
+        Record { audit: None, input: true, on_failure: OnFailure::Stop }
+    }
+}
+
+/// `[require]`: what a machine and a command line must offer, or the session does not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Require {
+    pub landlock_abi: Option<u32>,
+    pub audit: Option<Audit>,
+    /// `--no-record` is refused.
+    pub recording: bool,
+}
+
+/// `[environment]`: which variables the agent gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Environment {}
+
+impl Environment {
+    /// Whether the agent gets the variable of this name.
+    pub fn keep(&self, name: &[u8]) -> bool {
+        let _ = name;
+        true
+    }
+}

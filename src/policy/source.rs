@@ -1,0 +1,41 @@
+//! Where policy text comes from, and the values that its variables stand for.
+//!
+//! Invariant: nothing here touches the disk; a `Library` does, on the caller's side.
+//! Leaves to others: reading files (`cmd::library`), meaning (`document`).
+
+use std::ffi::OsString;
+
+use super::{Layer, PolicyError};
+
+/// One policy text and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// As shown: `agent.toml` for a shipped profile, or a path.
+    pub name: String,
+    pub text: String,
+    pub layer: Layer,
+    /// The file it was read from, resolved: the agent may not write it. None for what is compiled in.
+    pub path: Option<Vec<u8>>,
+}
+
+/// Finds what policies extend, and real paths. A test's library is a map.
+pub trait Library {
+    /// The source that `from` extends: a profile's name or a file, relative ones beside `from`.
+    fn load(&self, name_or_file: &str, from: &Source) -> Result<Source, PolicyError>;
+    /// The path without symbolic links, or None if it does not exist.
+    fn realpath(&self, literal: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// What `~`, `${workdir}`, `${tmp}`, `${session}` and the named sockets stand for. Paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Vars {
+    pub home: Vec<u8>,
+    pub workdir: Vec<u8>,
+    pub tmp: Vec<u8>,
+    pub session: Vec<u8>,
+    pub uid: u32,
+    /// The environment of the caller, for named sockets only.
+    pub env: Vec<(OsString, OsString)>,
+    /// govsh's own recordings, keys, runtime and configuration: no access at all.
+    pub state_dirs: Vec<Vec<u8>>,
+}
