@@ -30,12 +30,8 @@ const SPARE: usize = 64;
 
 /// A new ring whose clock counts from `start`.
 pub fn bus(start: Instant) -> (Bus, Tap) {
-    let shared = Arc::new(Shared {
-        ring: Mutex::new(Ring::default()),
-        room: Condvar::new(),
-        ready: Condvar::new(),
-        start,
-    });
+    let shared =
+        Arc::new(Shared { ring: Mutex::new(Ring::default()), room: Condvar::new(), ready: Condvar::new(), start });
     let tap = Tap { shared: Arc::clone(&shared), slots: Vec::new(), heap: Vec::new(), spare: Vec::new() };
     (Bus { shared }, tap)
 }
@@ -271,9 +267,10 @@ fn owned(event: &Event) -> usize {
             size_of::<Proc>() + exe.len() + cwd.len() + all(argv)
         }
         Event::Output { data, .. } | Event::Input { data } => data.len(),
-        Event::Marker { label: text } | Event::Alert { what: text, .. } | Event::Limit { what: text } | Event::Lost { why: text, .. } => {
-            text.len()
-        }
+        Event::Marker { label: text }
+        | Event::Alert { what: text, .. }
+        | Event::Limit { what: text }
+        | Event::Lost { why: text, .. } => text.len(),
         // Once a session, and small.
         Event::Start(_) | Event::Policy(_) | Event::Report(_) => 4 << 10,
         Event::Redacted { .. } | Event::Resize { .. } | Event::Exit { .. } => 0,

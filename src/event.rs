@@ -32,23 +32,47 @@ pub enum Event {
     Start(Box<Start>),
     Policy(Box<PolicyUsed>),
     Report(Box<Report>),
-    Output { stream: Stream, data: Vec<u8> },
-    Input { data: Vec<u8> },
+    Output {
+        stream: Stream,
+        data: Vec<u8>,
+    },
+    Input {
+        data: Vec<u8>,
+    },
     /// Input typed while the terminal did not echo: only its length in bytes is kept.
-    Redacted { bytes: u64 },
-    Resize { cols: u16, rows: u16 },
-    Marker { label: String },
+    Redacted {
+        bytes: u64,
+    },
+    Resize {
+        cols: u16,
+        rows: u16,
+    },
+    Marker {
+        label: String,
+    },
     Proc(Box<Proc>),
     /// A request and what was decided: kinds `file`, `exec` and `net`.
     Judged(Judged),
     /// Something that must not happen happened, or was tried in a way that is an attack.
-    Alert { pid: i32, what: String },
+    Alert {
+        pid: i32,
+        what: String,
+    },
     /// A limit of the policy was reached.
-    Limit { what: String },
+    Limit {
+        what: String,
+    },
     /// Events or bytes that could not be recorded, never silently.
-    Lost { events: u64, bytes: u64, why: String },
+    Lost {
+        events: u64,
+        bytes: u64,
+        why: String,
+    },
     /// The session ended: exit status as `govsh run` returns it.
-    Exit { status: i32, signal: Option<i32> },
+    Exit {
+        status: i32,
+        signal: Option<i32>,
+    },
 }
 
 /// First event of a session.

@@ -40,7 +40,9 @@ impl IpRange {
     /// Whether `address` lies within.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (first, address, bits) = match (self.first, address.to_canonical()) {
-            (IpAddr::V4(first), IpAddr::V4(address)) => (u128::from(first.to_bits()), u128::from(address.to_bits()), 32),
+            (IpAddr::V4(first), IpAddr::V4(address)) => {
+                (u128::from(first.to_bits()), u128::from(address.to_bits()), 32)
+            }
             (IpAddr::V6(first), IpAddr::V6(address)) => (first.to_bits(), address.to_bits(), 128),
             _ => return false,
         };

@@ -86,7 +86,9 @@ impl Recorder {
 
     /// Waits until everything published before `Bus::close` is on disk.
     pub fn join(self) -> Outcome {
-        self.thread.join().unwrap_or_else(|_| Outcome { failure: Some("the recorder panicked".to_owned()), ..Outcome::default() })
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Outcome { failure: Some("the recorder panicked".to_owned()), ..Outcome::default() })
     }
 }
 

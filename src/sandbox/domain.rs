@@ -1,0 +1,85 @@
+//! Landlock: the broker's domain and, nested in it, the agent's.
+//!
+//! Invariant: the agent's domain handles every right the kernel knows and grants reading and executing only.
+//! See landlock(7); rights a kernel lacks are left out there and named in the report.
+
+use std::path::Path;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetStatus, Scope,
+};
+
+use super::SandboxError;
+use super::plan::{AgentPlan, BrokerPlan, Tree};
+use crate::policy;
+
+/// The newest ABI whose rights we name.
+const NEWEST: ABI = ABI::V9;
+
+fn failed(error: impl std::fmt::Display) -> SandboxError {
+    SandboxError::Landlock(error.to_string())
+}
+
+/// The kernel's Landlock ABI version; 0 when it has none.
+#[must_use]
+pub fn abi() -> i32 {
+    crate::sys::limits::landlock_abi()
+}
+
+/// The rights that an access means beneath a directory.
+fn rights(access: policy::Access) -> BitFlags<AccessFs> {
+    let mut rights = BitFlags::empty();
+    if access.contains(policy::Access::READ) {
+        rights |= AccessFs::ReadFile | AccessFs::ReadDir;
+    }
+    if access.contains(policy::Access::EXEC) {
+        rights |= AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
+    }
+    if access.contains(policy::Access::WRITE) {
+        rights |= AccessFs::from_write(NEWEST) | AccessFs::ReadFile | AccessFs::ReadDir;
+    }
+    rights
+}
+
+fn add_tree(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, SandboxError> {
+    // What does not exist (any more) needs no rule: the late-place path serves it.
+    let Ok(fd) = PathFd::new(path) else { return Ok(rules) };
+    let is_dir = std::fs::metadata(path).map(|m| m.is_dir()).unwrap_or(false);
+    let rights = if is_dir { rights } else { rights & AccessFs::from_file(NEWEST) };
+    if rights.is_empty() {
+        return Ok(rules);
+    }
+    rules.add_rule(PathBeneath::new(fd, rights)).map_err(failed)
+}
+
+/// Restricts the calling thread, and all it starts from now on, to the union of what the policy mentions.
+/// Network and signals stay free: the broker connects, and ends the agent.
+pub fn enter_broker_domain(plan: &BrokerPlan) -> Result<(), SandboxError> {
+    // Connecting to Unix sockets (ABI 9) is the broker's work, so it is not handled here.
+    let handled = AccessFs::from_all(ABI::V7);
+    let mut rules = Ruleset::default().handle_access(handled).map_err(failed)?.create().map_err(failed)?;
+    for Tree { path, access } in &plan.trees {
+        rules = add_tree(rules, path, rights(*access) & handled)?;
+    }
+    enforced(rules)
+}
+
+/// Restricts the calling process for good: no writing, no TCP, no signals or abstract sockets to the outside.
+pub(super) fn restrict_agent(plan: &AgentPlan) -> Result<(), SandboxError> {
+    let mut rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))
+        .and_then(|r| r.handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp))
+        .and_then(|r| r.scope(Scope::Signal | Scope::AbstractUnixSocket))
+        .and_then(Ruleset::create)
+        .map_err(failed)?;
+    for Tree { path, access } in &plan.trees {
+        rules = add_tree(rules, path, rights(*access))?;
+    }
+    enforced(rules)
+}
+
+fn enforced(rules: RulesetCreated) -> Result<(), SandboxError> {
+    let status = rules.restrict_self().map_err(failed)?;
+    if status.ruleset == RulesetStatus::NotEnforced { Err(SandboxError::NoLandlock) } else { Ok(()) }
+}

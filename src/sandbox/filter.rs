@@ -1,0 +1,277 @@
+//! The BPF programs: sets of system calls and argument checks, compiled by seccompiler.
+//!
+//! The kernel runs all programs on every call and takes the strictest answer (errno before notify before allow),
+//! so one program per answer says the whole, without a compiler of our own:
+//!
+//! ```text
+//! allowed     in the list → allow          else ENOSYS   (unknown numbers, x32)
+//! refused     in the list → EPERM          else allow
+//! families    socket() of an odd family or type → EAFNOSUPPORT
+//! protocols   socket() of an odd protocol → EPROTONOSUPPORT
+//! nested      landlock_* → EOPNOTSUPP
+//! notified    in the list → user notification, else allow
+//! ```
+//!
+//! Invariant: a foreign architecture gets ENOSYS from every program.
+
+use std::collections::BTreeMap;
+
+use libc::{c_long, sock_filter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+use super::SandboxError;
+use super::syscalls as sets;
+use crate::policy::Audit;
+
+/// BPF programs in the order of installation; the last is the one with the listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Programs {
+    pub plain: Vec<BpfProgram>,
+    pub notify: BpfProgram,
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type Built<T> = Result<T, seccompiler::BackendError>;
+
+/// Stands for "user notification", which seccompiler has no word for, until [`rewrite`] puts the real word in.
+const MARKER: SeccompAction = SeccompAction::Trace(0x60d5);
+const RET_TRACE: u32 = 0x7ff0_0000;
+const RET_USER_NOTIF: u32 = 0x7fc0_0000;
+const RET_KILL_PROCESS: u32 = 0x8000_0000;
+const RET_ERRNO: u32 = 0x0005_0000;
+/// `BPF_RET | BPF_K`.
+const RETURN: u16 = 0x06;
+
+/// Puts the words in that seccompiler cannot say: its kill on a foreign architecture becomes ENOSYS, the marker becomes
+/// a user notification. Touches return instructions only; jumps stay as they are.
+fn rewrite(mut program: BpfProgram) -> BpfProgram {
+    for step in program.iter_mut().filter(|step| step.code == RETURN) {
+        step.k = match step.k {
+            RET_KILL_PROCESS => RET_ERRNO | libc::ENOSYS as u32,
+            k if k == RET_TRACE | 0x60d5 => RET_USER_NOTIF,
+            k => k,
+        };
+    }
+    program
+}
+
+fn compile(rules: Rules, matched: SeccompAction, otherwise: SeccompAction) -> Result<BpfProgram, SandboxError> {
+    let arch = std::env::consts::ARCH.try_into().map_err(SandboxError::Filter)?;
+    let filter = SeccompFilter::new(rules, otherwise, matched, arch).map_err(SandboxError::Filter)?;
+    let program: BpfProgram = filter.try_into().map_err(SandboxError::Filter)?;
+    Ok(rewrite(program))
+}
+
+fn arg(index: u8, op: SeccompCmpOp, value: u64) -> Built<SeccompCondition> {
+    SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value)
+}
+
+fn equal(index: u8, value: i64) -> Built<SeccompCondition> {
+    arg(index, SeccompCmpOp::Eq, value as u32 as u64)
+}
+
+fn other(index: u8, value: i64) -> Built<SeccompCondition> {
+    arg(index, SeccompCmpOp::Ne, value as u32 as u64)
+}
+
+/// The bits of `mask` have exactly the value `bits`.
+fn bits(index: u8, mask: i64, bits: i64) -> Built<SeccompCondition> {
+    arg(index, SeccompCmpOp::MaskedEq(mask as u32 as u64), bits as u32 as u64)
+}
+
+fn rule(conditions: impl IntoIterator<Item = Built<SeccompCondition>>) -> Built<SeccompRule> {
+    SeccompRule::new(conditions.into_iter().collect::<Built<Vec<_>>>()?)
+}
+
+fn whole(lists: &[&[c_long]]) -> Rules {
+    lists.iter().flat_map(|list| list.iter()).map(|nr| (*nr, Vec::new())).collect()
+}
+
+fn add(rules: &mut Rules, nr: c_long, rule: SeccompRule) {
+    rules.entry(nr).or_default().push(rule);
+}
+
+/// The programs for an audit level; `root` says whether the front can change credentials.
+pub fn programs(audit: Audit, root: bool) -> Result<Programs, SandboxError> {
+    let errno = |n: i32| SeccompAction::Errno(n as u32);
+    let notified = notified(audit, root).map_err(SandboxError::Filter)?;
+    let mut allowed = whole(&[
+        sets::ALLOWED,
+        sets::ALLOWED_HERE,
+        sets::ALLOWED_NEWER,
+        sets::REFUSED,
+        sets::REFUSED_HERE,
+        sets::NO_NESTED_LANDLOCK,
+        sets::NOTIFIED_AS_ROOT,
+    ]);
+    allowed.extend(notified.keys().map(|nr| (*nr, Vec::new())));
+    let refused = refused().map_err(SandboxError::Filter)?;
+    let families = families().map_err(SandboxError::Filter)?;
+    let protocols = protocols().map_err(SandboxError::Filter)?;
+    let nested = whole(&[sets::NO_NESTED_LANDLOCK]);
+    let pass = || SeccompAction::Allow;
+    Ok(Programs {
+        plain: vec![
+            compile(allowed, pass(), errno(libc::ENOSYS))?,
+            compile(refused, errno(libc::EPERM), pass())?,
+            compile(families, errno(libc::EAFNOSUPPORT), pass())?,
+            compile(protocols, errno(libc::EPROTONOSUPPORT), pass())?,
+            compile(nested, errno(libc::EOPNOTSUPP), pass())?,
+        ],
+        notify: compile(notified, MARKER, pass())?,
+    })
+}
+
+fn notified(audit: Audit, root: bool) -> Built<Rules> {
+    let mut rules = whole(&[sets::NOTIFIED, sets::NOTIFIED_HERE, sets::NOTIFIED_NEWER]);
+    if root {
+        rules.extend(whole(&[sets::NOTIFIED_AS_ROOT]));
+    }
+    #[cfg(target_arch = "x86_64")]
+    opens(&mut rules, libc::SYS_open, 1, audit)?;
+    opens(&mut rules, libc::SYS_openat, 2, audit)?;
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        add(&mut rules, libc::SYS_socket, rule([equal(0, family.into())])?);
+    }
+    // With an address only: send(2) on a connected socket is a sendto without one and stays fast.
+    let addressed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    add(&mut rules, libc::SYS_sendto, SeccompRule::new(vec![addressed])?);
+    let fs = i64::from(libc::CLONE_FS);
+    add(&mut rules, libc::SYS_unshare, rule([bits(0, fs, fs)])?);
+    Ok(rules)
+}
+
+/// Opens with O_PATH pass: they yield no content. With `writes`, so do those that only read.
+fn opens(rules: &mut Rules, nr: c_long, flags: u8, audit: Audit) -> Built<()> {
+    let path = i64::from(libc::O_PATH);
+    if audit == Audit::Full {
+        add(rules, nr, rule([bits(flags, path, 0)])?);
+        return Ok(());
+    }
+    let temporary = libc::O_TMPFILE & !libc::O_DIRECTORY;
+    for bit in [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC, temporary] {
+        let bit = i64::from(bit);
+        add(rules, nr, rule([bits(flags, path | bit, bit)])?);
+    }
+    Ok(())
+}
+
+fn refused() -> Built<Rules> {
+    let mut rules = whole(&[sets::REFUSED, sets::REFUSED_HERE]);
+    for request in [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD, libc::TIOCCONS] {
+        add(&mut rules, libc::SYS_ioctl, rule([equal(1, request as i64)])?);
+    }
+    let spaces = [
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWCGROUP,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+    ];
+    for space in spaces.map(i64::from) {
+        add(&mut rules, libc::SYS_clone, rule([bits(0, space, space)])?);
+        add(&mut rules, libc::SYS_unshare, rule([bits(0, space, space)])?);
+    }
+    // CLONE_NEWTIME is in the byte where clone(2) has the exit signal.
+    add(&mut rules, libc::SYS_unshare, rule([bits(0, 0x80, 0x80)])?);
+    // Memory shared with a process that is neither a thread nor a vfork child.
+    let vm = i64::from(libc::CLONE_VM);
+    let shared = vm | i64::from(libc::CLONE_VFORK) | i64::from(libc::CLONE_THREAD);
+    add(&mut rules, libc::SYS_clone, rule([bits(0, shared, vm)])?);
+    let new_listener = 8;
+    add(&mut rules, libc::SYS_seccomp, rule([bits(1, new_listener, new_listener)])?);
+    // Default, "say 2.6", and the query are harmless; the rest switches off address randomisation and the like.
+    add(&mut rules, libc::SYS_personality, rule([other(0, 0), other(0, 0x20000), other(0, 0xffff_ffff)])?);
+    let fast_open = i64::from(libc::MSG_FASTOPEN);
+    for (nr, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+        add(&mut rules, nr, rule([bits(flags, fast_open, fast_open)])?);
+    }
+    for option in [libc::SO_BINDTODEVICE, libc::SO_BINDTOIFINDEX] {
+        let level = i64::from(libc::SOL_SOCKET);
+        add(&mut rules, libc::SYS_setsockopt, rule([equal(1, level), equal(2, option.into())])?);
+    }
+    Ok(rules)
+}
+
+/// socket(2): Unix, IPv4, IPv6 and netlink; of the internet families streams and datagrams only.
+fn families() -> Built<Rules> {
+    let mut rules = Rules::new();
+    let known = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK].map(i64::from);
+    add(&mut rules, libc::SYS_socket, rule(known.map(|family| other(0, family)))?);
+    add(&mut rules, libc::SYS_socketpair, rule([other(0, libc::AF_UNIX.into())])?);
+    for family in [libc::AF_INET, libc::AF_INET6].map(i64::from) {
+        for kind in (0..16).filter(|k| ![libc::SOCK_STREAM, libc::SOCK_DGRAM].contains(k)).map(i64::from) {
+            add(&mut rules, libc::SYS_socket, rule([equal(0, family), bits(1, 0xf, kind)])?);
+        }
+    }
+    Ok(rules)
+}
+
+/// socket(2): TCP and UDP of the internet families, routing of netlink.
+fn protocols() -> Built<Rules> {
+    let mut rules = Rules::new();
+    for family in [libc::AF_INET, libc::AF_INET6].map(i64::from) {
+        let known = [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP].map(|p| other(2, p.into()));
+        add(&mut rules, libc::SYS_socket, rule(std::iter::once(equal(0, family)).chain(known))?);
+    }
+    let route = i64::from(libc::NETLINK_ROUTE);
+    add(&mut rules, libc::SYS_socket, rule([equal(0, libc::AF_NETLINK.into()), other(2, route)])?);
+    Ok(rules)
+}
+
+/// A program as numbers, for the plan's way to the monitor.
+#[must_use]
+pub fn to_words(program: &BpfProgram) -> Vec<(u16, u8, u8, u32)> {
+    program.iter().map(|s| (s.code, s.jt, s.jf, s.k)).collect()
+}
+
+/// The program again.
+#[must_use]
+pub fn from_words(words: &[(u16, u8, u8, u32)]) -> Vec<sock_filter> {
+    words.iter().map(|&(code, jt, jf, k)| sock_filter { code, jt, jf, k }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewriting_changes_returns_only() {
+        let step = |code, k| sock_filter { code, jt: 1, jf: 2, k };
+        let before = vec![
+            step(RETURN, RET_KILL_PROCESS),
+            step(RETURN, RET_TRACE | 0x60d5),
+            step(RETURN, 0x7fff_0000),
+            step(0x15, RET_KILL_PROCESS),
+        ];
+        let after = rewrite(before);
+        let words: Vec<u32> = after.iter().map(|s| s.k).collect();
+        assert_eq!(words, [RET_ERRNO | libc::ENOSYS as u32, RET_USER_NOTIF, 0x7fff_0000, RET_KILL_PROCESS]);
+        assert!(after.iter().all(|s| s.jt == 1 && s.jf == 2));
+    }
+
+    #[test]
+    fn every_program_compiles_and_fits() -> Result<(), SandboxError> {
+        for audit in [Audit::Full, Audit::Writes] {
+            let built = programs(audit, true)?;
+            for program in built.plain.iter().chain([&built.notify]) {
+                assert!(program.len() < 4096);
+                assert!(!program.iter().any(|s| s.code == RETURN && s.k == RET_KILL_PROCESS));
+            }
+            assert!(built.notify.iter().any(|s| s.k == RET_USER_NOTIF));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn no_call_is_both_plainly_allowed_and_refused() {
+        for nr in sets::REFUSED.iter().chain(sets::REFUSED_HERE).chain(sets::NO_NESTED_LANDLOCK) {
+            assert!(!sets::ALLOWED.contains(nr) && !sets::ALLOWED_HERE.contains(nr), "system call {nr}");
+            assert!(!sets::NOTIFIED.contains(nr) && !sets::NOTIFIED_HERE.contains(nr), "system call {nr}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What will be enforced, computed from the policy before anything starts.
+//!
+//! Invariant: a tree is granted to the kernel only where the policy grants all of it; a pattern, or a path that does
+//! not exist yet, is left to the broker and listed as late.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{SandboxError, domain, filter};
+use crate::event::{Report, ReportLine};
+use crate::policy::{Access, Audit, Cover, Grant, Limits, Policy, RuleId};
+use crate::sys::{cred, limits};
+
+/// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE (capabilities(7)): what package managers
+/// and builds as root need; nothing that reaches beyond files and processes.
+pub(super) const KEPT_CAPABILITIES: u64 = 1 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10;
+
+/// What the run was asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub audit: Audit,
+    pub env: Vec<(OsString, OsString)>,
+    pub cwd: PathBuf,
+    /// The session's runtime directory.
+    pub session_dir: PathBuf,
+    /// The follower of the session's PTY.
+    pub pts: Option<PathBuf>,
+}
+
+/// A path, what is granted on it and beneath it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    pub path: PathBuf,
+    pub access: Access,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TreeOnWire(Vec<u8>, u8);
+
+impl Serialize for Tree {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        TreeOnWire(self.path.as_os_str().as_bytes().to_vec(), self.access.bits()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let TreeOnWire(path, bits) = TreeOnWire::deserialize(deserializer)?;
+        Ok(Self { path: OsString::from_vec(path).into(), access: Access::from_bits_truncate(bits) })
+    }
+}
+
+/// The floor under the broker itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrokerPlan {
+    pub trees: Vec<Tree>,
+    /// Directories and files granted by the policy that the kernel's rules cannot name (patterns, not existing yet):
+    /// a thread outside the broker's domain performs what is allowed there, after judging it again.
+    pub late: Vec<Vec<u8>>,
+}
+
+/// All that the monitor's child needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentPlan {
+    pub trees: Vec<Tree>,
+    pub filters: Vec<Vec<(u16, u8, u8, u32)>>,
+    pub notify: Vec<(u16, u8, u8, u32)>,
+    /// `(RLIMIT_* number, value)`.
+    pub limits: Vec<(u32, u64)>,
+    /// Environment after the policy's rules.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// Everything that will be enforced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub broker: BrokerPlan,
+    pub agent: AgentPlan,
+    report: Report,
+}
+
+impl Plan {
+    /// Errors: a `require` that this machine does not meet, `writes` with carve-outs among reads, no Landlock.
+    pub fn new(policy: &Policy, options: &Options) -> Result<Self, SandboxError> {
+        let abi = domain::abi();
+        if abi <= 0 {
+            return Err(SandboxError::NoLandlock);
+        }
+        if let Some(wanted) = policy.require().landlock_abi
+            && i64::from(abi) < i64::from(wanted)
+        {
+            return Err(SandboxError::Abi { wanted, found: abi });
+        }
+        if options.audit == Audit::Writes && policy.carves_reads() {
+            return Err(SandboxError::WritesWithCarveOuts);
+        }
+        let broker = BrokerPlan { trees: broker_trees(policy, options), late: late_places(policy) };
+        let programs = filter::programs(options.audit, cred::euid() == 0)?;
+        let agent = AgentPlan {
+            trees: agent_trees(policy),
+            filters: programs.plain.iter().map(filter::to_words).collect(),
+            notify: filter::to_words(&programs.notify),
+            limits: resource_limits(policy.limits()),
+            env: options.env.iter().filter(|(name, _)| policy.environment().keep(name.as_bytes())).cloned().collect(),
+        };
+        let report = report(policy, options.audit, abi, &agent);
+        Ok(Self { broker, agent, report })
+    }
+
+    /// What is enforced, rule by rule.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.report.clone()
+    }
+}
+
+impl AgentPlan {
+    pub(super) fn set_limits(&self) -> Result<(), SandboxError> {
+        for &(resource, value) in &self.limits {
+            limits::set(resource, value)
+                .map_err(|errno| SandboxError::System { act: "set a resource limit", errno })?;
+        }
+        Ok(())
+    }
+}
+
+fn path(bytes: &[u8]) -> PathBuf {
+    OsStr::from_bytes(bytes).into()
+}
+
+fn exists(bytes: &[u8]) -> bool {
+    path(bytes).symlink_metadata().is_ok()
+}
+
+/// What Landlock can hold for the agent. Where some deny may lie inside, only what execve needs (READ and EXECUTE):
+/// every other read goes through the broker. A single directory would mean its whole tree, so it is left out.
+fn agent_trees(policy: &Policy) -> Vec<Tree> {
+    let reads = !policy.carves_reads();
+    let wanted = |grant: &&Grant| {
+        let kind = match grant.cover {
+            Cover::Tree => true,
+            Cover::Exact => path(&grant.path).is_file(),
+            Cover::Beneath => false,
+        };
+        kind && (grant.access.contains(Access::EXEC) || reads)
+    };
+    let tree = |grant: &Grant| Tree {
+        path: path(&grant.path),
+        access: if grant.access.contains(Access::EXEC) { Access::READ | Access::EXEC } else { Access::READ },
+    };
+    policy.grants().iter().filter(wanted).map(tree).collect()
+}
+
+/// The union of what the policy mentions, and what monitor and broker need to work at all.
+fn broker_trees(policy: &Policy, options: &Options) -> Vec<Tree> {
+    let mut trees: Vec<Tree> = policy
+        .grants()
+        .iter()
+        .filter(|grant| grant.cover == Cover::Tree || (grant.cover == Cover::Exact && !path(&grant.path).is_dir()))
+        .map(|grant| Tree { path: path(&grant.path), access: grant.access })
+        .collect();
+    let own = |text: &str, access| Tree { path: text.into(), access };
+    let run = Access::READ | Access::EXEC;
+    trees.extend([
+        own("/proc", Access::READ | Access::WRITE),
+        own("/dev/pts", Access::READ | Access::WRITE),
+        own("/dev/ptmx", Access::READ | Access::WRITE),
+        own("/dev/null", Access::READ | Access::WRITE),
+        own("/lib", run),
+        own("/lib64", run),
+        own("/usr/lib", run),
+        own("/usr/lib64", run),
+        own("/etc/ld.so.cache", Access::READ),
+        own("/proc/self/exe", run),
+    ]);
+    trees.push(Tree { path: options.session_dir.clone(), access: Access::READ | Access::WRITE });
+    trees
+}
+
+fn late_places(policy: &Policy) -> Vec<Vec<u8>> {
+    let late = |grant: &&Grant| {
+        grant.cover == Cover::Beneath
+            || path(&grant.path).is_dir() == (grant.cover == Cover::Exact)
+            || !exists(&grant.path)
+    };
+    let mut places: Vec<Vec<u8>> = policy.grants().iter().filter(late).map(|grant| grant.path.clone()).collect();
+    places.sort();
+    places.dedup();
+    places
+}
+
+fn resource_limits(limits: &Limits) -> Vec<(u32, u64)> {
+    let pairs = [
+        (libc::RLIMIT_NPROC, limits.processes),
+        (libc::RLIMIT_AS, limits.memory),
+        (libc::RLIMIT_NOFILE, limits.open_files),
+        (libc::RLIMIT_FSIZE, limits.file_size),
+        (libc::RLIMIT_CPU, limits.cpu_seconds),
+    ];
+    pairs.into_iter().filter_map(|(resource, value)| Some((resource, value?))).collect()
+}
+
+fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report {
+    let mut lines = mechanisms(policy, audit, abi);
+    let mut told = vec![RuleId::DEFAULT];
+    for grant in policy.grants() {
+        told.push(grant.rule);
+        let reads = grant.access - (Access::WRITE);
+        let kernel = agent.trees.iter().any(|t| t.path == path(&grant.path) && t.access.contains(reads));
+        let whole = kernel && !grant.access.contains(Access::WRITE);
+        lines.push(ReportLine {
+            rule: policy.rule(grant.rule).name.to_string(),
+            how: if whole && audit == Audit::Writes { "enforced" } else { "brokered" },
+            by: match (kernel, whole) {
+                (true, true) if audit == Audit::Writes => "Landlock; reads are not recorded".into(),
+                (true, true) => "front judges each open, Landlock underneath".into(),
+                (true, false) => "front opens and changes; Landlock holds reading and executing".into(),
+                _ => "front opens; nothing is granted to the agent itself".into(),
+            },
+        });
+    }
+    for (index, rule) in policy.rules().iter().enumerate() {
+        if !told.contains(&RuleId(index as u32)) {
+            lines.push(ReportLine {
+                rule: rule.name.to_string(),
+                how: "brokered",
+                by: "front refuses before the kernel acts".into(),
+            });
+        }
+    }
+    Report { landlock_abi: abi, lines }
+}
+
+/// What holds whatever the rules say; what this kernel lacks is named with its loss.
+fn mechanisms(policy: &Policy, audit: Audit, abi: i32) -> Vec<ReportLine> {
+    let line = |rule: &str, how, by: &str| ReportLine { rule: rule.into(), how, by: by.into() };
+    let at_least = |needed: i32, rule: &str, by: &str, lost: &str| {
+        if abi >= needed { line(rule, "enforced", by) } else { line(rule, "missing", lost) }
+    };
+    vec![
+        line("system calls", "enforced", "BPF allow-list; unknown numbers and foreign architectures get ENOSYS"),
+        line("files", "enforced", "Landlock: no write right at all in the agent's domain"),
+        at_least(
+            4,
+            "tcp",
+            "Landlock: no connect and no bind in the agent's domain",
+            "ABI 4 is needed; BPF and the front hold",
+        ),
+        at_least(
+            6,
+            "signals",
+            "Landlock scope: none to processes outside",
+            "ABI 6 is needed; the agent can signal the user's processes",
+        ),
+        at_least(
+            6,
+            "abstract sockets",
+            "Landlock scope, and the front",
+            "ABI 6 is needed; the front still judges every connect",
+        ),
+        at_least(5, "device ioctls", "Landlock", "ABI 5 is needed; terminal injection is refused by BPF all the same"),
+        at_least(9, "unix sockets", "Landlock and the front", "ABI 9 is needed; the front still judges every connect"),
+        line(
+            "programs",
+            "brokered",
+            "judged at execve, checked again at the new image's first notified call; Landlock EXECUTE underneath",
+        ),
+        match audit {
+            Audit::Full => line("reads", "brokered", "every open is judged and recorded"),
+            Audit::Writes => line("reads", "enforced", "Landlock alone; reads are not recorded"),
+        },
+        if policy.names_outside() {
+            line("internet", "brokered", "front connects and sends; sockets are not tied to the loopback device")
+        } else {
+            line("internet", "enforced", "sockets are made by the front and tied to the loopback device")
+        },
+        line("metadata (stat, access, readlink)", "observed", "not mediated: names and sizes can be seen"),
+    ]
+}
+
+/// Whether `path` is `root` or beneath it, both absolute and normal.
+#[must_use]
+pub fn beneath(path: &[u8], root: &[u8]) -> bool {
+    let root = root.strip_suffix(b"/").unwrap_or(root);
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}

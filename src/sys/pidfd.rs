@@ -1,0 +1,47 @@
+//! Processes by descriptor: pidfd_open(2), pidfd_getfd(2), pidfd_send_signal(2).
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::{Sys, check};
+
+const PIDFD_THREAD: libc::c_uint = libc::O_EXCL as libc::c_uint;
+
+fn open_with(pid: i32, flags: libc::c_uint) -> Sys<OwnedFd> {
+    // SAFETY: plain integers in, a fresh descriptor out.
+    let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;
+    // SAFETY: the kernel just made it; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// A descriptor for the process whose leader is `pid`.
+pub fn open(pid: i32) -> Sys<OwnedFd> {
+    open_with(pid, 0)
+}
+
+/// A descriptor for one thread (6.9); EINVAL on kernels before, unless `tid` leads its group.
+pub fn open_thread(tid: i32) -> Sys<OwnedFd> {
+    open_with(tid, PIDFD_THREAD).or_else(|_| open(tid))
+}
+
+/// A copy of descriptor `fd` of that process. Needs ptrace access.
+pub fn get_fd(pidfd: BorrowedFd<'_>, fd: i32) -> Sys<OwnedFd> {
+    // SAFETY: plain integers in, a fresh descriptor out.
+    let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })?;
+    // SAFETY: the kernel just made it; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Sends `signal` (0 only asks). ESRCH when the process was reaped.
+pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Sys<()> {
+    // SAFETY: plain integers and a null siginfo, which the call permits.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) })
+        .map(drop)
+}
+
+/// Whether the process ended (its descriptor is readable then).
+#[must_use]
+pub fn has_exited(pidfd: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, as said.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+}
