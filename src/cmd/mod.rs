@@ -1,5 +1,7 @@
 //! To be written.
 
+pub mod completions;
+pub mod doctor;
 pub mod find;
 pub mod ls;
 pub mod replay;

@@ -15,6 +15,7 @@
 mod domain;
 pub mod filter;
 mod plan;
+pub mod probe;
 pub mod syscalls;
 
 use std::os::fd::OwnedFd;

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod mutate;
 pub mod net;
 pub mod pidfd;
+pub mod probe;
 pub mod sched;
 pub mod seccomp;
 
