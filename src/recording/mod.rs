@@ -2,16 +2,38 @@
 //!
 //! Invariant: what the reader gives back equals what the writer was given, byte for byte; a file cut anywhere reads as a
 //! prefix of it. Pure over Read, Write and Seek.
-//! Leaves to others: where files lie, when to flush and to sync (`session::recorder`).
+//! Leaves to others: where files lie, when to flush and to sync (`session::recorder`), drawing (`cmd`, `tui`).
+//!
+//! ```text
+//! Stamped ─lines──▶ asciicast v3 and #govsh lines ─writer──▶ zstd frames, each with its index ──▶ file
+//! file ──▶ reader ─▶ lines ─readback─▶ Stamped ──▶ summary, show, replay
+//! ```
 
 use std::io;
 
+mod base64;
+mod encode;
+pub mod errno;
+mod frame;
+mod index;
+mod input;
+mod json;
+mod lines;
+mod parse;
+mod readback;
 mod reader;
 mod summary;
+mod visible;
+mod words;
 mod writer;
 
+pub use encode::object;
+pub use frame::{End, Index, Tally};
+pub use index::{Glance, glance};
 pub use reader::Reader;
 pub use summary::{Summary, step_summary};
+pub use visible::visible;
+pub use words::{Word, kind};
 pub use writer::Writer;
 
 /// Why a file cannot be read as a recording.
@@ -21,6 +43,8 @@ pub enum ReadError {
     Io(#[from] io::Error),
     #[error("not a govsh recording")]
     Foreign,
+    #[error("made by a later govsh, in format {format}; this one reads format 1")]
+    Newer { format: u32 },
     #[error("damaged at byte {at}: {what}")]
     Damaged { at: u64, what: String },
 }

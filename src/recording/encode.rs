@@ -1,0 +1,144 @@
+//! An event as one JSON object: what stands behind `#govsh` and what `show --events --json` prints.
+//!
+//! Invariant: `seq`, `t` and `kind` are the first three members, in this order: readers rely on it.
+//! Leaves to others: the asciicast lines (`lines`), reading back (`parse`).
+
+use super::json::Object;
+use super::words::{Word, kind};
+use super::errno;
+use crate::event::{Event, Judged, PolicyUsed, Proc, Report, Stamped, Start};
+
+/// Appends the whole object, terminal bytes included, without a line break.
+pub fn object(stamped: &Stamped, out: &mut Vec<u8>) {
+    let mut object = begin(stamped, out);
+    match &stamped.event {
+        Event::Start(start) => self::start(&mut object, start),
+        Event::Policy(policy) => self::policy(&mut object, policy),
+        Event::Report(report) => self::report(&mut object, report),
+        Event::Output { stream, data } => {
+            object.text("stream", stream.word());
+            object.bytes("data", "data_bytes", data);
+        }
+        Event::Input { data } => object.bytes("data", "data_bytes", data),
+        Event::Redacted { bytes } => object.number("bytes", *bytes),
+        Event::Resize { cols, rows } => {
+            object.number("cols", *cols);
+            object.number("rows", *rows);
+        }
+        Event::Marker { label } => object.text("label", label),
+        Event::Proc(proc) => self::proc(&mut object, proc),
+        Event::Judged(judged) => self::judged(&mut object, judged),
+        Event::Alert { pid, what } => {
+            object.number("pid", *pid);
+            object.text("what", what);
+        }
+        Event::Limit { what } => object.text("what", what),
+        Event::Lost { events, bytes, why } => {
+            object.number("events", *events);
+            object.number("bytes", *bytes);
+            object.text("why", why);
+        }
+        Event::Exit { status, signal } => {
+            object.number("status", *status);
+            object.some_number("signal", *signal);
+        }
+    }
+    object.end();
+}
+
+/// The object with its place, time and kind.
+pub(super) fn begin<'a>(stamped: &Stamped, out: &'a mut Vec<u8>) -> Object<'a> {
+    let mut object = Object::begin(out);
+    object.number("seq", stamped.seq);
+    object.seconds("t", stamped.t);
+    object.text("kind", kind(&stamped.event));
+    object
+}
+
+fn start(object: &mut Object<'_>, start: &Start) {
+    object.text("id", &start.id);
+    object.number("timestamp", start.timestamp);
+    object.byte_list("argv", "argv_bytes", &start.argv);
+    object.bytes("cwd", "cwd_bytes", &start.cwd);
+    object.text("user", &start.user);
+    object.number("uid", start.uid);
+    object.text("host", &start.host);
+    object.text("version", &start.version);
+    object.number("cols", start.cols);
+    object.number("rows", start.rows);
+    object.text("term", &start.term);
+    object.flag("stdin_tty", start.stdin_tty);
+    object.flag("stdout_tty", start.stdout_tty);
+    object.flag("stderr_tty", start.stderr_tty);
+}
+
+fn policy(object: &mut Object<'_>, policy: &PolicyUsed) {
+    object.text("name", &policy.name);
+    object.text_list("sources", &policy.sources);
+    object.text("audit", &policy.audit);
+    object.number("denies", policy.denies);
+    object.number("asks", policy.asks);
+    object.text_list("appended", &policy.appended);
+}
+
+fn report(object: &mut Object<'_>, report: &Report) {
+    object.number("landlock_abi", report.landlock_abi);
+    object.list("lines", &report.lines, |out, line| {
+        let mut object = Object::begin(out);
+        object.text("rule", &line.rule);
+        object.text("how", line.how);
+        object.text("by", &line.by);
+        object.end();
+    });
+}
+
+fn proc(object: &mut Object<'_>, proc: &Proc) {
+    object.text("op", proc.op.word());
+    object.number("pid", proc.pid);
+    object.number("parent", proc.parent);
+    object.bytes("exe", "exe_bytes", &proc.exe);
+    object.byte_list("argv", "argv_bytes", &proc.argv);
+    if proc.argv_cut {
+        object.flag("argv_cut", true);
+    }
+    object.bytes("cwd", "cwd_bytes", &proc.cwd);
+    object.some_number("exit", proc.exit);
+    object.some_number("signal", proc.signal);
+}
+
+fn judged(object: &mut Object<'_>, judged: &Judged) {
+    object.text("op", judged.op);
+    object.number("pid", judged.pid);
+    if !judged.access.is_empty() {
+        object.text("access", judged.access.word());
+    }
+    if !judged.path.is_empty() {
+        object.bytes("path", "path_bytes", &judged.path);
+    }
+    if !judged.path2.is_empty() {
+        object.bytes("path2", "path2_bytes", &judged.path2);
+    }
+    if let Some(addr) = judged.addr {
+        object.text("addr", &addr.to_string());
+        if let std::net::SocketAddr::V6(v6) = addr
+            && v6.flowinfo() != 0
+        {
+            object.number("flowinfo", v6.flowinfo());
+        }
+    }
+    if !judged.argv.is_empty() {
+        object.byte_list("argv", "argv_bytes", &judged.argv);
+    }
+    object.text("verdict", judged.verdict.word());
+    object.text("rule", &judged.rule);
+    object.text("layer", judged.layer.word());
+    object.text("via", judged.via.word());
+    match errno::name(judged.errno) {
+        Some(name) => object.text("errno", name),
+        None if judged.errno != 0 => object.number("errno", judged.errno),
+        None => {}
+    }
+    if judged.duration != 0 {
+        object.micros("dur", judged.duration);
+    }
+}

@@ -1,0 +1,219 @@
+//! JSON written by hand into a reused buffer: the recorder writes a line for every open of a build.
+//!
+//! Invariant: what is written is always valid JSON in valid UTF-8 without a line break, whatever the bytes were.
+//! Leaves to others: which members an object has (`encode`, `lines`).
+
+use super::base64;
+
+/// One JSON object under way. Members come out in the order of the calls.
+pub(super) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn begin(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    pub(super) fn end(self) {
+        self.out.push(b'}');
+    }
+
+    /// The name of the next member. Names are ours, so they need no escape.
+    fn name(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    pub(super) fn number(&mut self, name: &str, number: impl itoa::Integer) {
+        let out = self.name(name);
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    pub(super) fn some_number(&mut self, name: &str, number: Option<impl itoa::Integer>) {
+        if let Some(number) = number {
+            self.number(name, number);
+        }
+    }
+
+    /// Nanoseconds as seconds.
+    pub(super) fn seconds(&mut self, name: &str, nanos: u64) {
+        seconds(self.name(name), nanos);
+    }
+
+    /// Nanoseconds as microseconds.
+    pub(super) fn micros(&mut self, name: &str, nanos: u64) {
+        decimal(self.name(name), nanos, 1_000, 3);
+    }
+
+    pub(super) fn flag(&mut self, name: &str, value: bool) {
+        let word: &[u8] = if value { b"true" } else { b"false" };
+        self.name(name).extend_from_slice(word);
+    }
+
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        string(self.name(name), text);
+    }
+
+    pub(super) fn base64(&mut self, name: &str, bytes: &[u8]) {
+        base64_string(self.name(name), bytes);
+    }
+
+    /// Text where it is text; otherwise lossy, and the exact bytes in base64 in the member `exact`.
+    pub(super) fn bytes(&mut self, name: &str, exact: &str, bytes: &[u8]) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.text(name, text),
+            Err(_) => {
+                self.text(name, &String::from_utf8_lossy(bytes));
+                self.base64(exact, bytes);
+            }
+        }
+    }
+
+    /// An array of them, and one of base64 strings when any is not text.
+    pub(super) fn byte_list(&mut self, name: &str, exact: &str, list: &[Vec<u8>]) {
+        self.list(name, list, |out, item| match std::str::from_utf8(item) {
+            Ok(text) => string(out, text),
+            Err(_) => string(out, &String::from_utf8_lossy(item)),
+        });
+        if list.iter().any(|item| std::str::from_utf8(item).is_err()) {
+            self.list(exact, list, |out, item| base64_string(out, item));
+        }
+    }
+
+    pub(super) fn text_list(&mut self, name: &str, list: &[String]) {
+        self.list(name, list, |out, item| string(out, item));
+    }
+
+    pub(super) fn list<T>(&mut self, name: &str, list: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
+        let out = self.name(name);
+        out.push(b'[');
+        for (index, item) in list.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            one(out, item);
+        }
+        out.push(b']');
+    }
+
+    pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
+        let mut inner = Object::begin(self.name(name));
+        fill(&mut inner);
+        inner.end();
+    }
+}
+
+/// Nanoseconds as seconds with six digits, nine where they are needed.
+pub(super) fn seconds(out: &mut Vec<u8>, nanos: u64) {
+    if nanos.is_multiple_of(1_000) {
+        decimal(out, nanos / 1_000, 1_000_000, 6);
+    } else {
+        decimal(out, nanos, 1_000_000_000, 9);
+    }
+}
+
+/// `units / one` as a decimal fraction of `digits` digits, where `one` is 10 to the power of `digits`.
+fn decimal(out: &mut Vec<u8>, units: u64, one: u64, digits: usize) {
+    out.extend_from_slice(itoa::Buffer::new().format(units / one).as_bytes());
+    out.push(b'.');
+    let (mut rest, from) = (units % one, out.len());
+    out.resize(from + digits, b'0');
+    for digit in out.iter_mut().skip(from).rev() {
+        // The remainder of a division by ten fits a byte.
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+}
+
+/// For each byte: 0 when it stands for itself in a JSON string, the letter of its short escape, or `u`.
+const ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = b'u';
+        byte += 1;
+    }
+    table[0x08] = b'b';
+    table[0x09] = b't';
+    table[0x0a] = b'n';
+    table[0x0c] = b'f';
+    table[0x0d] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+/// A JSON string with its quotes.
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    let mut from = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let escape = ESCAPES[usize::from(byte)];
+        if escape == 0 {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..at]);
+        from = at + 1;
+        out.extend_from_slice(&[b'\\', escape]);
+        if escape == b'u' {
+            out.extend_from_slice(&[b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out.push(b'"');
+}
+
+fn base64_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    base64::encode(out, bytes);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(fill: impl FnOnce(&mut Object<'_>)) -> String {
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        fill(&mut object);
+        object.end();
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn every_control_character_survives() {
+        let text: String = (0..=0x2100).filter_map(char::from_u32).collect();
+        let json = made(|object| object.text("a", &text));
+        assert!(!json.contains('\n'));
+        let back: serde_json::Value = serde_json::from_str(&json).expect("valid");
+        assert_eq!(back["a"], text);
+    }
+
+    #[test]
+    fn times_keep_their_digits() {
+        let json = made(|object| {
+            object.seconds("a", 1_000_000_001);
+            object.seconds("b", 90_000_005_000);
+            object.micros("c", 6_001);
+        });
+        assert_eq!(json, r#"{"a":1.000000001,"b":90.000005,"c":6.001}"#);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_come_twice() {
+        let json = made(|object| object.bytes("path", "path_bytes", b"/a\xff"));
+        assert_eq!(json, "{\"path\":\"/a\u{fffd}\",\"path_bytes\":\"L2H/\"}");
+    }
+}

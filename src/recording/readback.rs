@@ -1,0 +1,214 @@
+//! Lines back into events.
+//!
+//! Invariant: gives back what `lines` was given; lines and codes it does not know are skipped.
+//! Leaves to others: frames (`reader`), the objects of `#govsh` lines (`parse`).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::lines::{COMMENT, FORMAT, marks};
+use super::parse::{self, Fault, exact, from};
+use super::words::{Word, kind};
+use super::base64;
+use crate::event::{Event, Stamped, Stream};
+
+/// The state between lines, the same that the writer has.
+#[derive(Debug, Default)]
+pub(super) struct Readback {
+    /// Sum of all intervals, in microseconds.
+    clock: u64,
+    next: u64,
+    /// The last line was a companion: it speaks of the next one.
+    companion: Option<Companion>,
+    /// The next line may be a marker that belongs to the event before it.
+    marked: bool,
+}
+
+#[derive(Debug)]
+struct Companion {
+    seq: u64,
+    t: u64,
+    kind: String,
+    more: More,
+}
+
+/// What a companion may say besides place and time.
+#[derive(Debug, Default, Deserialize)]
+struct More {
+    stream: Option<String>,
+    #[serde(default)]
+    head: usize,
+    tail: Option<String>,
+    data_bytes: Option<String>,
+    signal: Option<i32>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    version: u32,
+    govsh: Ours,
+}
+
+#[derive(Deserialize)]
+struct Ours {
+    format: u32,
+}
+
+/// What the first line says of the file.
+pub(super) enum Origin {
+    Ours,
+    /// Made by a later govsh, in this format.
+    Newer(u32),
+    Foreign,
+}
+
+pub(super) fn header(line: &[u8]) -> Origin {
+    match serde_json::from_slice::<Header>(line) {
+        Ok(Header { version: 3, govsh: Ours { format: FORMAT } }) => Origin::Ours,
+        Ok(Header { version: 3, govsh: Ours { format } }) => Origin::Newer(format),
+        _ => Origin::Foreign,
+    }
+}
+
+#[derive(Deserialize)]
+struct CodeAndText<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
+
+impl Readback {
+    /// The event that `line`, without its line break, completes. The line is changed while it is read.
+    pub(super) fn line(&mut self, line: &mut [u8]) -> Result<Option<Stamped>, Fault> {
+        let marked = std::mem::take(&mut self.marked);
+        match line.first() {
+            Some(b'#') => match line.strip_prefix(COMMENT).map(<[u8]>::len) {
+                Some(length) => self.comment(&mut line[COMMENT.len()..][..length]),
+                None => Ok(None),
+            },
+            Some(b'[') => self.event(line, marked),
+            None => Ok(None),
+            Some(_) => Err("neither an event nor a comment".to_owned()),
+        }
+    }
+
+    fn comment(&mut self, json: &mut [u8]) -> Result<Option<Stamped>, Fault> {
+        let (place, rest) = Place::parse(json).ok_or("no seq, t and kind at the start")?;
+        let (seq, t, kind) = (place.seq, place.t, place.kind);
+        let json = &mut json[rest..];
+        if let Some(comma) = json.first_mut().filter(|byte| **byte == b',') {
+            *comma = b'{';
+        }
+        let json: &[u8] = if json == b"}" { b"{}" } else { json };
+        self.companion = None;
+        if matches!(kind.as_str(), "output" | "input" | "resize" | "marker" | "exit") {
+            self.companion = Some(Companion { seq, t, kind, more: from(json)? });
+            return Ok(None);
+        }
+        self.next = seq.saturating_add(1);
+        let Some(event) = parse::event(&kind, json)? else { return Ok(None) };
+        self.marked = marks(&event);
+        Ok(Some(Stamped { seq, t, event }))
+    }
+
+    fn event(&mut self, line: &mut [u8], marked: bool) -> Result<Option<Stamped>, Fault> {
+        let (nanos, length) = decimal(&line[1..]).ok_or("no interval")?;
+        self.clock = self.clock.saturating_add(nanos / 1_000);
+        let rest = &mut line[1 + length..];
+        match rest.first_mut() {
+            Some(comma) if *comma == b',' => *comma = b'[',
+            _ => return Err("no code after the interval".to_owned()),
+        }
+        let CodeAndText(code, text) = from(rest)?;
+        let companion = self.companion.take();
+        if marked && code == "m" {
+            return Ok(None);
+        }
+        let more = companion.as_ref().map(|companion| &companion.more);
+        let Some(event) = event(&code, text, more)? else { return Ok(None) };
+        let (seq, t) = match companion {
+            Some(companion) if companion.kind == kind(&event) => (companion.seq, companion.t),
+            Some(_) => return Err("a companion of another kind of event".to_owned()),
+            None => (self.next, self.clock.saturating_mul(1_000)),
+        };
+        self.next = seq.saturating_add(1);
+        Ok(Some(Stamped { seq, t, event }))
+    }
+}
+
+/// The event of an event line; None for codes that are not ours.
+fn event(code: &str, text: Cow<'_, str>, more: Option<&More>) -> Result<Option<Event>, Fault> {
+    Ok(Some(match code {
+        "o" => {
+            let stream = match more.and_then(|more| more.stream.as_deref()) {
+                Some(word) => Stream::from_word(word).ok_or("unknown stream")?,
+                None => Stream::Terminal,
+            };
+            Event::Output { stream, data: data(text, more)? }
+        }
+        "i" => Event::Input { data: data(text, more)? },
+        "r" => {
+            let (cols, rows) = text.split_once('x').ok_or("no size")?;
+            let number = |text: &str| text.parse().map_err(|_| "no size".to_owned());
+            Event::Resize { cols: number(cols)?, rows: number(rows)? }
+        }
+        "m" => Event::Marker { label: text.into_owned() },
+        "x" => {
+            let status = text.parse().map_err(|_| "no exit status")?;
+            Event::Exit { status, signal: more.and_then(|more| more.signal) }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// The exact bytes of an output or input event.
+fn data(text: Cow<'_, str>, more: Option<&More>) -> Result<Vec<u8>, Fault> {
+    let Some(More { head, tail, data_bytes, .. }) = more else { return Ok(text.into_owned().into_bytes()) };
+    if let Some(coded) = data_bytes {
+        return exact(text, Some(coded.clone()));
+    }
+    let mut data = text.as_bytes().get(*head..).ok_or("head is longer than the text")?.to_vec();
+    if let Some(coded) = tail {
+        data.extend(base64::decode(coded).ok_or("bad base64")?);
+    }
+    Ok(data)
+}
+
+/// What every `#govsh` object begins with.
+struct Place {
+    seq: u64,
+    t: u64,
+    kind: String,
+}
+
+impl Place {
+    /// And how many bytes it took, up to the comma or brace after it.
+    fn parse(json: &[u8]) -> Option<(Place, usize)> {
+        let rest = json.strip_prefix(b"{\"seq\":")?;
+        let (seq, length) = digits(rest)?;
+        let rest = rest.get(length..)?.strip_prefix(b",\"t\":")?;
+        let (t, length) = decimal(rest)?;
+        let rest = rest.get(length..)?.strip_prefix(b",\"kind\":\"")?;
+        let end = rest.iter().position(|byte| *byte == b'"')?;
+        let kind = std::str::from_utf8(rest.get(..end)?).ok()?.to_owned();
+        let rest = rest.get(end + 1..)?;
+        Some((Place { seq, t, kind }, json.len() - rest.len()))
+    }
+}
+
+/// A decimal number of seconds in nanoseconds, and its length in bytes.
+fn decimal(text: &[u8]) -> Option<(u64, usize)> {
+    let (whole, length) = digits(text)?;
+    let mut nanos = whole.checked_mul(1_000_000_000)?;
+    let Some(fraction) = text.get(length..)?.strip_prefix(b".") else { return Some((nanos, length)) };
+    let count = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut unit = 100_000_000;
+    for digit in fraction.iter().take(count) {
+        nanos = nanos.checked_add(u64::from(digit - b'0') * unit)?;
+        unit /= 10;
+    }
+    Some((nanos, length + 1 + count))
+}
+
+fn digits(text: &[u8]) -> Option<(u64, usize)> {
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = std::str::from_utf8(text.get(..count)?).ok()?.parse().ok()?;
+    Some((number, count))
+}

@@ -1,0 +1,306 @@
+//! Laws of the recording: what is written reads back, wherever the file was cut.
+
+use std::io::Cursor;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use govsh::event::*;
+use govsh::policy::{Access, Layer, Verdict};
+use govsh::recording::{ReadError, Reader, Word, Writer, glance, object};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn start() -> Start {
+    Start {
+        id: "k3f9".to_owned(),
+        timestamp: 1_763_747_344,
+        argv: vec![b"codex".to_vec(), b"a b".to_vec()],
+        cwd: b"/home/u/src/shop".to_vec(),
+        user: "u".to_owned(),
+        uid: 1000,
+        host: "laptop".to_owned(),
+        version: "0.1.0".to_owned(),
+        cols: 120,
+        rows: 32,
+        term: "xterm-256color".to_owned(),
+        stdin_tty: true,
+        stdout_tty: true,
+        stderr_tty: true,
+    }
+}
+
+/// Bytes in which characters are split, cut and broken, with escapes that hurt.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        vec(any::<u8>(), 0..40),
+        "\\PC{0,20}".prop_map(String::into_bytes),
+        vec(select(vec![0xe2u8, 0x82, 0xac, 0xf0, 0x9f, 0xa6, 0x80, b'a', b'\n', 0x1b, b'"', b'\\', 0xc3, 0xed, 0xa0]), 0..6),
+        Just("€🦀".as_bytes()[..5].to_vec()),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "[a-z\\x00-\\x1f\"\\\\]{0,12}"]
+}
+
+fn word<T: Word + std::fmt::Debug>() -> impl Strategy<Value = T> {
+    select(T::WORDS.iter().map(|entry| entry.0).collect::<Vec<_>>())
+}
+
+fn judged() -> impl Strategy<Value = Event> {
+    let who = (word::<Kind>(), select(vec!["open", "rename", "connect", "exec", "unlink"]), any::<i32>(), word::<Access>());
+    let what = (bytes(), bytes(), any::<Option<SocketAddr>>(), vec(bytes(), 0..4));
+    let why = (word::<Verdict>(), text(), word::<Layer>(), word::<Via>(), -2i32..200, 0u64..1 << 50);
+    (who, what, why).prop_map(|((kind, op, pid, access), (path, path2, addr, argv), (verdict, rule, layer, via, errno, duration))| {
+        Event::Judged(Judged {
+            kind,
+            op,
+            pid,
+            access,
+            path,
+            path2,
+            addr,
+            argv,
+            verdict,
+            rule: Arc::from(rule),
+            layer,
+            via,
+            errno,
+            duration,
+        })
+    })
+}
+
+fn proc() -> impl Strategy<Value = Event> {
+    let who = (any::<i32>(), any::<i32>(), word::<ProcOp>(), any::<bool>());
+    let end = (any::<Option<i32>>(), any::<Option<i32>>());
+    (who, bytes(), vec(bytes(), 0..5), bytes(), end).prop_map(|((pid, parent, op, argv_cut), exe, argv, cwd, (exit, signal))| {
+        Event::Proc(Box::new(Proc { pid, parent, op, exe, argv, argv_cut, cwd, exit, signal }))
+    })
+}
+
+fn rare() -> impl Strategy<Value = Event> {
+    let policy = (text(), vec(text(), 0..3), text(), any::<usize>(), vec(text(), 0..3)).prop_map(|(name, sources, audit, denies, appended)| {
+        Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks: 3, appended }))
+    });
+    let line = (text(), select(vec!["enforced", "brokered", "observed", "missing"]), text());
+    let line = line.prop_map(|(rule, how, by)| ReportLine { rule, how, by });
+    let report = (any::<i32>(), vec(line, 0..4));
+    prop_oneof![
+        policy,
+        report.prop_map(|(landlock_abi, lines)| Event::Report(Box::new(Report { landlock_abi, lines }))),
+        any::<u64>().prop_map(|bytes| Event::Redacted { bytes }),
+        (any::<u16>(), any::<u16>()).prop_map(|(cols, rows)| Event::Resize { cols, rows }),
+        text().prop_map(|label| Event::Marker { label }),
+        (any::<i32>(), text()).prop_map(|(pid, what)| Event::Alert { pid, what }),
+        text().prop_map(|what| Event::Limit { what }),
+        (any::<u64>(), any::<u64>(), text()).prop_map(|(events, bytes, why)| Event::Lost { events, bytes, why }),
+        (any::<i32>(), any::<Option<i32>>()).prop_map(|(status, signal)| Event::Exit { status, signal }),
+        (bytes(), vec(bytes(), 0..3)).prop_map(|(cwd, argv)| Event::Start(Box::new(Start { cwd, argv, ..start() }))),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (word::<Stream>(), bytes()).prop_map(|(stream, data)| Event::Output { stream, data }),
+        2 => bytes().prop_map(|data| Event::Input { data }),
+        3 => judged(),
+        1 => proc(),
+        2 => rare(),
+    ]
+}
+
+/// Mostly as the bus makes them (no gaps, whole microseconds), sometimes anything.
+fn events() -> impl Strategy<Value = Vec<Stamped>> {
+    let step = prop_oneof![6 => (0u64..3_000_000).prop_map(|us| us * 1_000), 1 => 0u64..1 << 40];
+    vec((prop_oneof![9 => Just(0u64), 1 => 0..1u64 << 40], step, event()), 0..60).prop_map(|list| {
+        let (mut seq, mut t) = (0, 0);
+        list.into_iter()
+            .map(|(gap, step, event)| {
+                (seq, t) = (seq + gap, t + step);
+                seq += 1;
+                Stamped { seq: seq - 1, t, event }
+            })
+            .collect()
+    })
+}
+
+fn written(events: &[Stamped], flush_every: usize) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), &start()).expect("a vector takes everything");
+    for (index, stamped) in events.iter().enumerate() {
+        writer.write(stamped).expect("a vector takes everything");
+        if index % flush_every == flush_every - 1 {
+            writer.flush().expect("a vector takes everything");
+        }
+    }
+    writer.finish().expect("a vector takes everything");
+    writer.into_inner()
+}
+
+fn read(file: &[u8]) -> Result<(Vec<Stamped>, bool), ReadError> {
+    let mut reader = Reader::open(Cursor::new(file))?;
+    let events = reader.by_ref().collect::<Result<_, _>>()?;
+    Ok((events, reader.truncated()))
+}
+
+fn stock_lines(file: &[u8]) -> Vec<String> {
+    let text = zstd::decode_all(file).expect("ordinary zstd");
+    let text = String::from_utf8(text).expect("UTF-8");
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_reads_back(events in events(), flush_every in 1usize..30) {
+        let file = written(&events, flush_every);
+        let (back, truncated) = read(&file).expect("readable");
+        prop_assert_eq!(back, events);
+        prop_assert!(!truncated);
+    }
+
+    #[test]
+    fn stock_players_see_valid_lines_and_all_text(events in events()) {
+        let lines = stock_lines(&written(&events, 7));
+        let mut clock = 0.0;
+        let mut shown = String::new();
+        for line in lines.iter().skip(1) {
+            prop_assert!(line.is_ascii() || !line.contains("\\ud"), "lone surrogate");
+            let (interval, code, data): (f64, String, String) = serde_json::from_str(line).expect("three elements");
+            prop_assert!("oimrx".contains(&code) && code.len() == 1);
+            clock += interval;
+            if code == "o" {
+                shown.push_str(&data);
+            }
+        }
+        let last = events.iter().rev().find(|stamped| matches!(stamped.event, Event::Output { .. } | Event::Resize { .. }));
+        if let Some(last) = last {
+            prop_assert!(clock + 1e-5 >= last.t as f64 / 1e9 - 1e-6, "{clock} is before {}", last.t);
+        }
+        if events.iter().all(|stamped| !matches!(stamped.event, Event::Output { stream: Stream::Stdout | Stream::Stderr, .. })) {
+            let all: Vec<u8> = events.iter().flat_map(|stamped| match &stamped.event {
+                Event::Output { data, .. } => data.clone(),
+                _ => Vec::new(),
+            }).collect();
+            let mut whole = String::from_utf8_lossy(&all).into_owned();
+            if !whole.starts_with(&shown) {
+                // An unfinished character at the very end is not shown.
+                whole.truncate(whole.len().saturating_sub(3));
+            }
+            prop_assert!(whole.starts_with(&shown), "{shown:?} is not the start of {whole:?}");
+        }
+    }
+
+    #[test]
+    fn any_cut_reads_as_a_prefix(events in events(), cut in any::<prop::sample::Index>()) {
+        let file = written(&events, 3);
+        let cut = cut.index(file.len());
+        let (back, truncated) = read(&file[..cut]).expect("a cut file is no error");
+        prop_assert!(truncated);
+        prop_assert!(back.len() <= events.len());
+        prop_assert_eq!(&back[..], &events[..back.len()]);
+        glance(Cursor::new(&file[..cut])).expect("a cut file is no error");
+    }
+
+    #[test]
+    fn a_flush_puts_everything_into_the_file(events in events()) {
+        let mut writer = Writer::new(Vec::new(), &start()).expect("a vector takes everything");
+        for stamped in &events {
+            writer.write(stamped).expect("a vector takes everything");
+        }
+        writer.flush().expect("a vector takes everything");
+        let (back, truncated) = read(writer.get_ref()).expect("readable");
+        prop_assert_eq!(back, events);
+        prop_assert!(truncated);
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics_and_never_loops(events in events(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut file = written(&events, 5);
+        let at = at.index(file.len());
+        file[at] = byte;
+        if let Ok(reader) = Reader::open(Cursor::new(&file)) {
+            prop_assert!(reader.count() <= 4 * events.len() + 4);
+        }
+        let _ = glance(Cursor::new(&file));
+    }
+
+    #[test]
+    fn random_bytes_are_no_recording(file in vec(any::<u8>(), 4..400)) {
+        prop_assume!(!file.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
+        prop_assert!(matches!(read(&file), Err(ReadError::Foreign)));
+    }
+
+    #[test]
+    fn the_glance_agrees_with_the_events(events in events()) {
+        let file = written(&events, 9);
+        let whole = glance(Cursor::new(&file)).expect("readable");
+        let denied = events.iter().filter(|stamped| matches!(&stamped.event, Event::Judged(j) if j.verdict == Verdict::Deny)).count();
+        prop_assert_eq!(whole.tally.denied, denied as u64);
+        prop_assert_eq!(whole.tally.counts.values().sum::<u64>(), events.len() as u64);
+        prop_assert!(whole.end.is_some());
+        // Without its end the same is found by hopping from frame to frame.
+        let end = file.len() - u32::from_le_bytes(file[file.len() - 4..].try_into().expect("four")) as usize;
+        let hopped = glance(Cursor::new(&file[..end])).expect("readable");
+        prop_assert_eq!(hopped.tally, whole.tally);
+        prop_assert!(hopped.end.is_none());
+    }
+
+    #[test]
+    fn every_event_is_one_json_object(stamped in events()) {
+        for stamped in stamped {
+            let mut json = Vec::new();
+            object(&stamped, &mut json);
+            let value: serde_json::Value = serde_json::from_slice(&json).expect("valid JSON");
+            prop_assert_eq!(value["seq"].as_u64(), Some(stamped.seq));
+        }
+    }
+}
+
+#[test]
+fn every_cut_of_one_file() {
+    let mut events = Vec::new();
+    for n in 0..200u64 {
+        let event = match n % 3 {
+            0 => Event::Output { stream: Stream::Terminal, data: format!("line {n} €\r\n").into_bytes() },
+            1 => Event::Alert { pid: 1, what: "x".to_owned() },
+            _ => Event::Input { data: vec![0xff, n as u8] },
+        };
+        events.push(Stamped { seq: n, t: n * 50_000_000, event });
+    }
+    let file = written(&events, 10);
+    let mut seen = 0;
+    for cut in 0..file.len() {
+        let (back, truncated) = read(&file[..cut]).expect("a cut file is no error");
+        assert!(truncated, "cut at {cut} of {}", file.len());
+        assert!(back.len() >= seen, "a longer file has fewer events");
+        assert_eq!(back[..], events[..back.len()]);
+        seen = back.len();
+    }
+    assert_eq!(seen, events.len());
+}
+
+#[test]
+fn a_bomb_is_refused_in_bounded_memory() {
+    let header = br#"{"version":3,"term":{"cols":80,"rows":24},"govsh":{"format":1,"id":"aaaa"}}"#;
+    let mut bomb = header.to_vec();
+    bomb.push(b'\n');
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");
+    std::io::Write::write_all(&mut encoder, &bomb).expect("a vector takes everything");
+    for _ in 0..256 {
+        std::io::Write::write_all(&mut encoder, &vec![b' '; 1 << 20]).expect("a vector takes everything");
+    }
+    let file = encoder.finish().expect("a vector takes everything");
+    assert!(matches!(read(&file), Err(ReadError::Damaged { .. })));
+}
+
+#[test]
+fn an_empty_file_and_a_foreign_one() {
+    assert_eq!(read(b"").expect("empty is cut"), (Vec::new(), true));
+    let stock = zstd::encode_all(&b"{\"version\":3,\"term\":{\"cols\":80,\"rows\":24}}\n[0.1,\"o\",\"x\"]\n"[..], 3).expect("zstd");
+    assert!(matches!(read(&stock), Err(ReadError::Foreign)));
+    let later = zstd::encode_all(&b"{\"version\":3,\"govsh\":{\"format\":9}}\n"[..], 3).expect("zstd");
+    assert!(matches!(read(&later), Err(ReadError::Newer { format: 9 })));
+}
