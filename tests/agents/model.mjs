@@ -1,0 +1,148 @@
+// A scripted model: answers like a provider's API, but what it says is fixed by the test.
+//
+// The first request that offers a shell is answered with one call of it; the request that brings the call's result
+// is answered with a closing sentence. Everything else an agent asks at start (model lists, titles, token counts,
+// telemetry) gets a plain, valid answer. Speaks OpenAI Responses and Anthropic Messages, both as server-sent events.
+//
+//   node model.mjs LOG COMMAND     prints its port on the first line, ends when standard input ends
+//
+// LOG gets one JSON line for each request: method, path, what was answered, and the tool results it brought.
+
+import { appendFileSync } from "node:fs";
+import { createServer } from "node:http";
+
+const [log, command] = process.argv.slice(2);
+const LARGEST_REQUEST = 16 * 1024 * 1024;
+const CLOSING = "The scripted work is done.";
+
+const server = createServer((request, response) => {
+  const parts = [];
+  let size = 0;
+  request.on("data", (part) => {
+    size += part.length;
+    if (size > LARGEST_REQUEST) request.destroy();
+    else parts.push(part);
+  });
+  request.on("end", () => {
+    const text = Buffer.concat(parts).toString("utf8");
+    const path = new URL(request.url, "http://model").pathname;
+    const body = parsed(text);
+    const answered = answer(path, body, response);
+    appendFileSync(log, JSON.stringify({ method: request.method, path, ...answered }) + "\n");
+  });
+});
+server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+process.stdin.on("end", () => process.exit(0)).resume();
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
+function answer(path, body, response) {
+  if (path.endsWith("/responses")) return responses(body, response);
+  if (path.endsWith("/messages/count_tokens")) return json(response, "count", { input_tokens: 100 });
+  if (path.endsWith("/messages")) return messages(body, response);
+  if (path.endsWith("/models")) return json(response, "models", { object: "list", data: [], models: [], has_more: false });
+  return json(response, "other", {});
+}
+
+function json(response, answered, value) {
+  response.writeHead(200, { "content-type": "application/json" });
+  response.end(JSON.stringify(value));
+  return { answered };
+}
+
+function stream(response, events) {
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+  for (const event of events) response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+  response.end();
+}
+
+// ---- OpenAI Responses -------------------------------------------------------------------------------------------
+
+function responses(body, response) {
+  const results = (Array.isArray(body.input) ? body.input : [])
+    .filter((item) => /_call_output$/.test(item.type ?? ""))
+    .map((item) => (typeof item.output === "string" ? item.output : JSON.stringify(item.output)));
+  const call = results.length === 0 ? shellCall(body.tools ?? []) : null;
+  const item = call ?? {
+    type: "message",
+    id: "msg_1",
+    role: "assistant",
+    status: "completed",
+    content: [{ type: "output_text", text: CLOSING, annotations: [] }],
+  };
+  const id = call ? "resp_1" : "resp_2";
+  const usage = {
+    input_tokens: 10,
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: 5,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: 15,
+  };
+  const whole = { id, object: "response", created_at: 0, model: body.model, status: "completed", output: [item], usage };
+  stream(response, [
+    { type: "response.created", response: { ...whole, status: "in_progress", output: [], usage: null } },
+    { type: "response.output_item.added", output_index: 0, item },
+    { type: "response.output_item.done", output_index: 0, item },
+    { type: "response.completed", response: whole },
+  ]);
+  return { answered: call ? "call" : "closing", results };
+}
+
+// The shell goes by several names, and each has its own way to take a command line.
+function shellCall(tools) {
+  const names = tools.flatMap((tool) => (tool.type === "namespace" ? tool.tools : [tool])).map((tool) => tool.name ?? tool.type);
+  const shapes = {
+    exec_command: { cmd: command },
+    shell_command: { command },
+    shell: { command: ["bash", "-c", command] },
+  };
+  const name = Object.keys(shapes).find((known) => names.includes(known));
+  if (!name) return null;
+  return {
+    type: "function_call",
+    id: "fc_1",
+    call_id: "call_1",
+    name,
+    arguments: JSON.stringify(shapes[name]),
+    status: "completed",
+  };
+}
+
+// ---- Anthropic Messages -----------------------------------------------------------------------------------------
+
+function messages(body, response) {
+  const blocks = (body.messages ?? []).flatMap((message) => (Array.isArray(message.content) ? message.content : []));
+  const results = blocks
+    .filter((block) => block.type === "tool_result")
+    .map((block) => (typeof block.content === "string" ? block.content : JSON.stringify(block.content)));
+  const shell = (body.tools ?? []).some((tool) => tool.name === "Bash");
+  const calls = shell && results.length === 0;
+  const content = calls
+    ? { type: "tool_use", id: "toolu_1", name: "Bash", input: { command, description: "Run the scripted command" } }
+    : { type: "text", text: CLOSING };
+  const stop_reason = calls ? "tool_use" : "end_turn";
+  const usage = { input_tokens: 10, output_tokens: 5, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
+  const message = { id: calls ? "msg_1" : "msg_2", type: "message", role: "assistant", model: body.model, stop_sequence: null, usage };
+  const answered = { answered: calls ? "call" : "closing", results };
+  if (!body.stream) return { ...answered, ...json(response, answered.answered, { ...message, content: [content], stop_reason }) };
+
+  const empty = calls ? { ...content, input: {} } : { ...content, text: "" };
+  const delta = calls
+    ? { type: "input_json_delta", partial_json: JSON.stringify(content.input) }
+    : { type: "text_delta", text: CLOSING };
+  stream(response, [
+    { type: "message_start", message: { ...message, content: [], stop_reason: null } },
+    { type: "content_block_start", index: 0, content_block: empty },
+    { type: "content_block_delta", index: 0, delta },
+    { type: "content_block_stop", index: 0 },
+    { type: "message_delta", delta: { stop_reason, stop_sequence: null }, usage },
+    { type: "message_stop" },
+  ]);
+  return answered;
+}

@@ -1,0 +1,66 @@
+//! Interactive start: under the profile chosen by the agent's name, it reaches the same first screen as natively, and quits.
+
+use crate::evidence::Evidence;
+use crate::install::node_modules;
+use crate::model::Model;
+use crate::scripted::{Agent, CLAUDE, CODEX};
+use crate::stage::{Stage, User};
+use crate::terminal::Terminal;
+
+/// What an agent's first screen has on it, and how it is told to quit.
+struct Look {
+    banner: &'static str,
+    prompt: &'static str,
+    quit: &'static str,
+}
+
+const CODEX_LOOK: Look = Look { banner: "OpenAI Codex", prompt: "\u{203a} ", quit: "/quit" };
+const CLAUDE_LOOK: Look = Look { banner: "Claude Code v", prompt: "\u{276f}", quit: "/exit" };
+
+fn first_screen(agent: Agent, look: Look, user: User) {
+    let banner = start_and_quit(&mut Stage::new(user), agent, &look, false);
+    let mut stage = Stage::new(user);
+    assert_eq!(start_and_quit(&mut stage, agent, &look, true), banner);
+
+    let evidence = Evidence::of_last(&stage);
+    let policy = evidence.events.iter().find(|event| event["kind"] == "policy").unwrap();
+    assert_eq!(policy["name"], agent.name, "{policy}");
+    let exit = evidence.events.last().unwrap();
+    assert!(exit["kind"] == "exit" && exit["status"] == 0, "{exit}");
+}
+
+/// The line with the agent's banner.
+fn start_and_quit(stage: &mut Stage, agent: Agent, look: &Look, under_govsh: bool) -> String {
+    stage.install(node_modules());
+    let model = Model::start(&stage.path(""), "true");
+    agent.settle(stage, model.port);
+    let command = if under_govsh { stage.govsh(["--", agent.name]) } else { stage.command([agent.name]) };
+    let terminal = Terminal::start(stage, &command);
+    terminal.shows(look.prompt);
+    let screen = terminal.shows(look.banner);
+    terminal.types(&[look.quit]);
+    terminal.shows(look.quit);
+    terminal.types(&["Enter"]);
+    assert_eq!(terminal.ended(), 0);
+    screen.lines().find(|line| line.contains(look.banner)).unwrap().trim().to_owned()
+}
+
+#[test]
+fn codex_starts_in_a_terminal() {
+    first_screen(CODEX, CODEX_LOOK, User::Own);
+}
+
+#[test]
+fn claude_starts_in_a_terminal() {
+    first_screen(CLAUDE, CLAUDE_LOOK, User::Own);
+}
+
+#[test]
+fn codex_of_an_ordinary_user_starts_in_a_terminal() {
+    first_screen(CODEX, CODEX_LOOK, User::Ordinary);
+}
+
+#[test]
+fn claude_of_an_ordinary_user_starts_in_a_terminal() {
+    first_screen(CLAUDE, CLAUDE_LOOK, User::Ordinary);
+}
