@@ -16,8 +16,8 @@ pub const FAILED: i32 = 125;
 
 /// The kinds of event that `show --kind` knows, as they stand in a recording.
 pub const KINDS: [&str; 16] = [
-    "start", "policy", "report", "output", "input", "redacted", "resize", "marker", "proc", "file",
-    "exec", "net", "alert", "limit", "lost", "exit",
+    "start", "policy", "report", "output", "input", "redacted", "resize", "marker", "proc", "file", "exec", "net",
+    "alert", "limit", "lost", "exit",
 ];
 
 const EXAMPLES: &str = "\
@@ -78,12 +78,7 @@ pub struct Run {
     #[command(flatten)]
     pub options: RunOptions,
     /// The command to run and its arguments; the first word is looked up in PATH
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = false,
-        value_name = "COMMAND"
-    )]
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = false, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 
@@ -123,9 +118,7 @@ pub enum AuditLevel {
 
 /// List recordings, newest first
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  govsh ls\n  govsh ls --json | jq -r '.[].id'\n  govsh ls ./logs"
-)]
+#[command(after_help = "Examples:\n  govsh ls\n  govsh ls --json | jq -r '.[].id'\n  govsh ls ./logs")]
 pub struct Ls {
     /// Directory to look in instead of govsh's own
     #[arg(value_name = "DIR")]
@@ -202,9 +195,7 @@ pub struct PolicyList {
 
 /// Print a policy as it was written or, with --effective, as it holds
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  govsh policy show agent\n  govsh policy show ./team.toml --effective"
-)]
+#[command(after_help = "Examples:\n  govsh policy show agent\n  govsh policy show ./team.toml --effective")]
 pub struct PolicyShow {
     /// A profile's name, or a file
     #[arg(default_value = "agent", value_name = "NAME|FILE")]
@@ -285,25 +276,14 @@ pub fn parse_from(words: impl IntoIterator<Item = OsString>) -> Result<Command, 
         let message = "no command to run\nhint: govsh [OPTIONS] -- COMMAND [ARGS]...";
         return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
     }
-    Ok(Command::Run(Run {
-        options: cli.options,
-        command: cli.command,
-    }))
+    Ok(Command::Run(Run { options: cli.options, command: cli.command }))
 }
 
 /// `govsh CMD` could be a misspelt subcommand: it is never run, but told how to be.
 fn with_hint(error: clap::Error) -> clap::Error {
-    let word = match (
-        error.kind(),
-        error.get(ContextKind::InvalidSubcommand),
-        error.get(ContextKind::InvalidArg),
-    ) {
+    let word = match (error.kind(), error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word)), _) => word,
-        (ErrorKind::UnknownArgument, _, Some(ContextValue::String(word)))
-            if !word.starts_with('-') =>
-        {
-            word
-        }
+        (ErrorKind::UnknownArgument, _, Some(ContextValue::String(word))) if !word.starts_with('-') => word,
         _ => return error,
     };
     let similar = match error.get(ContextKind::SuggestedSubcommand) {
@@ -312,9 +292,8 @@ fn with_hint(error: clap::Error) -> clap::Error {
         }
         _ => String::new(),
     };
-    let message = format!(
-        "'{word}' is not a subcommand\nhint: to run it: govsh [OPTIONS] -- {word} [ARGS]...{similar}"
-    );
+    let message =
+        format!("'{word}' is not a subcommand\nhint: to run it: govsh [OPTIONS] -- {word} [ARGS]...{similar}");
     Cli::command().error(ErrorKind::InvalidSubcommand, message)
 }
 
@@ -373,24 +352,11 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_subcommand_is_not_run() {
-        for line in [
-            "govsh bash",
-            "govsh bash -c true",
-            "govsh --quiet bash",
-            "govsh shw last",
-        ] {
+        for line in ["govsh bash", "govsh bash -c true", "govsh --quiet bash", "govsh shw last"] {
             let message = words(line).expect_err(line).to_string();
-            assert!(
-                message.contains("hint: to run it: govsh [OPTIONS] -- "),
-                "{line}: {message}"
-            );
+            assert!(message.contains("hint: to run it: govsh [OPTIONS] -- "), "{line}: {message}");
         }
-        assert!(
-            words("govsh --quiet")
-                .expect_err("no command")
-                .to_string()
-                .contains("no command to run")
-        );
+        assert!(words("govsh --quiet").expect_err("no command").to_string().contains("no command to run"));
         assert!(words("govsh run").is_err());
     }
 

@@ -12,11 +12,7 @@ use crate::sandbox::probe::{Need, Probe, probe_all};
 /// Tries everything, prints it, and returns the exit status.
 pub fn run(options: &Doctor) -> anyhow::Result<i32> {
     let probes = probe_all();
-    let text = if options.json {
-        json(&probes)?
-    } else {
-        draw(&probes)
-    };
+    let text = if options.json { json(&probes)? } else { draw(&probes) };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(i32::from(!probes.iter().all(Probe::is_met)))
 }
@@ -38,53 +34,27 @@ fn found(probe: &Probe) -> String {
 
 /// `✔ landlock       ABI 7     the floor under every file rule`; a failure goes on with what is lost and what to do.
 fn draw(probes: &[Probe]) -> String {
-    let names = probes
-        .iter()
-        .map(|probe| probe.name.len())
-        .max()
-        .unwrap_or(0);
+    let names = probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for (title, need) in [
-        ("A default run needs", Need::Required),
-        ("Faster or stronger with", Need::Stronger),
-    ] {
+    for (title, need) in [("A default run needs", Need::Required), ("Faster or stronger with", Need::Stronger)] {
         line(&mut text, format_args!("{title}"));
         for probe in probes.iter().filter(|probe| probe.need == need) {
             let (mark, name) = (mark(probe), probe.name);
-            line(
-                &mut text,
-                format_args!("  {mark} {name:names$}  {}", probe.gives),
-            );
-            line(
-                &mut text,
-                format_args!("    {:names$}  {}", "", found(probe)),
-            );
+            line(&mut text, format_args!("  {mark} {name:names$}  {}", probe.gives));
+            line(&mut text, format_args!("    {:names$}  {}", "", found(probe)));
             if probe.outcome.is_err() {
-                line(
-                    &mut text,
-                    format_args!("    {:names$}  without: {}", "", probe.without),
-                );
+                line(&mut text, format_args!("    {:names$}  without: {}", "", probe.without));
             }
             if let Some(hint) = probe.hint() {
                 line(&mut text, format_args!("    {:names$}  hint: {hint}", ""));
             }
         }
     }
-    let missing: Vec<_> = probes
-        .iter()
-        .filter(|probe| !probe.is_met())
-        .map(|probe| probe.name)
-        .collect();
+    let missing: Vec<_> = probes.iter().filter(|probe| !probe.is_met()).map(|probe| probe.name).collect();
     if missing.is_empty() {
-        line(
-            &mut text,
-            format_args!("Ready: everything a default run needs is here."),
-        );
+        line(&mut text, format_args!("Ready: everything a default run needs is here."));
     } else {
-        line(
-            &mut text,
-            format_args!("Not ready: {} missing.", missing.join(", ")),
-        );
+        line(&mut text, format_args!("Not ready: {} missing.", missing.join(", ")));
     }
     text
 }
@@ -122,10 +92,7 @@ fn json(probes: &[Probe]) -> anyhow::Result<String> {
         without: probe.without,
         hint: probe.hint(),
     });
-    let report = Report {
-        ready: probes.iter().all(Probe::is_met),
-        probes: lines.collect(),
-    };
+    let report = Report { ready: probes.iter().all(Probe::is_met), probes: lines.collect() };
     Ok(serde_json::to_string_pretty(&report)? + "\n")
 }
 
@@ -136,21 +103,12 @@ mod tests {
     use crate::sys::Errno;
 
     fn probe(name: &'static str, need: Need, outcome: Result<String, Fault>) -> Probe {
-        Probe {
-            name,
-            need,
-            outcome,
-            gives: "this",
-            without: "that",
-        }
+        Probe { name, need, outcome, gives: "this", without: "that" }
     }
 
     #[test]
     fn a_failure_says_what_is_lost_and_what_to_do() {
-        let refused = Fault {
-            act: "installing a listener".into(),
-            errno: Some(Errno(libc::EBUSY)),
-        };
+        let refused = Fault { act: "installing a listener".into(), errno: Some(Errno(libc::EBUSY)) };
         let text = draw(&[
             probe("filter", Need::Required, Ok("acts".into())),
             probe("listener", Need::Required, Err(refused)),
@@ -158,28 +116,16 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1], "  ✔ filter    this");
         assert_eq!(lines[3], "  ✘ listener  this");
-        assert!(
-            lines[4].starts_with("              installing a listener: "),
-            "{text}"
-        );
+        assert!(lines[4].starts_with("              installing a listener: "), "{text}");
         assert_eq!(lines[5], "              without: that");
-        assert!(
-            lines[6].starts_with("              hint: another supervisor listens"),
-            "{text}"
-        );
+        assert!(lines[6].starts_with("              hint: another supervisor listens"), "{text}");
         assert_eq!(lines.last(), Some(&"Not ready: listener missing."));
     }
 
     #[test]
     fn what_only_makes_it_stronger_may_be_missing() {
-        let fault = Fault {
-            act: "x".into(),
-            errno: None,
-        };
+        let fault = Fault { act: "x".into(), errno: None };
         let text = draw(&[probe("cgroup", Need::Stronger, Err(fault))]);
-        assert!(
-            text.contains("  – cgroup") && text.ends_with("is here.\n"),
-            "{text}"
-        );
+        assert!(text.contains("  – cgroup") && text.ends_with("is here.\n"), "{text}");
     }
 }

@@ -42,10 +42,7 @@ impl Probe {
     /// What a person could do about a failure.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        self.outcome
-            .as_ref()
-            .err()
-            .and_then(|fault| hint(self.name, fault))
+        self.outcome.as_ref().err().and_then(|fault| hint(self.name, fault))
     }
 }
 
@@ -77,10 +74,7 @@ impl fmt::Display for Fault {
 impl Fault {
     /// The step went through and gave the wrong result.
     fn wrong(act: impl Into<String>) -> Self {
-        Self {
-            act: act.into(),
-            errno: None,
-        }
+        Self { act: act.into(), errno: None }
     }
 }
 
@@ -91,20 +85,14 @@ trait Step<T> {
 
 impl<T> Step<T> for Result<T, Errno> {
     fn step(self, act: &str) -> Result<T, Fault> {
-        self.map_err(|errno| Fault {
-            act: act.into(),
-            errno: Some(errno),
-        })
+        self.map_err(|errno| Fault { act: act.into(), errno: Some(errno) })
     }
 }
 
 impl<T> Step<T> for std::io::Result<T> {
     fn step(self, act: &str) -> Result<T, Fault> {
         self.map_err(|error| match error.raw_os_error() {
-            Some(number) => Fault {
-                act: act.into(),
-                errno: Some(Errno(number)),
-            },
+            Some(number) => Fault { act: act.into(), errno: Some(Errno(number)) },
             None => Fault::wrong(format!("{act}: {error}")),
         })
     }
@@ -129,36 +117,20 @@ pub fn probe_all() -> Vec<Probe> {
 /// After a run failed to start: the first thing it needs that is missing, as one sentence and a hint.
 #[must_use]
 pub fn explain() -> Option<String> {
-    let missing = plans()
-        .filter(|plan| plan.need == Need::Required)
-        .map(Plan::probe)
-        .find(|probe| !probe.is_met())?;
+    let missing = plans().filter(|plan| plan.need == Need::Required).map(Plan::probe).find(|probe| !probe.is_met())?;
     let fault = missing.outcome.as_ref().err()?;
-    let hint = missing
-        .hint()
-        .unwrap_or("'govsh doctor' lists everything that was tried");
-    Some(format!(
-        "this machine lacks {}: {fault}\nhint: {hint}",
-        missing.name
-    ))
+    let hint = missing.hint().unwrap_or("'govsh doctor' lists everything that was tried");
+    Some(format!("this machine lacks {}: {fault}\nhint: {hint}", missing.name))
 }
 
 fn plans() -> impl Iterator<Item = &'static Plan> {
-    [kernel::PLANS, listener::PLANS, tree::PLANS, place::PLANS]
-        .into_iter()
-        .flatten()
+    [kernel::PLANS, listener::PLANS, tree::PLANS, place::PLANS].into_iter().flatten()
 }
 
 impl Plan {
     fn probe(&self) -> Probe {
         let outcome = isolated(self.run);
-        Probe {
-            name: self.name,
-            need: self.need,
-            outcome,
-            gives: self.gives,
-            without: self.without,
-        }
+        Probe { name: self.name, need: self.need, outcome, gives: self.gives, without: self.without }
     }
 }
 
@@ -170,8 +142,7 @@ fn isolated(body: fn() -> Outcome) -> Outcome {
     let mut told = Vec::new();
     let ended = child.wait(LIMIT);
     if sys::ready(std::os::fd::AsFd::as_fd(&from), Duration::ZERO) {
-        from.read_to_end(&mut told)
-            .step("reading the child's answer")?;
+        from.read_to_end(&mut told).step("reading the child's answer")?;
     }
     match (ended, heard(&told)) {
         (Some(0), Some(outcome)) => outcome,
@@ -196,10 +167,7 @@ fn heard(told: &[u8]) -> Option<Outcome> {
     }
     let (errno, act) = text.strip_prefix('-')?.split_once(' ')?;
     let errno = errno.parse().ok().filter(|&number| number != 0).map(Errno);
-    Some(Err(Fault {
-        act: act.to_owned(),
-        errno,
-    }))
+    Some(Err(Fault { act: act.to_owned(), errno }))
 }
 
 fn hint(name: &str, fault: &Fault) -> Option<&'static str> {
@@ -209,29 +177,21 @@ fn hint(name: &str, fault: &Fault) -> Option<&'static str> {
             "another supervisor listens on this process already (another govsh, a container with seccomp notify): \
              start govsh outside of it"
         }
-        ("answer" | "hand-over", libc::EACCES | libc::EPERM)
-            if fault.act.starts_with("receiving") =>
-        {
+        ("answer" | "hand-over", libc::EACCES | libc::EPERM) if fault.act.starts_with("receiving") => {
             "the listener may not be read: a security module confines govsh; look for an AppArmor profile on its path"
         }
         ("memory" | "descriptors" | "nesting" | "orphans", libc::EPERM) => {
             "ptrace access is refused: kernel.yama.ptrace_scope must be 0 or 1, and a container must not filter \
              process_vm_readv and pidfd_getfd"
         }
-        ("landlock" | "tcp" | "scopes", libc::ENOSYS) => {
-            "the kernel was built without Landlock (5.13 or later has it)"
-        }
+        ("landlock" | "tcp" | "scopes", libc::ENOSYS) => "the kernel was built without Landlock (5.13 or later has it)",
         ("landlock" | "tcp" | "scopes", libc::EOPNOTSUPP) => {
             "Landlock is built in but off: add 'landlock' to the lsm= list on the kernel command line"
         }
         ("tcp" | "scopes", _) => "a newer kernel has it: 6.7 for TCP, 6.12 for scopes",
-        ("loopback", libc::EPERM) => {
-            "a kernel from 5.7 on lets ordinary users tie a socket to a device"
-        }
+        ("loopback", libc::EPERM) => "a kernel from 5.7 on lets ordinary users tie a socket to a device",
         ("loopback", libc::ENODEV) => "there is no device 'lo' in this network namespace",
-        ("recordings" | "runtime", _) => {
-            "make the directory writable, or name another: --record DIR, XDG_RUNTIME_DIR"
-        }
+        ("recordings" | "runtime", _) => "make the directory writable, or name another: --record DIR, XDG_RUNTIME_DIR",
         ("terminal", _) => "mount devpts on /dev/pts, with ptmx",
         ("cgroup", _) => "systemd-run --user --scope govsh … gives a session a group of its own",
         (_, libc::ENOSYS) => "the kernel is too old, or a container's filter hides the call",
@@ -246,16 +206,10 @@ mod tests {
 
     #[test]
     fn an_answer_survives_the_pipe() {
-        let fault = |act: &str, errno| Fault {
-            act: act.into(),
-            errno,
-        };
-        for outcome in [
-            Ok("ABI 7".into()),
-            Ok(String::new()),
-            Err(fault("a b: c", None)),
-            Err(fault("x", Some(Errno(16)))),
-        ] {
+        let fault = |act: &str, errno| Fault { act: act.into(), errno };
+        for outcome in
+            [Ok("ABI 7".into()), Ok(String::new()), Err(fault("a b: c", None)), Err(fault("x", Some(Errno(16))))]
+        {
             let (mut from, to) = std::io::pipe().expect("pipe");
             tell(to, outcome.clone()).expect("write");
             let mut told = Vec::new();
@@ -272,10 +226,7 @@ mod tests {
 
     #[test]
     fn everything_a_default_run_needs_is_here() {
-        let missing: Vec<_> = probe_all()
-            .into_iter()
-            .filter(|probe| probe.outcome.is_err())
-            .collect();
+        let missing: Vec<_> = probe_all().into_iter().filter(|probe| probe.outcome.is_err()).collect();
         let required: Vec<_> = missing.iter().filter(|probe| !probe.is_met()).collect();
         assert!(required.is_empty(), "{required:#?}");
     }

@@ -72,11 +72,7 @@ pub fn spawn(body: impl FnOnce() -> i32) -> Sys<Child> {
         unsafe { libc::_exit(status) }
     }
     match pidfd::open(pid) {
-        Ok(pidfd) => Ok(Child {
-            pid,
-            pidfd,
-            reaped: false,
-        }),
+        Ok(pidfd) => Ok(Child { pid, pidfd, reaped: false }),
         Err(errno) => {
             // SAFETY: our own child, not yet reaped, so the number is still its own.
             unsafe { libc::kill(pid, libc::SIGKILL) };
@@ -120,11 +116,7 @@ pub fn ready(fd: BorrowedFd<'_>, limit: Duration) -> bool {
     let end = Instant::now() + limit;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let mut poll = libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let wait = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: one entry, as said.
         match check_int(unsafe { libc::poll(&raw mut poll, 1, wait) }) {
@@ -149,18 +141,10 @@ pub fn adopt_orphans() -> Sys<()> {
 /// Installs a filter with a listener under exactly these further flags. EINVAL when the kernel does not know them.
 pub fn add_listener_with(program: &[Instruction], flags: u32) -> Sys<OwnedFd> {
     let len = u16::try_from(program.len()).map_err(|_| Errno(libc::E2BIG))?;
-    let program = libc::sock_fprog {
-        len,
-        filter: program.as_ptr().cast_mut(),
-    };
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
     // SAFETY: `program` and the slice it points to live across the call; the kernel only reads them.
     let fd = check(unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            SET_MODE_FILTER,
-            FLAG_NEW_LISTENER | flags,
-            &raw const program,
-        )
+        libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER | flags, &raw const program)
     })?;
     // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })

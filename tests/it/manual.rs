@@ -10,13 +10,8 @@ use crate::source::root;
 
 /// A page's source with roff's dashes and fonts taken out.
 fn page(name: &str) -> String {
-    let text = std::fs::read_to_string(root().join("man").join(name))
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
-    ["\\fB", "\\fI", "\\fR", "\\fP", "\\&"]
-        .iter()
-        .fold(text.replace("\\-", "-"), |text, font| {
-            text.replace(font, "")
-        })
+    let text = std::fs::read_to_string(root().join("man").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    ["\\fB", "\\fI", "\\fR", "\\fP", "\\&"].iter().fold(text.replace("\\-", "-"), |text, font| text.replace(font, ""))
 }
 
 /// The words of a page: options are whole words there.
@@ -29,11 +24,7 @@ fn has_word(text: &str, wanted: &str) -> bool {
 fn section(page: &str, heading: &str) -> Option<String> {
     let start = page.find(&format!("\n.SS {heading}\n"))? + 1;
     let body = &page[start..];
-    let end = ["\n.SS ", "\n.SH "]
-        .iter()
-        .filter_map(|next| body[4..].find(next))
-        .min()
-        .map_or(body.len(), |at| at + 4);
+    let end = ["\n.SS ", "\n.SH "].iter().filter_map(|next| body[4..].find(next)).min().map_or(body.len(), |at| at + 4);
     Some(body[..end].to_owned())
 }
 
@@ -44,17 +35,9 @@ fn subcommands() -> Vec<(String, clap::Command)> {
     cli.build();
     let mut left: Vec<(String, clap::Command)> = vec![(String::new(), cli)];
     while let Some((name, command)) = left.pop() {
-        let visible = command
-            .get_subcommands()
-            .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
-        let subs: Vec<_> = visible
-            .map(|sub| {
-                (
-                    format!("{name} {}", sub.get_name()).trim().to_owned(),
-                    sub.clone(),
-                )
-            })
-            .collect();
+        let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
+        let subs: Vec<_> =
+            visible.map(|sub| (format!("{name} {}", sub.get_name()).trim().to_owned(), sub.clone())).collect();
         if subs.is_empty() {
             found.push((name, command));
         }
@@ -65,13 +48,10 @@ fn subcommands() -> Vec<(String, clap::Command)> {
 }
 
 fn options(command: &clap::Command) -> Vec<String> {
-    let own = command
-        .get_arguments()
-        .filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()));
+    let own = command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()));
     own.flat_map(|arg| {
         let long = arg.get_long().map(|long| format!("--{long}"));
-        long.into_iter()
-            .chain(arg.get_short().map(|short| format!("-{short}")))
+        long.into_iter().chain(arg.get_short().map(|short| format!("-{short}")))
     })
     .collect()
 }
@@ -85,16 +65,9 @@ fn every_option_is_in_govsh_1() {
             missing.push(format!("a section '.SS {name}'"));
             continue;
         };
-        missing.extend(
-            options(&command)
-                .into_iter()
-                .filter(|o| !has_word(&text, o))
-                .map(|o| format!("{name} {o}")),
-        );
+        missing.extend(options(&command).into_iter().filter(|o| !has_word(&text, o)).map(|o| format!("{name} {o}")));
     }
-    let everywhere = ["--help", "--version"]
-        .into_iter()
-        .filter(|option| !has_word(&page, option));
+    let everywhere = ["--help", "--version"].into_iter().filter(|option| !has_word(&page, option));
     missing.extend(everywhere.map(str::to_owned));
     assert!(missing.is_empty(), "not in man/govsh.1: {missing:?}");
 }
@@ -106,19 +79,11 @@ fn govsh_1_names_no_option_that_is_not_there() {
         let text = section(&page, &name).unwrap_or_default();
         let known = options(&command);
         let lines: Vec<_> = text.lines().collect();
-        let tagged = lines
-            .windows(2)
-            .filter(|pair| pair[0] == ".TP" && pair[1].contains(" -"))
-            .map(|pair| pair[1]);
+        let tagged = lines.windows(2).filter(|pair| pair[0] == ".TP" && pair[1].contains(" -")).map(|pair| pair[1]);
         for line in tagged {
-            let named = line
-                .split([' ', ',', '"'])
-                .filter(|word| word.starts_with('-') && word.len() > 1);
+            let named = line.split([' ', ',', '"']).filter(|word| word.starts_with('-') && word.len() > 1);
             for option in named {
-                assert!(
-                    known.iter().any(|known| known == option),
-                    "{name}: {option} is in the manual only"
-                );
+                assert!(known.iter().any(|known| known == option), "{name}: {option} is in the manual only");
             }
         }
     }
@@ -146,18 +111,12 @@ fn every_exit_status_variable_and_file_is_in_govsh_1() {
 fn every_kind_of_event_is_in_govsh_recording_5() {
     let page = page("govsh-recording.5");
     let missing: Vec<_> = KINDS.iter().filter(|kind| !has_word(&page, kind)).collect();
-    assert!(
-        missing.is_empty(),
-        "not in man/govsh-recording.5: {missing:?}"
-    );
+    assert!(missing.is_empty(), "not in man/govsh-recording.5: {missing:?}");
 }
 
 #[test]
 fn pages_render_without_a_warning() {
-    let mut pages: Vec<_> = std::fs::read_dir(root().join("man"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut pages: Vec<_> = std::fs::read_dir(root().join("man")).unwrap().map(|entry| entry.unwrap().path()).collect();
     pages.sort();
     assert_eq!(pages.len(), 3, "{pages:?}");
     for page in pages {
@@ -169,16 +128,8 @@ fn pages_render_without_a_warning() {
             .output()
             .expect("man(1) is needed");
         let complaints = String::from_utf8_lossy(&out.stderr);
-        assert!(
-            out.status.success() && complaints.is_empty(),
-            "{}: {complaints}",
-            page.display()
-        );
-        assert!(
-            String::from_utf8_lossy(&out.stdout).contains("NAME"),
-            "{} is empty",
-            page.display()
-        );
+        assert!(out.status.success() && complaints.is_empty(), "{}: {complaints}", page.display());
+        assert!(String::from_utf8_lossy(&out.stdout).contains("NAME"), "{} is empty", page.display());
     }
 }
 
@@ -187,29 +138,16 @@ fn everything_explains_itself() {
     for (name, command) in subcommands() {
         assert!(command.get_about().is_some(), "{name}: no description");
         for arg in command.get_arguments() {
-            assert!(
-                arg.get_help().is_some(),
-                "{name}: {} has no help",
-                arg.get_id()
-            );
+            assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
     let govsh = env!("CARGO_BIN_EXE_govsh");
-    let names = subcommands()
-        .into_iter()
-        .map(|(name, _)| name)
-        .chain(["".into(), "policy".into()]);
+    let names = subcommands().into_iter().map(|(name, _)| name).chain(["".into(), "policy".into()]);
     for name in names {
         let words = name.split_whitespace().chain(["--help"]);
         let out = Command::new(govsh).args(words).output().unwrap();
-        assert!(
-            out.status.success() && out.stderr.is_empty(),
-            "{name} --help: {out:?}"
-        );
-        assert!(
-            String::from_utf8_lossy(&out.stdout).contains("Usage: govsh"),
-            "{name} --help: {out:?}"
-        );
+        assert!(out.status.success() && out.stderr.is_empty(), "{name} --help: {out:?}");
+        assert!(String::from_utf8_lossy(&out.stdout).contains("Usage: govsh"), "{name} --help: {out:?}");
     }
 }
 
@@ -222,9 +160,6 @@ fn completions_are_made_for_every_shell() {
         }
     }
     let script = String::from_utf8(completions::script(Shell::Bash)).unwrap();
-    let out = Command::new("bash")
-        .args(["-c", &format!("{script}\ncomplete -p govsh")])
-        .output()
-        .unwrap();
+    let out = Command::new("bash").args(["-c", &format!("{script}\ncomplete -p govsh")]).output().unwrap();
     assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
 }

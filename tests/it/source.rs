@@ -20,8 +20,7 @@ impl Source {
 
     /// Whether `super` means the crate's root here.
     pub fn is_root_module(&self) -> bool {
-        self.path.iter().count() == 1
-            || (self.path.iter().count() == 2 && self.path.ends_with("mod.rs"))
+        self.path.iter().count() == 1 || (self.path.iter().count() == 2 && self.path.ends_with("mod.rs"))
     }
 
     /// 1-based line of a byte offset.
@@ -47,11 +46,7 @@ pub fn sources() -> Vec<Source> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let code = blank(&text);
-                found.push(Source {
-                    path: path.strip_prefix(&src).unwrap().to_owned(),
-                    text,
-                    code,
-                });
+                found.push(Source { path: path.strip_prefix(&src).unwrap().to_owned(), text, code });
             }
         }
     }
@@ -84,10 +79,7 @@ fn is_word(byte: u8) -> bool {
 /// How many bytes of comment, string or character literal begin here; 0 where code goes on.
 fn length_of_text(rest: &[u8], in_word: bool) -> usize {
     let until = |from: usize, stop: &[u8]| {
-        rest[from..]
-            .windows(stop.len())
-            .position(|w| w == stop)
-            .map_or(rest.len(), |at| from + at + stop.len())
+        rest[from..].windows(stop.len()).position(|w| w == stop).map_or(rest.len(), |at| from + at + stop.len())
     };
     match rest {
         [b'/', b'/', ..] => until(0, b"\n"),
@@ -97,17 +89,8 @@ fn length_of_text(rest: &[u8], in_word: bool) -> usize {
         [b'\'', b'\\', ..] => quoted(rest, b'\''),
         // a lifetime has no closing quote right behind its first character
         [b'\'', first, ..] => {
-            let wide = rest[1..]
-                .iter()
-                .skip(1)
-                .take_while(|byte| **byte & 0xc0 == 0x80)
-                .count()
-                + 1;
-            if *first != b'\'' && rest.get(1 + wide) == Some(&b'\'') {
-                wide + 2
-            } else {
-                0
-            }
+            let wide = rest[1..].iter().skip(1).take_while(|byte| **byte & 0xc0 == 0x80).count() + 1;
+            if *first != b'\'' && rest.get(1 + wide) == Some(&b'\'') { wide + 2 } else { 0 }
         }
         _ => 0,
     }
@@ -145,9 +128,7 @@ fn raw(rest: &[u8], until: impl Fn(usize, &[u8]) -> usize) -> usize {
     if rest.get(1 + hashes) != Some(&b'"') {
         return 0;
     }
-    let stop: Vec<u8> = std::iter::once(b'"')
-        .chain(std::iter::repeat_n(b'#', hashes))
-        .collect();
+    let stop: Vec<u8> = std::iter::once(b'"').chain(std::iter::repeat_n(b'#', hashes)).collect();
     until(2 + hashes, &stop)
 }
 

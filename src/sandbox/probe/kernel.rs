@@ -9,8 +9,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::Need::{Required, Stronger};
@@ -76,9 +76,7 @@ fn abi() -> Result<i32, Fault> {
     sys::landlock_abi().step("asking for Landlock")
 }
 
-fn restrict(
-    ruleset: Result<landlock::RulesetCreated, landlock::RulesetError>,
-) -> Result<(), Fault> {
+fn restrict(ruleset: Result<landlock::RulesetCreated, landlock::RulesetError>) -> Result<(), Fault> {
     let status = ruleset.and_then(landlock::RulesetCreated::restrict_self);
     match status {
         Ok(status) if status.ruleset == RulesetStatus::FullyEnforced => Ok(()),
@@ -127,9 +125,7 @@ fn tcp() -> Outcome {
     restrict(ruleset)?;
     match TcpStream::connect(address).map_err(|error| error.raw_os_error()) {
         Err(Some(libc::EACCES)) => Ok("connect denied".into()),
-        _ => Err(Fault::wrong(
-            "the domain was accepted but a connection went through",
-        )),
+        _ => Err(Fault::wrong("the domain was accepted but a connection went through")),
     }
 }
 
@@ -147,15 +143,11 @@ fn scopes() -> Outcome {
         .and_then(Ruleset::create);
     restrict(ruleset)?;
     if sys::may_signal(outside) != Err(Errno(libc::EPERM)) {
-        return Err(Fault::wrong(
-            "the domain was accepted but a signal went through",
-        ));
+        return Err(Fault::wrong("the domain was accepted but a signal went through"));
     }
     match UnixStream::connect_addr(&address).map_err(|error| error.raw_os_error()) {
         Err(Some(libc::EPERM)) => Ok("signals and abstract sockets denied".into()),
-        _ => Err(Fault::wrong(
-            "the domain was accepted but a connection went through",
-        )),
+        _ => Err(Fault::wrong("the domain was accepted but a connection went through")),
     }
 }
 
@@ -167,8 +159,6 @@ fn loopback() -> Outcome {
     let socket = UdpSocket::bind("0.0.0.0:0").step("making a socket")?;
     net::bind_to_loopback_device(socket.as_fd()).step("tying a socket to the loopback device")?;
     let port = socket.local_addr().step("asking for the port")?.port();
-    socket
-        .send_to(b"x", ("127.0.0.1", port))
-        .step("sending on loopback")?;
+    socket.send_to(b"x", ("127.0.0.1", port)).step("sending on loopback")?;
     Ok("sockets stay on 'lo'".into())
 }

@@ -50,36 +50,17 @@ pub(super) const PLANS: &[Plan] = &[
     },
 ];
 
-const LOAD_NUMBER: Instruction = Instruction {
-    code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
-    jt: 0,
-    jf: 0,
-    k: 0,
-};
+const LOAD_NUMBER: Instruction =
+    Instruction { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: 0 };
 
 const fn give(action: u32) -> Instruction {
-    Instruction {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 0,
-        k: action,
-    }
+    Instruction { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: action }
 }
 
 /// `action` for one call number, everything else allowed.
 pub(super) fn filter(call: libc::c_long, action: u32) -> [Instruction; 4] {
-    let test = Instruction {
-        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 1,
-        k: call as u32,
-    };
-    [
-        LOAD_NUMBER,
-        test,
-        give(action),
-        give(libc::SECCOMP_RET_ALLOW),
-    ]
+    let test = Instruction { code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, jt: 0, jf: 1, k: call as u32 };
+    [LOAD_NUMBER, test, give(action), give(libc::SECCOMP_RET_ALLOW)]
 }
 
 fn notify(call: libc::c_long) -> [Instruction; 4] {
@@ -88,23 +69,20 @@ fn notify(call: libc::c_long) -> [Instruction; 4] {
 
 fn install() -> Outcome {
     cred::set_no_new_privs().step("setting no_new_privs")?;
-    let _listener =
-        seccomp::add_listener(&notify(libc::SYS_getppid)).step("installing a listener")?;
+    let _listener = seccomp::add_listener(&notify(libc::SYS_getppid)).step("installing a listener")?;
     Ok("installed".into())
 }
 
 fn wait_killable() -> Outcome {
     cred::set_no_new_privs().step("setting no_new_privs")?;
     let program = notify(libc::SYS_getppid);
-    let _listener = sys::add_listener_with(&program, sys::WAIT_KILLABLE_RECV)
-        .step("installing with the flag")?;
+    let _listener = sys::add_listener_with(&program, sys::WAIT_KILLABLE_RECV).step("installing with the flag")?;
     Ok("accepted".into())
 }
 
 fn sync_wake_up() -> Outcome {
     cred::set_no_new_privs().step("setting no_new_privs")?;
-    let listener =
-        seccomp::add_listener(&notify(libc::SYS_getppid)).step("installing a listener")?;
+    let listener = seccomp::add_listener(&notify(libc::SYS_getppid)).step("installing a listener")?;
     seccomp::set_sync_wake_up(listener.as_fd()).step("setting the flag")?;
     Ok("accepted".into())
 }
@@ -118,14 +96,12 @@ struct Target {
 /// Starts a target that makes `call` within `act` and exits with what `act` returns.
 fn target(call: libc::c_long, act: fn() -> i32) -> Result<Target, Fault> {
     let (mut ours, mut theirs) = UnixStream::pair().step("making a socket pair")?;
-    ours.set_read_timeout(Some(LIMIT))
-        .step("setting a deadline")?;
+    ours.set_read_timeout(Some(LIMIT)).step("setting a deadline")?;
     let child = sys::spawn(|| {
-        let listener =
-            match cred::set_no_new_privs().and_then(|()| seccomp::add_listener(&notify(call))) {
-                Ok(listener) => listener,
-                Err(_) => return 102,
-            };
+        let listener = match cred::set_no_new_privs().and_then(|()| seccomp::add_listener(&notify(call))) {
+            Ok(listener) => listener,
+            Err(_) => return 102,
+        };
         let mut go = [0];
         let told = theirs.write_all(&listener.as_raw_fd().to_ne_bytes());
         if told.is_err() || theirs.read_exact(&mut go).is_err() {
@@ -136,10 +112,9 @@ fn target(call: libc::c_long, act: fn() -> i32) -> Result<Target, Fault> {
     })
     .step("starting a target")?;
     let mut number = [0; 4];
-    ours.read_exact(&mut number)
-        .step("waiting for the listener's number")?;
-    let listener = pidfd::get_fd(child.pidfd(), i32::from_ne_bytes(number))
-        .step("taking the listener with pidfd_getfd")?;
+    ours.read_exact(&mut number).step("waiting for the listener's number")?;
+    let listener =
+        pidfd::get_fd(child.pidfd(), i32::from_ne_bytes(number)).step("taking the listener with pidfd_getfd")?;
     ours.write_all(b"g").step("letting the target go")?;
     if !sys::ready(listener.as_fd(), LIMIT) {
         return Err(Fault::wrong("no notification came"));
@@ -148,9 +123,7 @@ fn target(call: libc::c_long, act: fn() -> i32) -> Result<Target, Fault> {
 }
 
 fn answer() -> Outcome {
-    let target = target(libc::SYS_getppid, || {
-        i32::from(std::os::unix::process::parent_id() == 0)
-    })?;
+    let target = target(libc::SYS_getppid, || i32::from(std::os::unix::process::parent_id() == 0))?;
     let listener = target.listener.as_fd();
     let notification = seccomp::receive(listener).step("receiving a notification")?;
     if !seccomp::is_valid(listener, notification.id) {
@@ -167,8 +140,7 @@ fn answer() -> Outcome {
 fn hand_over() -> Outcome {
     let target = target(libc::SYS_openat, || {
         let mut word = String::new();
-        let read =
-            File::open("/nonexistent/govsh").and_then(|mut file| file.read_to_string(&mut word));
+        let read = File::open("/nonexistent/govsh").and_then(|mut file| file.read_to_string(&mut word));
         i32::from(read.is_err() || word != "ours")
     })?;
     let (from, mut to) = std::io::pipe().step("making a pipe")?;
@@ -176,8 +148,7 @@ fn hand_over() -> Outcome {
     drop(to);
     let listener = target.listener.as_fd();
     let notification = seccomp::receive(listener).step("receiving a notification")?;
-    seccomp::send_fd(listener, notification.id, from.as_fd(), true)
-        .step("handing a descriptor over")?;
+    seccomp::send_fd(listener, notification.id, from.as_fd(), true).step("handing a descriptor over")?;
     drop(from);
     match target.child.wait(LIMIT) {
         Some(0) => Ok("descriptor arrived".into()),
@@ -195,21 +166,12 @@ mod tests {
     fn a_second_listener_is_told_apart() {
         let fault = isolated(|| {
             cred::set_no_new_privs().step("setting no_new_privs")?;
-            let _first =
-                seccomp::add_listener(&notify(libc::SYS_getppid)).step("installing the first")?;
+            let _first = seccomp::add_listener(&notify(libc::SYS_getppid)).step("installing the first")?;
             install()
         })
         .expect_err("the kernel allows one listener");
-        assert_eq!(
-            fault,
-            Fault {
-                act: "installing a listener".into(),
-                errno: Some(Errno(libc::EBUSY))
-            }
-        );
-        assert!(
-            hint("listener", &fault).is_some_and(|hint| hint.starts_with("another supervisor"))
-        );
+        assert_eq!(fault, Fault { act: "installing a listener".into(), errno: Some(Errno(libc::EBUSY)) });
+        assert!(hint("listener", &fault).is_some_and(|hint| hint.starts_with("another supervisor")));
     }
 
     /// As a security module does that confines govsh: the listener is there but may not be read.
@@ -218,16 +180,8 @@ mod tests {
         let fault = isolated(|| {
             cred::set_no_new_privs().step("setting no_new_privs")?;
             let refuse = give(libc::SECCOMP_RET_ERRNO | libc::EACCES as u32);
-            let jump = |jf, k| Instruction {
-                code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-                jt: 0,
-                jf,
-                k,
-            };
-            let load_request = Instruction {
-                k: 24,
-                ..LOAD_NUMBER
-            };
+            let jump = |jf, k| Instruction { code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, jt: 0, jf, k };
+            let load_request = Instruction { k: 24, ..LOAD_NUMBER };
             let program = [
                 LOAD_NUMBER,
                 jump(3, libc::SYS_ioctl as u32),
@@ -240,13 +194,7 @@ mod tests {
             answer()
         })
         .expect_err("receiving is refused");
-        assert_eq!(
-            fault,
-            Fault {
-                act: "receiving a notification".into(),
-                errno: Some(Errno(libc::EACCES))
-            }
-        );
+        assert_eq!(fault, Fault { act: "receiving a notification".into(), errno: Some(Errno(libc::EACCES)) });
         assert!(hint("answer", &fault).is_some_and(|hint| hint.contains("AppArmor")));
     }
 }

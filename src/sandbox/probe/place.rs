@@ -63,48 +63,21 @@ pub(super) const PLANS: &[Plan] = &[
 
 fn terminal() -> Outcome {
     let wrong = |act: &str, error: &dyn std::fmt::Display| Fault::wrong(format!("{act}: {error}"));
-    let size = PtySize {
-        rows: 24,
-        cols: 80,
-        pixel_width: 0,
-        pixel_height: 0,
-    };
-    let pair = native_pty_system()
-        .openpty(size)
-        .map_err(|error| wrong("allocating a terminal", &error))?;
-    let mut leader = pair
-        .master
-        .try_clone_reader()
-        .map_err(|error| wrong("opening the leader", &error))?;
+    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).map_err(|error| wrong("allocating a terminal", &error))?;
+    let mut leader = pair.master.try_clone_reader().map_err(|error| wrong("opening the leader", &error))?;
     let mut command = CommandBuilder::new("/bin/sh");
     command.args(["-c", "test -t 0 && test -t 1 && printf y"]);
-    let mut child = pair
-        .slave
-        .spawn_command(command)
-        .map_err(|error| wrong("starting a program on it", &error))?;
+    let mut child = pair.slave.spawn_command(command).map_err(|error| wrong("starting a program on it", &error))?;
     let mut seen = [0];
-    leader
-        .read_exact(&mut seen)
-        .step("reading from the terminal")?;
+    leader.read_exact(&mut seen).step("reading from the terminal")?;
     child.wait().step("waiting for the program")?;
-    if seen == *b"y" {
-        Ok("allocated, used".into())
-    } else {
-        Err(Fault::wrong("the program saw no terminal"))
-    }
+    if seen == *b"y" { Ok("allocated, used".into()) } else { Err(Fault::wrong("the program saw no terminal")) }
 }
 
 /// A path looked up as the broker does: never through a link that the kernel makes up.
 fn lookup() -> Outcome {
-    let look = |path: &CStr| {
-        file::open_how(
-            None,
-            path,
-            libc::O_PATH | libc::O_CLOEXEC,
-            0,
-            libc::RESOLVE_NO_MAGICLINKS,
-        )
-    };
+    let look = |path: &CStr| file::open_how(None, path, libc::O_PATH | libc::O_CLOEXEC, 0, libc::RESOLVE_NO_MAGICLINKS);
     look(c"/proc/self/status").step("looking a file up with openat2")?;
     match look(c"/proc/self/exe") {
         Err(Errno(libc::ELOOP)) => Ok("magic links are not followed".into()),
@@ -133,17 +106,12 @@ fn proc() -> Outcome {
 
 /// The first of these variables that is an absolute path.
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 fn recordings() -> Outcome {
-    let state = variable("XDG_STATE_HOME")
-        .or_else(|| variable("HOME").map(|home| home.join(".local/state")));
-    let dir = state
-        .ok_or_else(|| Fault::wrong("neither XDG_STATE_HOME nor HOME is set"))?
-        .join("govsh/recordings");
+    let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+    let dir = state.ok_or_else(|| Fault::wrong("neither XDG_STATE_HOME nor HOME is set"))?.join("govsh/recordings");
     private_directory(&dir)?;
     let file = dir.join(format!(".probe-{}", std::process::id()));
     let written = write_frame(&file);
@@ -162,40 +130,23 @@ fn write_frame(path: &Path) -> Result<(), Fault> {
         .step(&format!("creating {}", path.display()))?;
     let frame = zstd::encode_all(&text[..], 3).step("compressing")?;
     file.write_all(&frame).step("writing a recording")?;
-    let read = File::open(path)
-        .and_then(zstd::decode_all)
-        .step("reading the recording back")?;
-    if read == text {
-        Ok(())
-    } else {
-        Err(Fault::wrong("the recording read back wrong"))
-    }
+    let read = File::open(path).and_then(zstd::decode_all).step("reading the recording back")?;
+    if read == text { Ok(()) } else { Err(Fault::wrong("the recording read back wrong")) }
 }
 
 fn private_directory(dir: &Path) -> Result<(), Fault> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .step(&format!("creating {}", dir.display()))?;
-    let found = dir
-        .symlink_metadata()
-        .step(&format!("looking at {}", dir.display()))?;
-    if found.is_dir() && found.uid() == cred::euid() {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).step(&format!("creating {}", dir.display()))?;
+    let found = dir.symlink_metadata().step(&format!("looking at {}", dir.display()))?;
+    if found.is_dir() && found.uid() == cred::euid() && found.mode() & 0o077 == 0 {
         Ok(())
     } else {
-        Err(Fault::wrong(format!(
-            "{} is not a directory of this user",
-            dir.display()
-        )))
+        Err(Fault::wrong(format!("{} must be a directory of this user that nobody else may enter", dir.display())))
     }
 }
 
 fn runtime() -> Outcome {
-    let dir = variable("XDG_RUNTIME_DIR").map_or_else(
-        || PathBuf::from(format!("/tmp/govsh-{}", cred::euid())),
-        |dir| dir.join("govsh"),
-    );
+    let named = variable("XDG_RUNTIME_DIR").filter(|dir| dir.is_dir()).map(|dir| dir.join("govsh"));
+    let dir = named.unwrap_or_else(|| PathBuf::from(format!("/tmp/govsh-{}", cred::euid())));
     private_directory(&dir)?;
     let path = dir.join(format!(".probe-{}", std::process::id()));
     let met = UnixListener::bind(&path).and_then(|listener| {
@@ -219,13 +170,8 @@ fn cgroup() -> Outcome {
         })
         .ok_or_else(|| Fault::wrong("no cgroup v2 is mounted"))?;
     let own = std::fs::read_to_string("/proc/self/cgroup").step("reading /proc/self/cgroup")?;
-    let own = own
-        .lines()
-        .find_map(|line| line.strip_prefix("0::/"))
-        .ok_or_else(|| Fault::wrong("no cgroup v2"))?;
-    let group = Path::new(root)
-        .join(own)
-        .join(format!("govsh-probe-{}", std::process::id()));
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).ok_or_else(|| Fault::wrong("no cgroup v2"))?;
+    let group = Path::new(root).join(own).join(format!("govsh-probe-{}", std::process::id()));
     std::fs::create_dir(&group).step("making a group")?;
     let ended = end_by_group(&group);
     let end = Instant::now() + LIMIT / 4;
@@ -241,10 +187,7 @@ fn cgroup() -> Outcome {
 
 fn end_by_group(group: &Path) -> Result<(), Fault> {
     let write = |file: &str, text: String| {
-        OpenOptions::new()
-            .write(true)
-            .open(group.join(file))
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+        OpenOptions::new().write(true).open(group.join(file)).and_then(|mut file| file.write_all(text.as_bytes()))
     };
     let child = sys::spawn(|| {
         std::thread::sleep(LIMIT);
@@ -253,9 +196,5 @@ fn end_by_group(group: &Path) -> Result<(), Fault> {
     .step("starting a child")?;
     write("cgroup.procs", child.pid().to_string()).step("moving a child into a group")?;
     write("cgroup.kill", "1".into()).step("writing cgroup.kill (5.14)")?;
-    if sys::ready(child.pidfd(), LIMIT / 4) {
-        Ok(())
-    } else {
-        Err(Fault::wrong("cgroup.kill ended nothing"))
-    }
+    if sys::ready(child.pidfd(), LIMIT / 4) { Ok(()) } else { Err(Fault::wrong("cgroup.kill ended nothing")) }
 }

@@ -7,9 +7,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-use landlock::{
-    ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-};
+use landlock::{ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr};
 
 use super::Need::{Required, Stronger};
 use super::{Fault, LIMIT, Outcome, Plan, Step};
@@ -72,9 +70,7 @@ fn show(mut line: UnixStream, prepare: fn() -> Result<(), Fault>) -> i32 {
     let number = black_box(std::process::id().to_ne_bytes());
     let address = number.as_ptr() as u64;
     let prepared = prepare().is_ok();
-    let told = line
-        .write_all(&std::process::id().to_ne_bytes())
-        .and_then(|()| line.write_all(&address.to_ne_bytes()));
+    let told = line.write_all(&std::process::id().to_ne_bytes()).and_then(|()| line.write_all(&address.to_ne_bytes()));
     if prepared && told.is_ok() {
         let _ended_early = sys::ready(line.as_fd(), LIMIT);
     }
@@ -84,17 +80,11 @@ fn show(mut line: UnixStream, prepare: fn() -> Result<(), Fault>) -> i32 {
 
 impl Shown {
     fn hear(mut line: UnixStream) -> Result<Self, Fault> {
-        line.set_read_timeout(Some(LIMIT))
-            .step("setting a deadline")?;
+        line.set_read_timeout(Some(LIMIT)).step("setting a deadline")?;
         let (mut pid, mut address) = ([0; 4], [0; 8]);
         line.read_exact(&mut pid).step("hearing from the child")?;
-        line.read_exact(&mut address)
-            .step("hearing from the child")?;
-        Ok(Self {
-            pid: i32::from_ne_bytes(pid),
-            address: u64::from_ne_bytes(address),
-            line,
-        })
+        line.read_exact(&mut address).step("hearing from the child")?;
+        Ok(Self { pid: i32::from_ne_bytes(pid), address: u64::from_ne_bytes(address), line })
     }
 
     fn check_memory(&self) -> Result<(), Fault> {
@@ -109,9 +99,7 @@ impl Shown {
 
     fn check_descriptor(&self, pidfd: BorrowedFd<'_>) -> Result<(), Fault> {
         // the child is a copy of us, so our end of the line has the same number there
-        pidfd::get_fd(pidfd, self.line.as_raw_fd())
-            .step("copying a child's descriptor")
-            .map(drop)
+        pidfd::get_fd(pidfd, self.line.as_raw_fd()).step("copying a child's descriptor").map(drop)
     }
 }
 
@@ -137,16 +125,13 @@ fn take() -> Outcome {
 fn orphans() -> Outcome {
     sys::adopt_orphans().step("becoming a sub-reaper")?;
     let (line, theirs) = UnixStream::pair().step("making a socket pair")?;
-    let middle =
-        sys::spawn(|| i32::from(leave_orphan(theirs).is_err())).step("starting a child")?;
+    let middle = sys::spawn(|| i32::from(leave_orphan(theirs).is_err())).step("starting a child")?;
     let shown = Shown::hear(line)?;
     let orphan = pidfd::open(shown.pid).step("opening the orphan")?;
     if middle.wait(LIMIT) != Some(0) {
         return Err(Fault::wrong("the process between did not end"));
     }
-    let readable = shown
-        .check_memory()
-        .and_then(|()| shown.check_descriptor(orphan.as_fd()));
+    let readable = shown.check_memory().and_then(|()| shown.check_descriptor(orphan.as_fd()));
     pidfd::send_signal(orphan.as_fd(), libc::SIGKILL).step("ending the orphan")?;
     let reaped = sys::reap_any(LIMIT).step("reaping the orphan")?;
     readable?;
@@ -167,8 +152,7 @@ fn leave_orphan(line: UnixStream) -> Result<(), Fault> {
         show(line, || Ok(()))
     })
     .step("starting a grandchild")?;
-    from.read_exact(&mut [0])
-        .step("hearing from the grandchild")?;
+    from.read_exact(&mut [0]).step("hearing from the grandchild")?;
     // it is to be an orphan: nobody here may kill or reap it
     std::mem::forget(orphan);
     Ok(())
@@ -200,10 +184,9 @@ fn nesting() -> Outcome {
     let outer = Shown::hear(line)?;
     layer()?;
     match outer.check_memory() {
-        Err(Fault {
-            errno: Some(Errno(libc::EPERM)),
-            ..
-        }) => Ok("the broker sees into the agent, not the reverse".into()),
+        Err(Fault { errno: Some(Errno(libc::EPERM)), .. }) => {
+            Ok("the broker sees into the agent, not the reverse".into())
+        }
         _ => Err(Fault::wrong("an inner domain can see into an outer one")),
     }
 }
@@ -211,8 +194,8 @@ fn nesting() -> Outcome {
 fn close() -> Outcome {
     let (from, _to) = std::io::pipe().step("making a pipe")?;
     let child = sys::spawn(|| {
-        let closed = sys::close_from(3).is_ok()
-            && std::fs::metadata(format!("/proc/self/fd/{}", from.as_raw_fd())).is_err();
+        let closed =
+            sys::close_from(3).is_ok() && std::fs::metadata(format!("/proc/self/fd/{}", from.as_raw_fd())).is_err();
         i32::from(!closed)
     })
     .step("starting a child")?;
@@ -227,9 +210,7 @@ fn namespaces() -> Outcome {
     let first = sys::spawn(|| i32::from(std::process::id() != 1)).step("starting a child")?;
     match first.wait(LIMIT) {
         Some(0) => Ok("a process of one's own namespace is number 1".into()),
-        _ => Err(Fault::wrong(
-            "the first process of the namespace is not number 1",
-        )),
+        _ => Err(Fault::wrong("the first process of the namespace is not number 1")),
     }
 }
 
@@ -250,41 +231,17 @@ mod tests {
     #[test]
     fn each_refused_call_fails_its_own_probe() {
         let refused = [
-            (
-                "memory",
-                isolated(|| without(libc::SYS_process_vm_readv).and_then(|()| peek())),
-            ),
-            (
-                "descriptors",
-                isolated(|| without(libc::SYS_pidfd_getfd).and_then(|()| take())),
-            ),
-            (
-                "orphans",
-                isolated(|| without(libc::SYS_prctl).and_then(|()| orphans())),
-            ),
-            (
-                "nesting",
-                isolated(|| without(libc::SYS_process_vm_readv).and_then(|()| nesting())),
-            ),
-            (
-                "close-range",
-                isolated(|| without(libc::SYS_close_range).and_then(|()| close())),
-            ),
-            (
-                "namespaces",
-                isolated(|| without(libc::SYS_unshare).and_then(|()| namespaces())),
-            ),
+            ("memory", isolated(|| without(libc::SYS_process_vm_readv).and_then(|()| peek()))),
+            ("descriptors", isolated(|| without(libc::SYS_pidfd_getfd).and_then(|()| take()))),
+            ("orphans", isolated(|| without(libc::SYS_prctl).and_then(|()| orphans()))),
+            ("nesting", isolated(|| without(libc::SYS_process_vm_readv).and_then(|()| nesting()))),
+            ("close-range", isolated(|| without(libc::SYS_close_range).and_then(|()| close()))),
+            ("namespaces", isolated(|| without(libc::SYS_unshare).and_then(|()| namespaces()))),
         ];
         for (name, outcome) in refused {
             let fault = outcome.expect_err(name);
-            assert!(
-                name == "close-range" || fault.errno == Some(Errno(libc::EPERM)),
-                "{name}: {fault}"
-            );
-            assert!(
-                name == "close-range" || hint(name, &fault).is_some(),
-                "{name}: no hint for {fault}"
-            );
+            assert!(name == "close-range" || fault.errno == Some(Errno(libc::EPERM)), "{name}: {fault}");
+            assert!(name == "close-range" || hint(name, &fault).is_some(), "{name}: no hint for {fault}");
         }
     }
 }
