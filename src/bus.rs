@@ -30,9 +30,18 @@ const SPARE: usize = 64;
 
 /// A new ring whose clock counts from `start`.
 pub fn bus(start: Instant) -> (Bus, Tap) {
-    let shared =
-        Arc::new(Shared { ring: Mutex::new(Ring::default()), room: Condvar::new(), ready: Condvar::new(), start });
-    let tap = Tap { shared: Arc::clone(&shared), slots: Vec::new(), heap: Vec::new(), spare: Vec::new() };
+    let shared = Arc::new(Shared {
+        ring: Mutex::new(Ring::default()),
+        room: Condvar::new(),
+        ready: Condvar::new(),
+        start,
+    });
+    let tap = Tap {
+        shared: Arc::clone(&shared),
+        slots: Vec::new(),
+        heap: Vec::new(),
+        spare: Vec::new(),
+    };
     (Bus { shared }, tap)
 }
 
@@ -80,7 +89,11 @@ struct Slot {
 
 enum What {
     Event(Event),
-    Bytes { carrier: Carrier, from: usize, to: usize },
+    Bytes {
+        carrier: Carrier,
+        from: usize,
+        to: usize,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,9 +106,15 @@ impl Bus {
     /// Stamps `event` with its place and time. Waits while the ring is full; after [`Bus::close`] the event is dropped at once.
     pub fn publish(&self, event: Event) {
         let weight = size_of::<Slot>() + owned(&event);
-        let Some(mut ring) = self.shared.room_for(weight) else { return };
+        let Some(mut ring) = self.shared.room_for(weight) else {
+            return;
+        };
         let (seq, t) = ring.stamp(self.shared.start);
-        ring.slots.push(Slot { seq, t, what: What::Event(event) });
+        ring.slots.push(Slot {
+            seq,
+            t,
+            what: What::Event(event),
+        });
         self.shared.added(ring, weight);
     }
 
@@ -122,7 +141,9 @@ impl Bus {
     fn bytes(&self, carrier: Carrier, data: &[u8]) {
         for piece in data.chunks(PIECE) {
             let weight = size_of::<Slot>() + piece.len();
-            let Some(mut ring) = self.shared.room_for(weight) else { return };
+            let Some(mut ring) = self.shared.room_for(weight) else {
+                return;
+            };
             ring.append(self.shared.start, carrier, piece);
             self.shared.added(ring, weight);
         }
@@ -132,7 +153,9 @@ impl Bus {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Ring> {
         // A producer that panicked inside these few lines left the ring consistent: every push is complete or not there.
-        self.ring.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.ring
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The ring with room for `weight` more, or None when the bus is closed. One event larger than the ring fits an empty one.
@@ -140,7 +163,10 @@ impl Shared {
         let mut ring = self.lock();
         while !ring.closed && ring.weight > 0 && ring.weight + weight > FULL {
             ring.waiting += 1;
-            ring = self.room.wait(ring).unwrap_or_else(|poisoned| poisoned.into_inner());
+            ring = self
+                .room
+                .wait(ring)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
             ring.waiting -= 1;
         }
         (!ring.closed).then_some(ring)
@@ -177,7 +203,16 @@ impl Ring {
         let from = self.heap.len();
         self.heap.extend_from_slice(piece);
         let end = self.heap.len();
-        if let Some(Slot { t, what: What::Bytes { carrier: last, from, to }, .. }) = self.slots.last_mut()
+        if let Some(Slot {
+            t,
+            what:
+                What::Bytes {
+                    carrier: last,
+                    from,
+                    to,
+                },
+            ..
+        }) = self.slots.last_mut()
             && *last == carrier
             && now.saturating_sub(*t) <= COALESCE
             && end - *from <= PIECE
@@ -186,7 +221,15 @@ impl Ring {
             return;
         }
         let (seq, t) = self.stamp(start);
-        self.slots.push(Slot { seq, t, what: What::Bytes { carrier, from, to: end } });
+        self.slots.push(Slot {
+            seq,
+            t,
+            what: What::Bytes {
+                carrier,
+                from,
+                to: end,
+            },
+        });
     }
 }
 
@@ -259,9 +302,15 @@ fn nanos(start: Instant) -> u64 {
 
 /// Heap bytes an event holds, near enough for the bound.
 fn owned(event: &Event) -> usize {
-    let all = |list: &[Vec<u8>]| list.iter().map(|item| item.len() + size_of::<Vec<u8>>()).sum::<usize>();
+    let all = |list: &[Vec<u8>]| {
+        list.iter()
+            .map(|item| item.len() + size_of::<Vec<u8>>())
+            .sum::<usize>()
+    };
     match event {
-        Event::Judged(Judged { path, path2, argv, .. }) => path.len() + path2.len() + all(argv),
+        Event::Judged(Judged {
+            path, path2, argv, ..
+        }) => path.len() + path2.len() + all(argv),
         Event::Proc(proc) => {
             let Proc { exe, argv, cwd, .. } = proc.as_ref();
             size_of::<Proc>() + exe.len() + cwd.len() + all(argv)

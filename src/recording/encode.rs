@@ -3,9 +3,9 @@
 //! Invariant: `seq`, `t` and `kind` are the first three members, in this order: readers rely on it.
 //! Leaves to others: the asciicast lines (`lines`), reading back (`parse`).
 
+use super::errno;
 use super::json::Object;
 use super::words::{Word, kind};
-use super::errno;
 use crate::event::{Event, Judged, PolicyUsed, Proc, Report, Stamped, Start};
 
 /// Appends the whole object, terminal bytes included, without a line break.

@@ -78,13 +78,14 @@ impl<W: Write> Writer<W> {
         }
         self.lines.add(stamped, &mut self.text);
         (self.open, self.dirty) = (true, true);
-        if self.text.len() >= PORTION {
-            self.compress()?;
+        if self.text.len() < PORTION {
+            return Ok(());
         }
-        if self.pending.len() >= DRAIN {
-            self.drain()?;
+        self.compress()?;
+        if self.pending.len() < DRAIN {
+            return Ok(());
         }
-        Ok(())
+        self.drain()
     }
 
     /// Everything written so far can be read from the file after this.
@@ -148,6 +149,10 @@ impl<W: Write> Writer<W> {
         &self.out
     }
 
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     pub fn into_inner(self) -> W {
         self.out
     }
@@ -181,7 +186,10 @@ impl<W: Write> Writer<W> {
         let from = self.pending.len();
         Note::Index(index).encode(&mut self.pending);
         self.length += (self.pending.len() - from) as u64;
-        self.index = Index { at: [self.length, 0], ..next };
+        self.index = Index {
+            at: [self.length, 0],
+            ..next
+        };
         Ok(())
     }
 
@@ -205,7 +213,10 @@ impl<W: Write> Writer<W> {
     ) -> io::Result<usize> {
         let from = self.pending.len();
         self.pending.reserve(DRAIN);
-        let left = step(&mut self.encoder, &mut OutBuffer::around_pos(&mut self.pending, from))?;
+        let left = step(
+            &mut self.encoder,
+            &mut OutBuffer::around_pos(&mut self.pending, from),
+        )?;
         self.length += (self.pending.len() - from) as u64;
         Ok(left)
     }

@@ -1,15 +1,28 @@
 //! The recorder's thread: takes events off the bus in order and writes them to the session's file.
 //!
 //! Invariant: it always drains, so that nobody waits for a disk; what could not be written is said in a `lost` event.
-//! Leaves to others: the format (`recording`).
+//! Leaves to others: the format (`recording`), the state of the file after a failure (`tape`), its place (`place`).
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bus::Tap;
 use crate::event::Start;
+use crate::policy::OnFailure;
 use crate::recording::Summary;
+
+mod place;
+mod tape;
+
+pub use place::{EXTENSION, default_dir, id_of, new_id};
+use tape::{Disk, Setup, Tape};
+
+/// How long events may wait in the ring before they are compressed.
+const POLL: Duration = Duration::from_millis(100);
+/// How long they may wait in the compressor: with [`POLL`] a killed front loses less than 250 ms.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// Where the recording goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +33,6 @@ pub enum Target {
     At(PathBuf),
     /// No file; the summary is still kept.
     Nowhere,
-}
-
-/// What happens when the recording cannot be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The session ends: `Options::stop` is called once.
-    Stop,
-    /// The session goes on; a `lost` event is written when it can be again.
-    Continue,
 }
 
 pub struct Options<'a> {
@@ -42,9 +46,9 @@ pub struct Options<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RecorderError {
     #[error("cannot create recording '{}'", .path.display())]
-    Create { path: PathBuf, source: std::io::Error },
+    Create { path: PathBuf, source: io::Error },
     #[error("cannot start the recorder's thread")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
     #[error("neither XDG_STATE_HOME nor HOME names an absolute directory to record in")]
     NoHome,
 }
@@ -64,18 +68,45 @@ pub struct Outcome {
     pub failure: Option<String>,
 }
 
-/// Creates the file and starts the thread.
-pub fn start(mut tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> {
-    let _ = options;
-    let thread = std::thread::spawn(move || {
-        let (mut outcome, mut batch) = (Outcome::default(), Vec::new());
-        while tap.take(&mut batch, Duration::from_millis(100)) {
-            batch.iter().for_each(|stamped| outcome.summary.feed(stamped));
-            tap.recycle(&mut batch);
+/// Creates the file, with its header in it, and starts the thread. A file that cannot be created is an error, unless the policy
+/// says that the session goes on without.
+pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> {
+    let Options {
+        target,
+        start,
+        on_failure,
+        stop,
+    } = options;
+    let path = place::path(&target, start)?;
+    let tape = match path.clone() {
+        None => None,
+        Some(path) => {
+            let file = path.clone();
+            let create = Box::new(move || place::create(&file, &target));
+            let setup = Setup {
+                start: start.clone(),
+                path: path.clone(),
+                on_failure,
+                stop,
+                create,
+            };
+            Some(Tape::new(setup).map_err(|source| RecorderError::Create { path, source })?)
         }
-        outcome
-    });
-    Ok(Recorder { path: None, thread })
+    };
+    let file = path.clone();
+    let run = move || {
+        let (summary, failure) = record(tap, tape);
+        Outcome {
+            path: file,
+            summary,
+            failure,
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("recorder".to_owned())
+        .spawn(run)
+        .map_err(RecorderError::Thread)?;
+    Ok(Recorder { path, thread })
 }
 
 impl Recorder {
@@ -84,20 +115,37 @@ impl Recorder {
         self.path.as_deref()
     }
 
-    /// Waits until everything published before `Bus::close` is on disk.
+    /// Waits until everything published before `Bus::close` is in the file.
     pub fn join(self) -> Outcome {
-        self.thread
-            .join()
-            .unwrap_or_else(|_| Outcome { failure: Some("the recorder panicked".to_owned()), ..Outcome::default() })
+        self.thread.join().unwrap_or_else(|_| Outcome {
+            path: self.path,
+            failure: Some("the recorder panicked".to_owned()),
+            ..Outcome::default()
+        })
     }
 }
 
-/// A fresh session id: four characters of `a-z0-9`, none of an existing recording in the default place.
-pub fn new_id() -> String {
-    String::new()
-}
-
-/// `$XDG_STATE_HOME/govsh/recordings`, by default `~/.local/state/govsh/recordings`.
-pub fn default_dir() -> Result<PathBuf, RecorderError> {
-    Err(RecorderError::NoHome)
+/// The thread: until the bus is closed and empty.
+fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>) -> (Summary, Option<String>) {
+    let mut summary = Summary::default();
+    let mut batch = Vec::new();
+    let mut flushed = Instant::now();
+    loop {
+        let more = tap.take(&mut batch, POLL);
+        for stamped in &batch {
+            summary.feed(stamped);
+            if let Some(tape) = tape.as_mut() {
+                tape.write(stamped);
+            }
+        }
+        tap.recycle(&mut batch);
+        if !more {
+            break;
+        }
+        if flushed.elapsed() >= FLUSH {
+            tape.iter_mut().for_each(Tape::flush);
+            flushed = Instant::now();
+        }
+    }
+    (summary, tape.and_then(Tape::finish))
 }
