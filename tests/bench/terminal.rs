@@ -23,13 +23,14 @@ type Flood = (&'static str, Vec<OsString>);
 
 pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    if wants("flood, 300 MB") {
+    if wants("flood") {
         let bytes = if pace.quick { 60_000_000 } else { 300_000_000 };
+        let name = format!("flood, {} MB", bytes / 1_000_000);
         let cases = floods(ways, bytes)?.into_iter().map(|(name, argv)| {
             let bounds = name.starts_with("govsh").then_some(Bound::AtLeastTimes(0.97, SCRIPT));
             Case::new(name, move || throughput(ways, &argv, bytes)).bounds(bounds)
         });
-        items.push(pace.interleave("flood, 300 MB", "MB/s", 5, false, cases.collect()));
+        items.push(pace.interleave(&name, "MB/s", 5, false, cases.collect()));
     }
     if wants("memory, stalled terminal") {
         let bytes = if pace.quick { 50_000_000 } else { 150_000_000 };
