@@ -21,7 +21,8 @@ const ARCH: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
 const OLD_OPENS: &[c_long] = &[libc::SYS_open, libc::SYS_creat];
 #[cfg(target_arch = "aarch64")]
 const OLD_OPENS: &[c_long] = &[];
-const NOTIFIED: &[c_long] = &[libc::SYS_openat, libc::SYS_openat2, libc::SYS_execve, libc::SYS_execveat, libc::SYS_connect];
+const NOTIFIED: &[c_long] =
+    &[libc::SYS_openat, libc::SYS_openat2, libc::SYS_execve, libc::SYS_execveat, libc::SYS_connect];
 
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`, linux/seccomp.h.
 const SYNC_WAKE_UP: c_ulong = 1;
@@ -65,7 +66,12 @@ fn filter() -> Vec<libc::sock_filter> {
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let op = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     // struct seccomp_data: nr at 0, arch at 4
-    let mut program = vec![op(LOAD, 0, 0, 4), op(EQUAL, 1, 0, ARCH), op(RETURN, 0, 0, libc::SECCOMP_RET_KILL_PROCESS), op(LOAD, 0, 0, 0)];
+    let mut program = vec![
+        op(LOAD, 0, 0, 4),
+        op(EQUAL, 1, 0, ARCH),
+        op(RETURN, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
+        op(LOAD, 0, 0, 0),
+    ];
     let numbers: Vec<c_long> = OLD_OPENS.iter().chain(NOTIFIED).copied().collect();
     for (at, number) in numbers.iter().enumerate() {
         let to_notify = (numbers.len() - at) as u8; // over the other comparisons and the allow
@@ -85,7 +91,8 @@ fn become_target(argv: &[CString], program: &[libc::sock_filter], tell: RawFd) -
     // SAFETY: plain system calls on memory that lives until execvp or _exit; the number fits the pipe in one write.
     unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        let listener = libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) as c_int;
+        let listener =
+            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) as c_int;
         if listener >= 0 {
             libc::write(tell, (&raw const listener).cast(), size_of::<c_int>());
             libc::execvp(pointers[0], pointers.as_ptr());
@@ -105,7 +112,8 @@ fn take_listener(child: libc::pid_t, mut told: PipeReader) -> Result<OwnedFd> {
             return Err(Error::last_os_error()).context("pidfd_open");
         }
         let pidfd = OwnedFd::from_raw_fd(pidfd);
-        let listener = libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), c_int::from_ne_bytes(number), 0) as c_int;
+        let listener =
+            libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), c_int::from_ne_bytes(number), 0) as c_int;
         if listener < 0 {
             return Err(Error::last_os_error()).context("pidfd_getfd");
         }
@@ -140,7 +148,9 @@ fn hung_up(listener: RawFd, timeout: c_int) -> Result<bool> {
     let mut poll = libc::pollfd { fd: listener, events: 0, revents: 0 };
     // SAFETY: one valid pollfd.
     match unsafe { libc::poll(&raw mut poll, 1, timeout) } {
-        -1 if Error::last_os_error().kind() != ErrorKind::Interrupted => Err(Error::last_os_error()).context("cannot poll the listener"),
+        -1 if Error::last_os_error().kind() != ErrorKind::Interrupted => {
+            Err(Error::last_os_error()).context("cannot poll the listener")
+        }
         _ => Ok(poll.revents & libc::POLLHUP != 0),
     }
 }

@@ -55,7 +55,8 @@ pub fn timed(args: &[OsString]) -> Result<u8> {
 
 /// `__flood BYTES`: writes at least BYTES of text lines in pieces of 64 KiB, as `cat` of a long file would.
 pub fn flood(args: &[OsString]) -> Result<u8> {
-    let bytes: usize = args.first().and_then(|n| n.to_str()).and_then(|n| n.parse().ok()).context("usage: __flood BYTES")?;
+    let bytes: usize =
+        args.first().and_then(|n| n.to_str()).and_then(|n| n.parse().ok()).context("usage: __flood BYTES")?;
     let piece = LINE.repeat(65_536 / LINE.len());
     let mut out = File::from(std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned()?);
     let mut left = bytes.div_ceil(LINE.len()) * LINE.len();

@@ -18,13 +18,34 @@ const C_FILES: usize = 40;
 const HEADERS: usize = 30;
 
 const WORDS: [&str; 16] = [
-    "account", "buffer", "cursor", "domain", "event", "filter", "group", "haystack", "index", "journal", "kernel", "ledger", "marker", "node",
-    "offset", "packet",
+    "account", "buffer", "cursor", "domain", "event", "filter", "group", "haystack", "index", "journal", "kernel",
+    "ledger", "marker", "node", "offset", "packet",
 ];
 
 const SYSTEM_HEADERS: [&str; 24] = [
-    "arpa/inet.h", "ctype.h", "dirent.h", "errno.h", "fcntl.h", "inttypes.h", "limits.h", "locale.h", "math.h", "netdb.h", "netinet/in.h", "poll.h",
-    "pthread.h", "pwd.h", "signal.h", "stdio.h", "stdlib.h", "string.h", "sys/mman.h", "sys/socket.h", "sys/stat.h", "sys/wait.h", "time.h",
+    "arpa/inet.h",
+    "ctype.h",
+    "dirent.h",
+    "errno.h",
+    "fcntl.h",
+    "inttypes.h",
+    "limits.h",
+    "locale.h",
+    "math.h",
+    "netdb.h",
+    "netinet/in.h",
+    "poll.h",
+    "pthread.h",
+    "pwd.h",
+    "signal.h",
+    "stdio.h",
+    "stdlib.h",
+    "string.h",
+    "sys/mman.h",
+    "sys/socket.h",
+    "sys/stat.h",
+    "sys/wait.h",
+    "time.h",
     "unistd.h",
 ];
 
@@ -77,7 +98,9 @@ fn c_project(root: &Path) -> Result<()> {
     }
     fs::remove_dir(root.join("build"))?;
     for header in 0..HEADERS {
-        let text = format!("#ifndef H{header}\n#define H{header}\nstruct s{header} {{ int a; long b[{header} + 1]; }};\nint f{header}(struct s{header} *);\n#endif\n");
+        let text = format!(
+            "#ifndef H{header}\n#define H{header}\nstruct s{header} {{ int a; long b[{header} + 1]; }};\nint f{header}(struct s{header} *);\n#endif\n"
+        );
         fs::write(root.join(format!("include/d/h{header:02}.h")), text)?;
     }
     for file in 0..C_FILES {
@@ -100,7 +123,10 @@ fn c_project(root: &Path) -> Result<()> {
 
 fn crate_of_one_file(root: &Path) -> Result<()> {
     fs::create_dir_all(root.join("src"))?;
-    fs::write(root.join("Cargo.toml"), "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n")?;
+    fs::write(
+        root.join("Cargo.toml"),
+        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n",
+    )?;
     fs::write(root.join("src/main.rs"), "fn main() {\n    println!(\"tiny\");\n}\n")?;
     Ok(())
 }

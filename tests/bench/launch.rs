@@ -15,7 +15,8 @@ pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Re
     let govsh = |record| Way::Govsh { policy: Profile::Default, audit: "full", record };
     let goal = [Bound::AtMost(10.0), Bound::AtMostTimes(4.0, NATIVE)];
     let case = |name: &str, way: Way| Case::new(name, move || milliseconds(ways, way));
-    let mut cases = vec![case(NATIVE, Way::Native), case("bwrap --ro-bind / /", Way::Bwrap), case("strace -f", Way::StraceAll)];
+    let mut cases =
+        vec![case(NATIVE, Way::Native), case("bwrap --ro-bind / /", Way::Bwrap), case("strace -f", Way::StraceAll)];
     if ways.govsh.is_some() {
         cases.push(case("govsh --no-record", govsh(false)).bounds(goal.clone()));
         cases.push(case("govsh", govsh(true)).bounds(goal));

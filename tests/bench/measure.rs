@@ -127,7 +127,14 @@ impl Pace {
     }
 
     /// Runs `cases` `usual` times each, interleaved, after one round for warming up if `warm`.
-    pub fn interleave(&mut self, name: &str, unit: &'static str, usual: usize, warm: bool, mut cases: Vec<Case<'_>>) -> Item {
+    pub fn interleave(
+        &mut self,
+        name: &str,
+        unit: &'static str,
+        usual: usize,
+        warm: bool,
+        mut cases: Vec<Case<'_>>,
+    ) -> Item {
         let rounds = self.rounds(usual);
         let mut samples: Vec<Vec<Sample>> = cases.iter().map(|_| Vec::with_capacity(rounds)).collect();
         let mut failures: Vec<Option<String>> = cases.iter().map(|_| None).collect();

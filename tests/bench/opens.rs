@@ -31,7 +31,9 @@ pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Re
             cases.push(case("govsh writes", govsh(Profile::NoCarveOuts, "writes"), &writable).bounds(goal(5.5)));
             cases.push(case("govsh full, continued", govsh(Profile::NoCarveOuts, "full"), &writable).bounds(goal(5.5)));
             cases.push(case("govsh full, agent, brokered", govsh(Profile::Agent, "full"), &writable).bounds(goal(6.5)));
-            cases.push(case("govsh full, agent, read-only tree", govsh(Profile::Agent, "full"), &read_only).bounds(goal(6.5)));
+            cases.push(
+                case("govsh full, agent, read-only tree", govsh(Profile::Agent, "full"), &read_only).bounds(goal(6.5)),
+            );
         }
         cases.push(case(STRACE, Way::StraceOpenat, &writable));
         items.push(pace.interleave(name, "µs", 15, true, cases));
@@ -51,7 +53,10 @@ fn nanoseconds(ways: &Ways<'_>, way: Way, path: &Path, cpu: Option<&str>) -> Res
 /// The number of the last CPU this process may use.
 fn last_cpu() -> Result<String> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).context("no list of CPUs in /proc/self/status")?;
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .context("no list of CPUs in /proc/self/status")?;
     let last = allowed.trim().rsplit([',', '-']).next().unwrap_or("0");
     Ok(last.to_owned())
 }

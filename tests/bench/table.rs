@@ -58,19 +58,29 @@ fn checks(item: &Item, case: &Measured) -> Vec<Checked> {
 
 /// Three significant digits.
 fn figure(value: f64) -> String {
-    let digits = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else if value >= 1.0 { 2 } else { 3 };
+    let digits = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else if value >= 1.0 {
+        2
+    } else {
+        3
+    };
     format!("{value:.digits$}")
 }
 
 pub fn text(machine: &Machine, items: &[Item]) -> String {
-    let mut rows = vec![["", "median", "", "lowest–highest", "runs", "× native", "whole", "targets"].map(str::to_owned)];
+    let mut rows =
+        vec![["", "median", "", "lowest–highest", "runs", "× native", "whole", "targets"].map(str::to_owned)];
     for item in items {
         rows.push([item.name.as_str(), "", "", "", "", "", "", ""].map(str::to_owned));
         rows.extend(item.cases.iter().map(|case| row(item, case)));
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 8] = std::array::from_fn(width);
-    let mut out = format!("kernel {}, {} CPUs, load {}, seed {}\n", machine.kernel, machine.cpus, machine.load, machine.seed);
+    let mut out =
+        format!("kernel {}, {} CPUs, load {}, seed {}\n", machine.kernel, machine.cpus, machine.load, machine.seed);
     for row in &rows {
         let mut line = pad(&row[0], widths[0], false);
         for column in 1..8 {
@@ -80,9 +90,14 @@ pub fn text(machine: &Machine, items: &[Item]) -> String {
         out.push_str(line.trim_end());
         out.push('\n');
     }
-    let all: Vec<Checked> = items.iter().flat_map(|item| item.cases.iter().flat_map(|case| checks(item, case))).collect();
+    let all: Vec<Checked> =
+        items.iter().flat_map(|item| item.cases.iter().flat_map(|case| checks(item, case))).collect();
     let met = all.iter().filter(|check| check.met).count();
-    let _ = write!(out, "\n{met} of {} targets met. Ratios are of medians; × native and targets leave launch out of workloads, whole has it in.\n", all.len());
+    let _ = write!(
+        out,
+        "\n{met} of {} targets met. Ratios are of medians; × native and targets leave launch out of workloads, whole has it in.\n",
+        all.len()
+    );
     out
 }
 
@@ -90,11 +105,25 @@ fn row(item: &Item, case: &Measured) -> [String; 8] {
     let name = format!("  {}", case.name);
     let Some((median, (low, high))) = case.median().zip(case.spread()) else {
         let why = case.failure.as_deref().unwrap_or("not run");
-        return [name, "n/a".into(), String::new(), String::new(), String::new(), String::new(), String::new(), why.into()];
+        return [
+            name,
+            "n/a".into(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            why.into(),
+        ];
     };
-    let times = |value: Option<f64>, of: Option<f64>| value.zip(of).map(|(value, of)| format!("{:.2}", value / of)).unwrap_or_default();
+    let times = |value: Option<f64>, of: Option<f64>| {
+        value.zip(of).map(|(value, of)| format!("{:.2}", value / of)).unwrap_or_default()
+    };
     let native = item.cases.iter().find(|case| case.name == crate::ways::NATIVE);
-    let targets: Vec<String> = checks(item, case).iter().map(|check| format!("{} {}", check.text, if check.met { "met" } else { "MISSED" })).collect();
+    let targets: Vec<String> = checks(item, case)
+        .iter()
+        .map(|check| format!("{} {}", check.text, if check.met { "met" } else { "MISSED" }))
+        .collect();
     [
         name,
         figure(median),
@@ -114,13 +143,15 @@ fn pad(text: &str, width: usize, right: bool) -> String {
 
 pub fn json(machine: &Machine, items: &[Item]) -> Result<String> {
     let case = |item: &Item, case: &Measured| -> Value {
-        let targets: Vec<Value> = checks(item, case).iter().map(|check| json!({ "target": check.text, "met": check.met })).collect();
+        let targets: Vec<Value> =
+            checks(item, case).iter().map(|check| json!({ "target": check.text, "met": check.met })).collect();
         json!({
             "item": item.name, "unit": item.unit, "case": case.name, "median": case.median(), "whole": case.whole(), "failure": case.failure,
             "values": case.samples.iter().map(|sample| sample.value).collect::<Vec<_>>(), "targets": targets,
         })
     };
-    let cases: Vec<Value> = items.iter().flat_map(|item| item.cases.iter().map(move |measured| case(item, measured))).collect();
+    let cases: Vec<Value> =
+        items.iter().flat_map(|item| item.cases.iter().map(move |measured| case(item, measured))).collect();
     let machine = json!({ "kernel": machine.kernel, "cpus": machine.cpus, "load": machine.load, "seed": machine.seed });
     Ok(serde_json::to_string_pretty(&json!({ "machine": machine, "cases": cases }))?)
 }

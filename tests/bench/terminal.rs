@@ -49,7 +49,10 @@ fn floods(ways: &Ways<'_>, bytes: u64) -> Result<Vec<Flood>> {
     let mut floods = vec![
         ("native", inner.clone()),
         (SCRIPT, words(&[&"script", &"-q", &"-f", &"-c", &line, &ways.scratch.out("typescript")])),
-        ("asciinema rec", words(&[&"asciinema", &"rec", &"-q", &"--overwrite", &"-c", &line, &ways.scratch.out("flood.cast")])),
+        (
+            "asciinema rec",
+            words(&[&"asciinema", &"rec", &"-q", &"--overwrite", &"-c", &line, &ways.scratch.out("flood.cast")]),
+        ),
     ];
     if ways.govsh.is_some() {
         let govsh = |record| ways.argv(Way::Govsh { policy: Profile::Agent, audit: "full", record }, &inner);
@@ -67,7 +70,8 @@ struct Session {
 
 impl Session {
     fn start(ways: &Ways<'_>, argv: &[OsString]) -> Result<Session> {
-        let PtyPair { slave, master: leader } = native_pty_system().openpty(PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 })?;
+        let PtyPair { slave, master: leader } =
+            native_pty_system().openpty(PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 })?;
         let mut command = CommandBuilder::from_argv(argv.to_vec());
         command.env_clear();
         for (name, value) in ways.environment() {
@@ -141,7 +145,9 @@ fn stalled(ways: &Ways<'_>, argv: &[OsString], bytes: u64) -> Result<Sample> {
     let session = Session::start(ways, argv)?;
     let pid = session.child.process_id().context("no process")?;
     let (start, mut changed, mut seen) = (Instant::now(), Instant::now(), 0);
-    while start.elapsed() < Duration::from_secs(30) && (changed.elapsed() < Duration::from_secs(2) || start.elapsed() < Duration::from_secs(4)) {
+    while start.elapsed() < Duration::from_secs(30)
+        && (changed.elapsed() < Duration::from_secs(2) || start.elapsed() < Duration::from_secs(4))
+    {
         let peak = peak_kib(pid)?;
         if peak > seen + 64 {
             (seen, changed) = (peak, Instant::now());
@@ -156,7 +162,11 @@ fn stalled(ways: &Ways<'_>, argv: &[OsString], bytes: u64) -> Result<Sample> {
 
 /// `VmHWM` of a process, proc_pid_status(5).
 fn peak_kib(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("it ended although nobody read its output")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("it ended although nobody read its output")?;
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("it ended although nobody read its output")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("it ended although nobody read its output")?;
     line.trim().trim_end_matches(" kB").parse().context("VmHWM is not a number")
 }

@@ -37,7 +37,11 @@ pub enum Way {
     StraceOpenat,
     /// The reference supervisor of `floor`.
     Floor,
-    Govsh { policy: Profile, audit: &'static str, record: bool },
+    Govsh {
+        policy: Profile,
+        audit: &'static str,
+        record: bool,
+    },
 }
 
 /// Which policy govsh gets.
@@ -87,7 +91,8 @@ impl<'a> Ways<'a> {
 
     fn govsh_argv(&self, policy: Profile, audit: &str, record: bool) -> Result<Vec<OsString>> {
         let govsh = self.govsh.as_ref().context("no govsh binary")?;
-        let mut argv: Vec<OsString> = vec![govsh.into(), "run".into(), "--quiet".into(), "--audit".into(), audit.into()];
+        let mut argv: Vec<OsString> =
+            vec![govsh.into(), "run".into(), "--quiet".into(), "--audit".into(), audit.into()];
         if !record {
             argv.push("--no-record".into());
         }
@@ -107,7 +112,12 @@ impl<'a> Ways<'a> {
     pub fn command(&self, argv: &[OsString]) -> Command {
         use std::os::unix::process::CommandExt as _;
         let mut command = Command::new(&argv[0]);
-        command.args(&argv[1..]).env_clear().envs(self.environment.iter().cloned()).current_dir(self.scratch.work()).process_group(0);
+        command
+            .args(&argv[1..])
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.scratch.work())
+            .process_group(0);
         command
     }
 
@@ -174,7 +184,9 @@ fn build() -> Result<PathBuf> {
     crate::measure::progress("building govsh", true);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let status = Command::new(cargo).args(["build", "--release", "--bin", "govsh", "--quiet", "--manifest-path", manifest]).status()?;
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--bin", "govsh", "--quiet", "--manifest-path", manifest])
+        .status()?;
     if !status.success() {
         bail!("cannot build govsh: {status}");
     }

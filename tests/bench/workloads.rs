@@ -34,18 +34,29 @@ fn workloads() -> Vec<Workload> {
     vec![
         Workload { leaves: &["c/build"], ..Workload::new("make -j2, 40 C files", "make -s -C c -j2") },
         Workload::new("git status ×3", "cd tree && git status && git status && git status"),
-        Workload { agent: 2.0, ..Workload::new("git grep ×2", "cd tree && git grep -c needle && git grep -n haystack.*needle") },
+        Workload {
+            agent: 2.0,
+            ..Workload::new("git grep ×2", "cd tree && git grep -c needle && git grep -n haystack.*needle")
+        },
         Workload::new("find /usr", "find /usr"),
-        Workload { leaves: &["tmp/out.tar"], agent: 2.0, ..Workload::new("tar, 4,800 files", "tar cf tmp/out.tar --exclude=.git tree") },
+        Workload {
+            leaves: &["tmp/out.tar"],
+            agent: 2.0,
+            ..Workload::new("tar, 4,800 files", "tar cf tmp/out.tar --exclude=.git tree")
+        },
         Workload::new("python imports ×2", twice(&format!("{python} -c '{PYTHON}'"))),
-        Workload { leaves: &["crate/target"], ..Workload::new("cargo build, tiny crate", "cd crate && cargo build --offline --quiet") },
+        Workload {
+            leaves: &["crate/target"],
+            ..Workload::new("cargo build, tiny crate", "cd crate && cargo build --offline --quiet")
+        },
         Workload::new("node -e 0 ×2", "node -e 0 && node -e 0"),
         Workload { writes: 1.35, ..Workload::new("sh, 100 × /bin/true", LOOP) },
     ]
 }
 
 pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Result<Vec<Item>> {
-    let wanted: Vec<Workload> = workloads().into_iter().filter(|workload| wants(workload.name) || wants("workloads")).collect();
+    let wanted: Vec<Workload> =
+        workloads().into_iter().filter(|workload| wants(workload.name) || wants("workloads")).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -60,9 +71,18 @@ fn measure(ways: &Ways<'_>, pace: &mut Pace, workload: &Workload) -> Item {
     if ways.govsh.is_some() {
         let govsh = |policy, audit| Way::Govsh { policy, audit, record: true };
         let tracing = Bound::AtMostTimes(1.0, STRACE);
-        cases.push(case("govsh writes", govsh(Profile::NoCarveOuts, "writes")).bounds([Bound::AtMostTimes(workload.writes, NATIVE), tracing.clone()]));
-        cases.push(case("govsh full", govsh(Profile::NoCarveOuts, "full")).bounds([Bound::AtMostTimes(1.25, FLOOR), tracing.clone()]));
-        cases.push(case("govsh full, agent", govsh(Profile::Agent, "full")).bounds([Bound::AtMostTimes(workload.agent, FLOOR), tracing]));
+        cases.push(
+            case("govsh writes", govsh(Profile::NoCarveOuts, "writes"))
+                .bounds([Bound::AtMostTimes(workload.writes, NATIVE), tracing.clone()]),
+        );
+        cases.push(
+            case("govsh full", govsh(Profile::NoCarveOuts, "full"))
+                .bounds([Bound::AtMostTimes(1.25, FLOOR), tracing.clone()]),
+        );
+        cases.push(
+            case("govsh full, agent", govsh(Profile::Agent, "full"))
+                .bounds([Bound::AtMostTimes(workload.agent, FLOOR), tracing]),
+        );
     }
     cases.push(case(STRACE, Way::Strace));
     let item = pace.interleave(workload.name, "s", 11, true, cases);
