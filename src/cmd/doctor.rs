@@ -4,17 +4,72 @@
 //! Leaves to others: trying (`sandbox::probe`).
 
 use std::fmt::Write as _;
+use std::fs::{DirBuilder, File};
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::cli::Doctor;
-use crate::sandbox::probe::{Need, Probe, probe_all};
+use crate::sandbox::probe::{Fault, Need, Probe, probe_all};
+
+/// How long the trial session may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Tries everything, prints it, and returns the exit status.
 pub fn run(options: &Doctor) -> anyhow::Result<i32> {
-    let probes = probe_all();
+    let mut probes = probe_all();
+    probes.push(Probe {
+        name: "session",
+        need: Need::Required,
+        outcome: session(),
+        gives: "all of it together: a command run, recorded and ended",
+        without: "no run starts, though every part by itself may work",
+    });
     let text = if options.json { json(&probes)? } else { draw(&probes) };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(i32::from(!probes.iter().all(Probe::is_met)))
+}
+
+/// Runs `true` as anyone would, recorded in a directory that is removed again.
+fn session() -> Result<String, Fault> {
+    let fault = |act: &str, error: &dyn std::fmt::Display| Fault { act: format!("{act}: {error}"), errno: None };
+    let dir = std::env::temp_dir().join(format!("govsh-doctor-{}", std::process::id()));
+    DirBuilder::new().mode(0o700).create(&dir).map_err(|error| fault("making a directory", &error))?;
+    let outcome = session_in(&dir).map_err(|error| fault("running 'true'", &error));
+    std::fs::remove_dir_all(&dir).map_err(|error| fault("removing a directory", &error))?;
+    outcome
+}
+
+fn session_in(dir: &Path) -> anyhow::Result<String> {
+    let errors = dir.join("errors");
+    let start = Instant::now();
+    let mut child = Command::new("/proc/self/exe")
+        .args(["run", "--quiet", "--record"])
+        .arg(dir)
+        .args(["--", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create_new(&errors)?)
+        .spawn()?;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > LIMIT {
+            child.kill()?;
+            child.wait()?;
+            anyhow::bail!("no end after {} s", LIMIT.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let text = std::fs::read(&errors)?;
+    match (status.success(), String::from_utf8_lossy(&text).lines().next()) {
+        (true, _) => Ok(format!("a session took {} ms", start.elapsed().as_millis())),
+        (false, Some(line)) => anyhow::bail!("{line}"),
+        (false, None) => anyhow::bail!("{status}"),
+    }
 }
 
 fn mark(probe: &Probe) -> &'static str {
@@ -99,7 +154,6 @@ fn json(probes: &[Probe]) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::probe::Fault;
     use crate::sys::Errno;
 
     fn probe(name: &'static str, need: Need, outcome: Result<String, Fault>) -> Probe {

@@ -163,3 +163,37 @@ fn completions_are_made_for_every_shell() {
     let out = Command::new("bash").args(["-c", &format!("{script}\ncomplete -p govsh")]).output().unwrap();
     assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
 }
+
+/// The keys that a table of a policy knows, as the error for an unknown one lists them; None for what is no table.
+fn policy_keys(table: &str) -> Option<Vec<String>> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trial.toml");
+    let heading = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
+    let version = if table == "version" { "" } else { "version = 1\n" };
+    std::fs::write(&file, format!("{version}{heading}no-such-key = 1\n")).unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_govsh")).args(["policy", "check"]).arg(&file).output().unwrap();
+    assert!(!out.status.success(), "{table}: an unknown key was taken");
+    let said = String::from_utf8(out.stderr).unwrap();
+    let (_, keys) = said.split_once("keys: ")?;
+    Some(keys.lines().next().unwrap_or_default().split(", ").map(str::to_owned).collect())
+}
+
+#[test]
+fn every_policy_key_is_in_govsh_policy_5() {
+    let page = page("govsh-policy.5");
+    let top = policy_keys("").expect("the keys of a policy");
+    assert!(top.len() > 8, "{top:?}");
+    let mut missing = Vec::new();
+    let mut tables = 0;
+    for table in &top {
+        let keys = policy_keys(table);
+        tables += usize::from(keys.is_some());
+        for key in keys.iter().flatten().chain([table]) {
+            if !has_word(&page, key) {
+                missing.push(format!("{table}: {key}"));
+            }
+        }
+    }
+    assert!(tables > 6, "{top:?}");
+    assert!(missing.is_empty(), "not in man/govsh-policy.5: {missing:?}");
+}
