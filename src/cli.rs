@@ -292,8 +292,7 @@ fn with_hint(error: clap::Error) -> clap::Error {
         }
         _ => String::new(),
     };
-    let message =
-        format!("'{word}' is not a subcommand\nhint: to run it: govsh [OPTIONS] -- {word} [ARGS]...{similar}");
+    let message = format!("'{word}' is not a subcommand\nhint: to run it: govsh -- {word} …{similar}");
     Cli::command().error(ErrorKind::InvalidSubcommand, message)
 }
 
@@ -354,7 +353,7 @@ mod tests {
     fn a_word_that_is_no_subcommand_is_not_run() {
         for line in ["govsh bash", "govsh bash -c true", "govsh --quiet bash", "govsh shw last"] {
             let message = words(line).expect_err(line).to_string();
-            assert!(message.contains("hint: to run it: govsh [OPTIONS] -- "), "{line}: {message}");
+            assert!(message.contains("hint: to run it: govsh -- "), "{line}: {message}");
         }
         assert!(words("govsh --quiet").expect_err("no command").to_string().contains("no command to run"));
         assert!(words("govsh run").is_err());
