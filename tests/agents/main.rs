@@ -1,7 +1,13 @@
-//! The real agents: codex and claude from npm, under govsh, against a model server that scripts what they do.
+//! The real agents, codex and claude from npm, under govsh, against a model server that scripts what they do;
+//! and the real tools that agents use all day.
 //!
 //! Invariant: whatever govsh must refuse is shown to work without govsh first, by the same agent on the same stage.
 //! Leaves to others: attempts that no agent makes by itself (`tests/escape`).
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set up fails its test"
+)]
 
 mod evidence;
 mod install;
@@ -10,3 +16,4 @@ mod scripted;
 mod stage;
 mod start;
 mod terminal;
+mod tools;
