@@ -18,41 +18,26 @@ impl Evidence {
     pub fn of_last(stage: &Stage) -> Evidence {
         let json = text(stage, &["show", "last", "--events", "--json"]);
         let values = serde_json::Deserializer::from_str(&json).into_iter::<Value>();
-        let events = values
-            .map(|value| value.unwrap())
-            .flat_map(|value| match value {
-                Value::Array(events) => events,
-                event => vec![event],
-            });
-        Evidence {
-            events: events.collect(),
-            shown: text(stage, &["show", "last"]),
-        }
+        let events = values.map(|value| value.unwrap()).flat_map(|value| match value {
+            Value::Array(events) => events,
+            event => vec![event],
+        });
+        Evidence { events: events.collect(), shown: text(stage, &["show", "last"]) }
     }
 
     /// The events of one kind for which `field` is `value`.
     pub fn of(&self, kind: &str, field: &str, value: &str) -> Vec<&Value> {
-        self.events
-            .iter()
-            .filter(|event| event["kind"] == kind && event[field] == value)
-            .collect()
+        self.events.iter().filter(|event| event["kind"] == kind && event[field] == value).collect()
     }
 
     /// Every event that was refused, one line each.
     pub fn denials(&self) -> Vec<String> {
-        self.events
-            .iter()
-            .filter(|event| event["verdict"] == "deny")
-            .map(line)
-            .collect()
+        self.events.iter().filter(|event| event["verdict"] == "deny").map(line).collect()
     }
 
     /// The programs that ran, as their argument vectors.
     pub fn programs(&self) -> Vec<Vec<String>> {
-        let execs = self
-            .events
-            .iter()
-            .filter(|event| event["kind"] == "exec" && event["verdict"] == "allow");
+        let execs = self.events.iter().filter(|event| event["kind"] == "exec" && event["verdict"] == "allow");
         execs.map(|event| words(&event["argv"])).collect()
     }
 
@@ -60,14 +45,9 @@ impl Evidence {
     pub fn decided(&self, kind: &str, field: &str, value: &str, verdict: &str) -> &Value {
         let about = self.of(kind, field, value);
         let found = about.iter().find(|event| event["verdict"] == verdict);
-        let event = found.unwrap_or_else(|| {
-            panic!("no {verdict} of {kind} {value} in the recording, only {about:#?}")
-        });
+        let event = found.unwrap_or_else(|| panic!("no {verdict} of {kind} {value} in the recording, only {about:#?}"));
         for named in ["rule", "layer", "via"] {
-            assert!(
-                event[named].as_str().is_some_and(|text| !text.is_empty()),
-                "no {named} in {event}"
-            );
+            assert!(event[named].as_str().is_some_and(|text| !text.is_empty()), "no {named} in {event}");
         }
         event
     }
@@ -75,30 +55,15 @@ impl Evidence {
 
 fn text(stage: &Stage, arguments: &[&str]) -> String {
     let output = stage.govsh(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "govsh {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "govsh {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn words(argv: &Value) -> Vec<String> {
-    argv.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    argv.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn line(event: &Value) -> String {
-    let object = ["path", "addr"]
-        .iter()
-        .find_map(|name| event[*name].as_str())
-        .unwrap_or_default();
-    format!(
-        "{} {} {object} ({}, {})",
-        event["kind"], event["op"], event["rule"], event["errno"]
-    )
+    let object = ["path", "addr"].iter().find_map(|name| event[*name].as_str()).unwrap_or_default();
+    format!("{} {} {object} ({}, {})", event["kind"], event["op"], event["rule"], event["errno"])
 }

@@ -36,44 +36,24 @@ fn install() -> PathBuf {
         fs::write(fresh.join("package-lock.json"), LOCK).unwrap();
         must(
             Command::new("npm")
-                .args([
-                    "ci",
-                    "--ignore-scripts",
-                    "--include=optional",
-                    "--no-audit",
-                    "--no-fund",
-                    "--loglevel=error",
-                ])
+                .args(["ci", "--ignore-scripts", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"])
                 .current_dir(&fresh),
         );
         // Claude Code's own step after an install: puts the program for this machine in its place.
-        must(
-            Command::new("node")
-                .arg("install.cjs")
-                .current_dir(fresh.join("node_modules/@anthropic-ai/claude-code")),
-        );
+        must(Command::new("node").arg("install.cjs").current_dir(fresh.join("node_modules/@anthropic-ai/claude-code")));
         fs::rename(&fresh, &done).unwrap();
     }
     done.join("node_modules")
 }
 
 fn cache() -> PathBuf {
-    let base = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    base.expect("HOME or XDG_CACHE_HOME says where to keep the agents")
-        .join("govsh-tests")
+    base.expect("HOME or XDG_CACHE_HOME says where to keep the agents").join("govsh-tests")
 }
 
 /// Runs an installer; it has to be there and to succeed.
 fn must(command: &mut Command) {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?} failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -4,10 +4,7 @@
 //! Invariant: whatever govsh must refuse is shown to work without govsh first, by the same agent on the same stage.
 //! Leaves to others: attempts that no agent makes by itself (`tests/escape`).
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a stage that cannot be set up fails its test"
-)]
+#![allow(clippy::unwrap_used, reason = "a stage that cannot be set up fails its test")]
 
 mod evidence;
 mod install;

@@ -37,35 +37,22 @@ impl Model {
             .expect("node is installed");
         let alive = process.stdin.take().unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.trim().parse().expect("the server names its port");
-        Model {
-            process,
-            _alive: alive,
-            log,
-            port,
-        }
+        Model { process, _alive: alive, log, port }
     }
 
     /// What the agent's one tool call printed, as it was sent back.
     pub fn tool_result(&self) -> String {
         let requests = self.requests();
-        let last = requests
-            .iter()
-            .rev()
-            .find_map(|request| request["results"].as_array()?.first()?.as_str());
-        last.unwrap_or_else(|| panic!("the call's result never came back: {requests:#?}"))
-            .to_owned()
+        let last = requests.iter().rev().find_map(|request| request["results"].as_array()?.first()?.as_str());
+        last.unwrap_or_else(|| panic!("the call's result never came back: {requests:#?}")).to_owned()
     }
 
     /// Every request so far.
     pub fn requests(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.log).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 

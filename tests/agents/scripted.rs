@@ -24,19 +24,9 @@ pub struct Agent {
 
 pub const CODEX: Agent = Agent {
     name: "codex",
-    turn: &[
-        "codex",
-        "exec",
-        "--sandbox",
-        "danger-full-access",
-        "--skip-git-repo-check",
-        "do the work",
-    ],
+    turn: &["codex", "exec", "--sandbox", "danger-full-access", "--skip-git-repo-check", "do the work"],
 };
-pub const CLAUDE: Agent = Agent {
-    name: "claude",
-    turn: &["claude", "-p", "do the work", "--allowedTools", "Bash"],
-};
+pub const CLAUDE: Agent = Agent { name: "claude", turn: &["claude", "-p", "do the work", "--allowedTools", "Bash"] };
 
 impl Agent {
     /// Its settings in the stage's home: the model server, and past every first-run question.
@@ -63,10 +53,7 @@ impl Agent {
             _ => {
                 stage.write("home/.claude.json", &claude.to_string());
                 let base = format!("http://127.0.0.1:{port}");
-                vec![
-                    ("ANTHROPIC_API_KEY", KEY_OF_MODEL.to_owned()),
-                    ("ANTHROPIC_BASE_URL", base),
-                ]
+                vec![("ANTHROPIC_API_KEY", KEY_OF_MODEL.to_owned()), ("ANTHROPIC_BASE_URL", base)]
             }
         };
     }
@@ -92,10 +79,7 @@ fn turn(agent: Agent, user: User) {
     let output = stage.command(agent.turn).output().unwrap();
     assert_turn_ended(&output);
     let result = natively.tool_result();
-    assert!(
-        result.contains("wrote:0") && result.contains(KEY) && result.contains("net:0"),
-        "natively: {result}"
-    );
+    assert!(result.contains("wrote:0") && result.contains(KEY) && result.contains("net:0"), "natively: {result}");
     forbidden.accept().expect("natively the connection arrives");
     fs::remove_file(stage.path("project/made.txt")).unwrap();
     drop(natively);
@@ -104,87 +88,47 @@ fn turn(agent: Agent, user: User) {
     agent.settle(&mut stage, model.port);
     let policy = stage.write(
         "team.toml",
-        &format!(
-            "version = 1\nextends = [\"{}\"]\n[network]\nallow = [\"127.0.0.1:{}\"]\n",
-            agent.name, model.port
-        ),
+        &format!("version = 1\nextends = [\"{}\"]\n[network]\nallow = [\"127.0.0.1:{}\"]\n", agent.name, model.port),
     );
     let arguments = ["--policy", policy.to_str().unwrap(), "--"];
-    let output = stage
-        .govsh(arguments.iter().chain(agent.turn))
-        .output()
-        .unwrap();
+    let output = stage.govsh(arguments.iter().chain(agent.turn)).output().unwrap();
     assert_turn_ended(&output);
     let result = model.tool_result();
     assert!(result.contains("wrote:0"), "{result}");
-    assert!(
-        result.contains("key:1") && !result.contains(KEY),
-        "{result}"
-    );
+    assert!(result.contains("key:1") && !result.contains(KEY), "{result}");
     assert!(result.contains("net:1"), "{result}");
-    assert_eq!(
-        fs::read_to_string(stage.path("project/made.txt")).unwrap(),
-        "made\n"
-    );
-    assert_eq!(
-        forbidden.accept().unwrap_err().kind(),
-        ErrorKind::WouldBlock,
-        "a connection arrived"
-    );
+    assert_eq!(fs::read_to_string(stage.path("project/made.txt")).unwrap(), "made\n");
+    assert_eq!(forbidden.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "a connection arrived");
     assert_recorded(&stage, port);
 }
 
 #[track_caller]
 fn assert_turn_ended(output: &Output) {
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && stdout.contains(CLOSING),
-        "{output:?}"
-    );
+    assert!(output.status.success() && stdout.contains(CLOSING), "{output:?}");
 }
 
 /// All three acts are in the recording, each with what allowed or refused it, and `show` names the refusals.
 fn assert_recorded(stage: &Stage, port: u16) {
     let evidence = Evidence::of_last(stage);
     let written = evidence.decided("file", "path", &stage.text("project/made.txt"), "allow");
-    assert!(
-        written["access"].as_str().unwrap().contains('w'),
-        "{written}"
-    );
+    assert!(written["access"].as_str().unwrap().contains('w'), "{written}");
     let key = stage.text("home/.ssh/id_rsa");
     let refused = evidence.decided("file", "path", &key, "deny");
-    assert!(
-        refused["rule"].as_str().unwrap().contains("~/.ssh"),
-        "{refused}"
-    );
+    assert!(refused["rule"].as_str().unwrap().contains("~/.ssh"), "{refused}");
     assert_eq!(refused["errno"], "EACCES", "{refused}");
     let address = format!("127.0.0.1:{port}");
     let refused = evidence.decided("net", "addr", &address, "deny");
-    assert!(
-        ["ECONNREFUSED", "EHOSTUNREACH"].contains(&refused["errno"].as_str().unwrap()),
-        "{refused}"
-    );
+    assert!(["ECONNREFUSED", "EHOSTUNREACH"].contains(&refused["errno"].as_str().unwrap()), "{refused}");
 
     let programs = evidence.programs();
-    let read = programs
-        .iter()
-        .find(|argv| argv.contains(&key));
-    assert_eq!(
-        read,
-        Some(&vec!["cat".to_owned(), key.clone()]),
-        "{programs:#?}"
-    );
+    let read = programs.iter().find(|argv| argv.contains(&key));
+    assert_eq!(read, Some(&vec!["cat".to_owned(), key.clone()]), "{programs:#?}");
     let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
     let connected = programs.iter().any(|argv| argv[1..] == ["-c", &connect]);
     assert!(connected, "{programs:#?}");
-    let cat = evidence
-        .of("exec", "verdict", "allow")
-        .into_iter()
-        .find(|event| event["argv"][1] == key.as_str());
-    assert!(
-        cat.is_some_and(|event| event["rule"].as_str().is_some_and(|rule| !rule.is_empty())),
-        "{cat:?}"
-    );
+    let cat = evidence.of("exec", "verdict", "allow").into_iter().find(|event| event["argv"][1] == key.as_str());
+    assert!(cat.is_some_and(|event| event["rule"].as_str().is_some_and(|rule| !rule.is_empty())), "{cat:?}");
 
     assert!(evidence.shown.contains("id_rsa"), "{}", evidence.shown);
     assert!(evidence.shown.contains(&address), "{}", evidence.shown);
@@ -198,10 +142,7 @@ fn refused_by_the_agent(agent: Agent) {
     stage.install(node_modules());
     let argv = [agent.name, "--no-such-option"];
     let natively = stage.command(argv).output().unwrap().status.code();
-    assert!(
-        natively.is_some_and(|code| code != 0 && code < 125),
-        "{natively:?}"
-    );
+    assert!(natively.is_some_and(|code| code != 0 && code < 125), "{natively:?}");
     let under_govsh = stage.govsh(["--", argv[0], argv[1]]).output().unwrap();
     assert_eq!(under_govsh.status.code(), natively, "{under_govsh:?}");
 }
@@ -238,21 +179,13 @@ fn the_exit_status_of_claude_comes_through() {
 
 #[test]
 fn the_installed_agents_are_the_pinned_ones() {
-    for (name, package) in [
-        ("codex", "@openai/codex"),
-        ("claude", "@anthropic-ai/claude-code"),
-    ] {
+    for (name, package) in [("codex", "@openai/codex"), ("claude", "@anthropic-ai/claude-code")] {
         let stage = Stage::new(User::Own);
         stage.install(node_modules());
-        let manifest =
-            fs::read_to_string(Path::new(node_modules()).join(package).join("package.json"))
-                .unwrap();
+        let manifest = fs::read_to_string(Path::new(node_modules()).join(package).join("package.json")).unwrap();
         let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
         let output = stage.command([name, "--version"]).output().unwrap();
         let version = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            version.contains(manifest["version"].as_str().unwrap()),
-            "{version} {manifest}"
-        );
+        assert!(version.contains(manifest["version"].as_str().unwrap()), "{version} {manifest}");
     }
 }

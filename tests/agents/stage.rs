@@ -38,18 +38,10 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(user: User) -> Stage {
-        let dir = tempfile::Builder::new()
-            .prefix("govsh-stage-")
-            .tempdir_in("/var/tmp")
-            .unwrap();
+        let dir = tempfile::Builder::new().prefix("govsh-stage-").tempdir_in("/var/tmp").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let user = if is_root() { user } else { User::Own };
-        let stage = Stage {
-            dir,
-            user,
-            variables: Vec::new(),
-            path_before: String::new(),
-        };
+        let stage = Stage { dir, user, variables: Vec::new(), path_before: String::new() };
         for made in ["home", "project", "tmp", "run"] {
             fs::create_dir(stage.path(made)).unwrap();
             stage.own(&stage.path(made));
@@ -90,10 +82,7 @@ impl Stage {
         let path = self.path(inside);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
-        for owned in path
-            .ancestors()
-            .take_while(|ancestor| *ancestor != self.dir.path())
-        {
+        for owned in path.ancestors().take_while(|ancestor| *ancestor != self.dir.path()) {
             self.own(owned);
         }
         path
@@ -105,20 +94,9 @@ impl Stage {
         command.args(["--kill-after=10", SECONDS]);
         if self.user == User::Ordinary {
             let (uid, gid) = (format!("--reuid={ORDINARY}"), format!("--regid={ORDINARY}"));
-            command.args([
-                "setpriv",
-                &uid,
-                &gid,
-                "--clear-groups",
-                "--inh-caps=-all",
-                "--bounding-set=-all",
-            ]);
+            command.args(["setpriv", &uid, &gid, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]);
         }
-        command
-            .args(argv)
-            .current_dir(self.path("project"))
-            .stdin(Stdio::null())
-            .env_clear();
+        command.args(argv).current_dir(self.path("project")).stdin(Stdio::null()).env_clear();
         for (name, value) in self.environment() {
             command.env(name, value);
         }
@@ -133,11 +111,8 @@ impl Stage {
     }
 
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let first = if self.path_before.is_empty() {
-            self.text("home/.npm-global/bin")
-        } else {
-            self.path_before.clone()
-        };
+        let first =
+            if self.path_before.is_empty() { self.text("home/.npm-global/bin") } else { self.path_before.clone() };
         let common = [
             ("HOME", self.text("home")),
             ("PATH", format!("{first}:/usr/local/bin:/usr/bin:/bin")),
@@ -149,10 +124,7 @@ impl Stage {
             ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
             ("DISABLE_AUTOUPDATER", "1".to_owned()),
         ];
-        common
-            .into_iter()
-            .chain(self.variables.iter().cloned())
-            .collect()
+        common.into_iter().chain(self.variables.iter().cloned()).collect()
     }
 
     fn own(&self, path: &Path) {
@@ -164,30 +136,14 @@ impl Stage {
 
 fn is_root() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    status
-        .lines()
-        .any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"))
+    status.lines().any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"))
 }
 
 /// As `cp -al`: the agents are hundreds of megabytes, and every stage has its own.
 fn hard_link(from: &Path, to: &Path) {
-    let copied = |flags: &str| {
-        Command::new("cp")
-            .arg(flags)
-            .arg(from)
-            .arg(to)
-            .output()
-            .unwrap()
-            .status
-            .success()
-    };
+    let copied = |flags: &str| Command::new("cp").arg(flags).arg(from).arg(to).output().unwrap().status.success();
     if !copied("-al") {
         let _ = fs::remove_dir_all(to); // what the first try left
-        assert!(
-            copied("-a"),
-            "cannot copy {} to {}",
-            from.display(),
-            to.display()
-        );
+        assert!(copied("-a"), "cannot copy {} to {}", from.display(), to.display());
     }
 }

@@ -14,16 +14,8 @@ struct Look {
     quit: &'static str,
 }
 
-const CODEX_LOOK: Look = Look {
-    banner: "OpenAI Codex",
-    prompt: "\u{203a} ",
-    quit: "/quit",
-};
-const CLAUDE_LOOK: Look = Look {
-    banner: "Claude Code v",
-    prompt: "\u{276f}",
-    quit: "/exit",
-};
+const CODEX_LOOK: Look = Look { banner: "OpenAI Codex", prompt: "\u{203a} ", quit: "/quit" };
+const CLAUDE_LOOK: Look = Look { banner: "Claude Code v", prompt: "\u{276f}", quit: "/exit" };
 
 fn first_screen(agent: Agent, look: Look, user: User) {
     let banner = start_and_quit(&mut Stage::new(user), agent, &look, false);
@@ -31,11 +23,7 @@ fn first_screen(agent: Agent, look: Look, user: User) {
     assert_eq!(start_and_quit(&mut stage, agent, &look, true), banner);
 
     let evidence = Evidence::of_last(&stage);
-    let policy = evidence
-        .events
-        .iter()
-        .find(|event| event["kind"] == "policy")
-        .unwrap();
+    let policy = evidence.events.iter().find(|event| event["kind"] == "policy").unwrap();
     assert_eq!(policy["name"], agent.name, "{policy}");
     let exit = evidence.events.last().unwrap();
     assert!(exit["kind"] == "exit" && exit["status"] == 0, "{exit}");
@@ -46,11 +34,7 @@ fn start_and_quit(stage: &mut Stage, agent: Agent, look: &Look, under_govsh: boo
     stage.install(node_modules());
     let model = Model::start(&stage.path(""), "true");
     agent.settle(stage, model.port);
-    let command = if under_govsh {
-        stage.govsh(["--", agent.name])
-    } else {
-        stage.command([agent.name])
-    };
+    let command = if under_govsh { stage.govsh(["--", agent.name]) } else { stage.command([agent.name]) };
     let terminal = Terminal::start(stage, &command);
     terminal.shows(look.prompt);
     let screen = terminal.shows(look.banner);
@@ -58,12 +42,7 @@ fn start_and_quit(stage: &mut Stage, agent: Agent, look: &Look, under_govsh: boo
     terminal.shows(look.quit);
     terminal.types(&["Enter"]);
     assert_eq!(terminal.ended(), 0);
-    screen
-        .lines()
-        .find(|line| line.contains(look.banner))
-        .unwrap()
-        .trim()
-        .to_owned()
+    screen.lines().find(|line| line.contains(look.banner)).unwrap().trim().to_owned()
 }
 
 #[test]

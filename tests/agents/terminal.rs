@@ -21,20 +21,8 @@ impl<'a> Terminal<'a> {
     /// Starts a command of the stage in a new pane.
     pub fn start(stage: &'a Stage, command: &Command) -> Terminal<'a> {
         let terminal = Terminal { stage };
-        let conf = stage.write(
-            "tmux.conf",
-            "set -g remain-on-exit on\nset -g default-terminal screen-256color\n",
-        );
-        let mut start = terminal.tmux(&[
-            "-f",
-            conf.to_str().unwrap(),
-            "new-session",
-            "-d",
-            "-x",
-            "100",
-            "-y",
-            "30",
-        ]);
+        let conf = stage.write("tmux.conf", "set -g remain-on-exit on\nset -g default-terminal screen-256color\n");
+        let mut start = terminal.tmux(&["-f", conf.to_str().unwrap(), "new-session", "-d", "-x", "100", "-y", "30"]);
         // The pane's program does not learn of the tmux around it: it meets the terminal as a user's.
         start.args(["env", "-u", "TMUX", "-u", "TMUX_PANE", "-u", "TMUX_TMPDIR"]);
         start.args(["timeout", "--foreground", "120"]);
@@ -63,11 +51,7 @@ impl<'a> Terminal<'a> {
             if let Some(status) = self.status() {
                 return status;
             }
-            assert!(
-                Instant::now() < end,
-                "the program did not end:\n{}",
-                self.screen()
-            );
+            assert!(Instant::now() < end, "the program did not end:\n{}", self.screen());
             park_timeout(PACE);
         }
     }
@@ -80,10 +64,7 @@ impl<'a> Terminal<'a> {
             if seen(&screen) {
                 return screen;
             }
-            assert!(
-                ended.is_none(),
-                "ended with {ended:?} before it showed {what}:\n{screen}"
-            );
+            assert!(ended.is_none(), "ended with {ended:?} before it showed {what}:\n{screen}");
             assert!(Instant::now() < end, "waited in vain for {what}:\n{screen}");
             park_timeout(PACE);
         }
@@ -95,11 +76,7 @@ impl<'a> Terminal<'a> {
 
     /// The program's exit status, 128+n after signal n, `None` while it runs.
     fn status(&self) -> Option<i32> {
-        let told = self.asked(&[
-            "display-message",
-            "-p",
-            "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}",
-        ]);
+        let told = self.asked(&["display-message", "-p", "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}"]);
         let mut words = told.split(' ').map(str::trim);
         let dead = words.next() == Some("1");
         let mut number = || words.next().and_then(|word| word.parse::<i32>().ok());
@@ -115,10 +92,7 @@ impl<'a> Terminal<'a> {
 
     fn tmux(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("tmux");
-        command
-            .env_clear()
-            .envs(self.stage.environment())
-            .env("TMUX_TMPDIR", self.stage.path("run"));
+        command.env_clear().envs(self.stage.environment()).env("TMUX_TMPDIR", self.stage.path("run"));
         command.args(["-L", "stage"]).args(arguments);
         command
     }

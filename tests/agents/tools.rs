@@ -24,31 +24,19 @@ struct Outcome {
 
 fn unnoticed(script: &str) {
     let natively = staged();
-    let outcome = outcome(
-        &natively,
-        run(&natively, &["bash", "-eu", "-o", "pipefail", "-c", script]),
-    );
+    let outcome = outcome(&natively, run(&natively, &["bash", "-eu", "-o", "pipefail", "-c", script]));
     assert_eq!(outcome.status, Some(0), "natively: {outcome:#?}");
 
     let stage = staged();
     let govsh = stage.text("govsh");
-    let output = run(
-        &stage,
-        &[
-            &govsh, "--quiet", "--policy", "agent", "--", "bash", "-eu", "-o", "pipefail", "-c",
-            script,
-        ],
-    );
+    let output =
+        run(&stage, &[&govsh, "--quiet", "--policy", "agent", "--", "bash", "-eu", "-o", "pipefail", "-c", script]);
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     let evidence = Evidence::of_last(&stage);
     let denials = evidence.denials();
     let governed = self::outcome(&stage, output);
     assert_eq!(governed, outcome, "{complaints}\nrefused: {denials:#?}");
-    assert_eq!(
-        denials,
-        Vec::<String>::new(),
-        "refused what a native run may do"
-    );
+    assert_eq!(denials, Vec::<String>::new(), "refused what a native run may do");
 }
 
 fn run(stage: &Stage, argv: &[&str]) -> Output {
@@ -58,10 +46,7 @@ fn run(stage: &Stage, argv: &[&str]) -> Output {
 /// A stage with the machine's Rust toolchain where rustup puts it.
 fn staged() -> Stage {
     let mut stage = Stage::new(User::Own);
-    let asked = Command::new("rustc")
-        .args(["--print", "sysroot"])
-        .output()
-        .unwrap();
+    let asked = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
     let sysroot = String::from_utf8(asked.stdout).unwrap().trim().to_owned();
     let toolchains = Path::new(&sysroot).parent().unwrap();
     if toolchains.ends_with("toolchains") {
@@ -75,11 +60,7 @@ fn outcome(stage: &Stage, output: Output) -> Outcome {
     let mut tree = Vec::new();
     leaves(&stage.path("project"), "", &mut tree);
     tree.sort();
-    Outcome {
-        status: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        tree,
-    }
+    Outcome { status: output.status.code(), stdout: String::from_utf8_lossy(&output.stdout).into_owned(), tree }
 }
 
 /// One line for each file beneath: path, type and mode, size, links.
@@ -91,17 +72,9 @@ fn leaves(dir: &Path, inside: &str, lines: &mut Vec<String>) {
         if metadata.is_dir() {
             leaves(&entry.path(), &name, lines);
         }
-        let size = if metadata.is_dir() {
-            0
-        } else {
-            metadata.size()
-        };
+        let size = if metadata.is_dir() { 0 } else { metadata.size() };
         if !VARYING.iter().any(|varying| name.contains(varying)) {
-            lines.push(format!(
-                "{name} {:o} {size} {}",
-                metadata.mode(),
-                metadata.nlink()
-            ));
+            lines.push(format!("{name} {:o} {size} {}", metadata.mode(), metadata.nlink()));
         }
     }
 }
