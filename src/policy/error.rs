@@ -3,6 +3,8 @@
 //! Invariant: one line without control characters, with line and column when the fault has a place in the text.
 //! Leaves to others: printing the `hint:` line.
 
+use super::Source;
+
 /// Why a policy was refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -20,5 +22,68 @@ impl PolicyError {
         match self {
             PolicyError::At { hint, .. } | PolicyError::Whole { hint, .. } => hint.as_deref(),
         }
+    }
+
+    /// The fault without the place it was found at.
+    pub fn reason(&self) -> &str {
+        match self {
+            PolicyError::At { reason, .. } | PolicyError::Whole { reason, .. } => reason,
+        }
+    }
+
+    /// A fault of the whole file.
+    pub fn whole(policy: &str, reason: impl Into<String>, hint: Option<&str>) -> PolicyError {
+        let policy = visible(policy);
+        PolicyError::Whole { policy, reason: visible(&reason.into()), hint: hint.map(visible) }
+    }
+
+    /// A fault at a byte offset of the text.
+    pub(super) fn at(source: &Source, offset: usize, reason: impl Into<String>, hint: Option<String>) -> PolicyError {
+        let (line, column) = place(&source.text, offset);
+        let reason = visible(&reason.into());
+        PolicyError::At { policy: visible(&source.name), line, column, reason, hint: hint.as_deref().map(visible) }
+    }
+}
+
+/// Line and column of a byte offset, both from 1, columns in characters.
+pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// Text from a policy with its control characters made visible, and cut where it goes on for too long.
+pub(super) fn visible(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut shown = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == LONGEST {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_lines_and_characters() {
+        assert_eq!(place("ä = 1\nöb", 9), (2, 2));
+        assert_eq!(place("", 0), (1, 1));
+        assert_eq!(place("a\n", 99), (2, 1));
+    }
+
+    #[test]
+    fn shows_no_control_characters() {
+        assert_eq!(visible("a\u{1b}[2J\nb\u{202e}"), "a\\u{1b}[2J\\nb\\u{202e}");
     }
 }

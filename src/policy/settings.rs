@@ -68,15 +68,3 @@ pub struct Require {
     /// `--no-record` is refused.
     pub recording: bool,
 }
-
-/// `[environment]`: which variables the agent gets.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Environment {}
-
-impl Environment {
-    /// Whether the agent gets the variable of this name.
-    pub fn keep(&self, name: &[u8]) -> bool {
-        let _ = name;
-        true
-    }
-}

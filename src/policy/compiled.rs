@@ -1,0 +1,274 @@
+//! The compiled policy: every question that the rest of govsh asks.
+//!
+//! Invariant: an answer depends on the request and the rules alone, and names the rule that gave it.
+//! Leaves to others: how rules got here (`load`), matching (`trie`).
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use super::network::is_metadata;
+use super::pattern::{Glob, Pattern};
+use super::sockets::Abstract;
+use super::trie::{Hits, Slot, Trie};
+use super::{Access, Agent, Decision, Environment, Grant, Limits, NetOp, Network, Record, Require, Rule, RuleId, UnixAddr, Verdict};
+
+/// All rules of one session, validated and compiled.
+#[derive(Debug)]
+pub struct Policy {
+    pub(super) name: String,
+    pub(super) sources: Vec<String>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) files: Files,
+    pub(super) programs: Programs,
+    pub(super) sockets: Sockets,
+    pub(super) network: Network,
+    pub(super) fixed: Fixed,
+    pub(super) environment: Environment,
+    pub(super) limits: Limits,
+    pub(super) record: Record,
+    pub(super) require: Require,
+    pub(super) agent: Agent,
+}
+
+/// Rules on paths.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    pub trie: Trie,
+    /// Built-in protections against writing: rule and pattern.
+    pub held: Vec<(u32, Pattern)>,
+    pub lifts: Vec<Lift>,
+    pub grants: Vec<Grant>,
+    /// Roots of writable trees: used, but not moved or replaced.
+    pub roots: HashSet<Vec<u8>>,
+    pub denied: Vec<Vec<u8>>,
+    pub carves_reads: bool,
+}
+
+/// A rule that names protected paths, and the protections that it lifts.
+#[derive(Debug)]
+pub(super) struct Lift {
+    pub pattern: Pattern,
+    pub held: Vec<u32>,
+}
+
+/// `exec.deny` by name.
+#[derive(Debug, Default)]
+pub(super) struct Programs {
+    pub names: HashMap<Box<[u8]>, u32>,
+    pub globs: Vec<(Glob, u32)>,
+}
+
+/// `sockets.allow`.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    pub paths: Trie,
+    pub abstracts: Vec<(Abstract, u32)>,
+    /// Rules that name a service: they hold against a deny on files.
+    pub named: HashSet<u32>,
+}
+
+/// Rules with a part to play outside the lists.
+#[derive(Debug, Default)]
+pub(super) struct Fixed {
+    /// `network.allow`, where it is one word.
+    pub network: u32,
+    pub bind: u32,
+    pub metadata: u32,
+}
+
+fn allow(rule: u32) -> Decision {
+    Decision { verdict: Verdict::Allow, rule: RuleId(rule) }
+}
+
+fn deny(rule: u32) -> Decision {
+    Decision { verdict: Verdict::Deny, rule: RuleId(rule) }
+}
+
+impl Policy {
+    /// A profile's name without `.toml`, or the path of the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Files that make it up, most derived last.
+    pub fn sources(&self) -> &[String] {
+        &self.sources
+    }
+
+    /// The rule of a decision.
+    pub fn rule(&self, id: RuleId) -> &Rule {
+        self.rules.get(id.0 as usize).unwrap_or(&self.rules[0])
+    }
+
+    /// All rules; `RuleId` counts them.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// `path` is absolute, normalised, resolved. With several access bits: the worst verdict.
+    pub fn decide_file(&self, path: &[u8], access: Access) -> Decision {
+        self.judge(path, access, &self.files.trie.hits(path))
+    }
+
+    fn judge(&self, path: &[u8], access: Access, hits: &Hits) -> Decision {
+        if let Some(rule) = hits.rule(Slot::Deny) {
+            return deny(rule);
+        }
+        if access.contains(Access::WRITE) {
+            if let Some(rule) = hits.rule(Slot::Held).filter(|_| !self.lifted(path)) {
+                return deny(rule);
+            }
+            if let Some(rule) = hits.rule(Slot::Readonly) {
+                return deny(rule);
+            }
+        }
+        let mut decision = None;
+        for (bit, slot) in [(Access::EXEC, Slot::Exec), (Access::WRITE, Slot::Write), (Access::READ, Slot::Read)] {
+            if access.contains(bit) {
+                let Some(rule) = hits.rule(slot) else { return deny(0) };
+                decision.get_or_insert(allow(rule));
+            }
+        }
+        decision.unwrap_or(deny(0))
+    }
+
+    /// Whether every built-in protection of `path` is lifted by a rule that names it.
+    fn lifted(&self, path: &[u8]) -> bool {
+        let files = &self.files;
+        let lifts: Vec<&Lift> = files.lifts.iter().filter(|lift| lift.pattern.matches(path)).collect();
+        let open = |held: &u32| lifts.iter().any(|lift| lift.held.contains(held));
+        !lifts.is_empty() && files.held.iter().filter(|(_, pattern)| pattern.matches(path)).all(|(held, _)| open(held))
+    }
+
+    /// The execute right by path, and not refused by `[exec]`.
+    pub fn decide_exec(&self, path: &[u8], argv: &[Vec<u8>]) -> Decision {
+        let hits = self.files.trie.hits(path);
+        let by_path = hits.rule(Slot::ExecDeny);
+        let called = argv.first().map(Vec::as_slice).unwrap_or_default();
+        let refused = by_path.or_else(|| self.programs.denies(last(path))).or_else(|| self.programs.denies(last(called)));
+        match (hits.rule(Slot::Deny), refused) {
+            (None, Some(rule)) => deny(rule),
+            _ => self.judge(path, Access::EXEC, &hits),
+        }
+    }
+
+    /// Bind is always allowed on loopback and wildcard addresses: sockets are tied to the loopback device.
+    pub fn decide_net(&self, op: NetOp, addr: &SocketAddr) -> Decision {
+        let ip = addr.ip().to_canonical();
+        if op == NetOp::Bind {
+            return match self.network {
+                _ if ip.is_loopback() || ip.is_unspecified() => allow(self.fixed.bind),
+                Network::All => allow(self.fixed.network),
+                _ => deny(0),
+            };
+        }
+        match &self.network {
+            Network::None => deny(self.fixed.network),
+            Network::All if is_metadata(addr) => deny(self.fixed.metadata),
+            Network::All => allow(self.fixed.network),
+            Network::List(rules) if is_metadata(addr) => {
+                rules.iter().find(|rule| rule.names(addr)).map_or(deny(self.fixed.metadata), |rule| allow(rule.rule.0))
+            }
+            Network::List(rules) => rules.iter().find(|rule| rule.matches(addr)).map_or(deny(0), |rule| allow(rule.rule.0)),
+        }
+    }
+
+    /// Only what `[sockets]` names. What the session itself bound is the supervisor's to allow.
+    pub fn decide_unix(&self, addr: UnixAddr<'_>) -> Decision {
+        match addr {
+            UnixAddr::Abstract(name) => {
+                let rule = self.sockets.abstracts.iter().find(|(pattern, _)| pattern.matches(name));
+                rule.map_or(deny(0), |(_, rule)| allow(*rule))
+            }
+            UnixAddr::Path(path) => {
+                let named = self.sockets.paths.hits(path).rule(Slot::Read);
+                let denied = self.files.trie.hits(path).rule(Slot::Deny);
+                match (named, denied) {
+                    (Some(rule), Some(_)) if self.sockets.named.contains(&rule) => allow(rule),
+                    (_, Some(rule)) => deny(rule),
+                    (Some(rule), None) => allow(rule),
+                    (None, None) => deny(0),
+                }
+            }
+        }
+    }
+
+    /// What is granted, as written and by real path, for the kernel's rules.
+    pub fn grants(&self) -> &[Grant] {
+        &self.files.grants
+    }
+
+    /// Some deny may match inside a read or exec grant.
+    pub fn carves_reads(&self) -> bool {
+        self.files.carves_reads
+    }
+
+    /// A literal deny, readonly or built-in protects `dir` or a path beneath it, or `dir` is the root of a writable
+    /// tree: it may be made as a directory and used, but not moved, removed, replaced, or made as a link.
+    pub fn carves_beneath(&self, dir: &[u8]) -> bool {
+        self.files.roots.contains(dir) || self.files.trie.beneath(dir).anchored
+    }
+
+    /// A deny or readonly with a glob in it may match beneath `dir`: moving it needs a scan.
+    pub fn floating_beneath(&self, dir: &[u8]) -> bool {
+        self.files.trie.beneath(dir).floating
+    }
+
+    /// A rule, and not the default, refuses reading or writing `path`.
+    pub fn protected(&self, path: &[u8]) -> bool {
+        let decision = self.decide_file(path, Access::READ | Access::WRITE);
+        decision.verdict == Verdict::Deny && decision.rule != RuleId::DEFAULT
+    }
+
+    /// Literal paths of deny rules (file or tree root), to find hard links to them.
+    pub fn denied_exact(&self) -> &[Vec<u8>] {
+        &self.files.denied
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Some rule allows an address that is not loopback.
+    pub fn names_outside(&self) -> bool {
+        self.network.names_outside()
+    }
+
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    pub fn require(&self) -> &Require {
+        &self.require
+    }
+
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// How many denies and asks the files hold; built-ins are not counted.
+    pub fn counts(&self) -> (usize, usize) {
+        let denies = ["files.deny", "files.readonly", "exec.deny"];
+        (self.rules.iter().filter(|rule| denies.contains(&rule.key)).count(), 0)
+    }
+}
+
+impl Programs {
+    fn denies(&self, name: &[u8]) -> Option<u32> {
+        let exact = self.names.get(name).copied();
+        exact.or_else(|| self.globs.iter().find(|(glob, _)| glob.matches(name)).map(|(_, rule)| *rule))
+    }
+}
+
+/// The last component.
+fn last(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+}

@@ -1,0 +1,414 @@
+//! Path patterns: text → segments, and what two patterns have in common.
+//!
+//! Invariant: a pattern is absolute, has no empty, `.` or `..` segment, and `**` never stands last:
+//! a trailing `/**` is `tree`. Leaves to others: matching many at once (`trie`), symbolic links (`links`).
+//!
+//! ```text
+//! ~/.config/*/keys/**     →  [home, u, .config, *, keys]  tree
+//! **/.env                 →  [**, .env]
+//! ```
+
+use super::Vars;
+
+/// An absolute path pattern. `tree` covers what it matches and all beneath that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    pub segments: Vec<Segment>,
+    pub tree: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    Literal(Box<[u8]>),
+    Glob(Glob),
+    /// `**`: any number of directories, also none.
+    Deep,
+}
+
+/// One segment with `*` in it: `prefix*middle*suffix`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob {
+    prefix: Box<[u8]>,
+    middle: Vec<Box<[u8]>>,
+    suffix: Box<[u8]>,
+}
+
+/// Why a text is no pattern, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub reason: String,
+    pub hint: Option<String>,
+}
+
+/// Longest pattern text, in bytes: no path is longer (PATH_MAX).
+const LONGEST: usize = 4096;
+/// More `**` than this in one pattern is a mistake.
+const MOST_DEEP: usize = 8;
+
+fn fault<T>(reason: impl Into<String>, hint: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault { reason: reason.into(), hint: Some(hint.into()) })
+}
+
+impl Pattern {
+    /// Reads a pattern that begins with `/`, `~`, `${workdir}`, `${tmp}`, `${session}` or `**/`.
+    pub fn parse(text: &str, vars: &Vars) -> Result<Pattern, Fault> {
+        if text.is_empty() {
+            return fault("empty pattern", "remove it, or name a path");
+        }
+        if text.len() > LONGEST || text.contains('\0') {
+            return fault("no path can match this pattern", "paths have at most 4096 bytes and no NUL");
+        }
+        let (root, rest) = anchor(text, vars)?;
+        let mut segments: Vec<Segment> = literals(&root).collect();
+        let mut tree = false;
+        if !rest.is_empty() {
+            for part in rest.split('/') {
+                if tree {
+                    segments.push(Segment::Deep);
+                    tree = false;
+                }
+                match part {
+                    "**" => tree = true,
+                    part => segments.push(segment(part, text)?),
+                }
+            }
+        }
+        segments.dedup_by(|a, b| *a == Segment::Deep && *b == Segment::Deep);
+        if segments.iter().filter(|s| **s == Segment::Deep).count() > MOST_DEEP {
+            return fault("too many '**' in one pattern", "8 are enough for any tree");
+        }
+        if tree && segments.iter().all(|s| *s == Segment::Deep) && text.starts_with("**") {
+            return fault("'**' alone matches every path", "write '/**' if that is meant");
+        }
+        Ok(Pattern { segments, tree })
+    }
+
+    /// The pattern for exactly this path.
+    pub fn literal(path: &[u8], tree: bool) -> Pattern {
+        Pattern { segments: literals(path).collect(), tree }
+    }
+
+    /// The leading segments without any glob, as a path, and how many they are.
+    pub fn literal_prefix(&self) -> (Vec<u8>, usize) {
+        let mut path = Vec::new();
+        let mut count = 0;
+        for segment in &self.segments {
+            let Segment::Literal(name) = segment else { break };
+            path.push(b'/');
+            path.extend_from_slice(name);
+            count += 1;
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        (path, count)
+    }
+
+    /// No glob but perhaps a trailing `/**`.
+    pub fn is_literal(&self) -> bool {
+        self.segments.iter().all(|s| matches!(s, Segment::Literal(_)))
+    }
+
+    /// The same pattern with its first `count` segments replaced by those of `prefix`.
+    pub fn with_prefix(&self, prefix: &[u8], count: usize) -> Pattern {
+        let segments = literals(prefix).chain(self.segments.iter().skip(count).cloned()).collect();
+        Pattern { segments, tree: self.tree }
+    }
+
+    /// Whether the pattern matches the absolute `path`.
+    pub fn matches(&self, path: &[u8]) -> bool {
+        let names: Vec<&[u8]> = split(path).collect();
+        // reached[j]: the segments so far match the first j names
+        let mut reached = vec![false; names.len() + 1];
+        reached[0] = true;
+        for segment in &self.segments {
+            let mut next = vec![false; names.len() + 1];
+            for at in (0..reached.len()).filter(|&at| reached[at]) {
+                match segment {
+                    Segment::Deep => next[at..].fill(true),
+                    single => {
+                        if names.get(at).is_some_and(|name| single.matches(name)) {
+                            next[at + 1] = true;
+                        }
+                    }
+                }
+            }
+            reached = next;
+        }
+        if self.tree { reached.contains(&true) } else { reached[names.len()] }
+    }
+
+    /// Whether it matches `path` or a directory above it.
+    pub fn covers(&self, path: &[u8]) -> bool {
+        if self.tree {
+            return self.matches(path);
+        }
+        Pattern { segments: self.segments.clone(), tree: true }.matches(path)
+    }
+
+    /// Whether some path may be matched by both. May say yes for two globs in one segment that share nothing.
+    pub fn meets(&self, other: &Pattern) -> bool {
+        let (ours, theirs) = (&self.segments, &other.segments);
+        let width = theirs.len() + 1;
+        let mut reached = vec![false; (ours.len() + 1) * width];
+        reached[0] = true;
+        for i in 0..=ours.len() {
+            for j in 0..=theirs.len() {
+                if !reached[i * width + j] {
+                    continue;
+                }
+                let (ours_left, theirs_left) = (ours.get(i), theirs.get(j));
+                match (ours_left, theirs_left) {
+                    (None, None) => return true,
+                    (None, Some(_)) if self.tree => return true,
+                    (Some(_), None) if other.tree => return true,
+                    _ => {}
+                }
+                if ours_left == Some(&Segment::Deep) {
+                    reached[(i + 1) * width + j] = true;
+                    if theirs_left.is_some() {
+                        reached[i * width + j + 1] = true;
+                    }
+                } else if theirs_left == Some(&Segment::Deep) {
+                    reached[i * width + j + 1] = true;
+                    if ours_left.is_some() {
+                        reached[(i + 1) * width + j] = true;
+                    }
+                } else if let (Some(a), Some(b)) = (ours_left, theirs_left)
+                    && a.meets(b)
+                {
+                    reached[(i + 1) * width + j + 1] = true;
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Segment {
+    fn matches(&self, name: &[u8]) -> bool {
+        match self {
+            Segment::Literal(literal) => **literal == *name,
+            Segment::Glob(glob) => glob.matches(name),
+            Segment::Deep => true,
+        }
+    }
+
+    fn meets(&self, other: &Segment) -> bool {
+        match (self, other) {
+            (Segment::Literal(name), segment) | (segment, Segment::Literal(name)) => segment.matches(name),
+            (Segment::Glob(a), Segment::Glob(b)) => a.meets(b),
+            _ => true,
+        }
+    }
+}
+
+impl Glob {
+    /// `parts` are the literal pieces around the `*`s, at least two.
+    fn new(mut parts: Vec<Vec<u8>>) -> Glob {
+        let suffix = parts.pop().unwrap_or_default().into();
+        let mut parts = parts.into_iter();
+        let prefix = parts.next().unwrap_or_default().into();
+        Glob { prefix, middle: parts.filter(|p| !p.is_empty()).map(Into::into).collect(), suffix }
+    }
+
+    /// Reads a name with `*`, for names that are not paths. None without a `*`.
+    pub fn parse(text: &str) -> Option<Glob> {
+        let parts: Vec<Vec<u8>> = text.split('*').map(|part| part.as_bytes().to_vec()).collect();
+        (parts.len() > 1).then(|| Glob::new(parts))
+    }
+
+    /// Whether the whole of `name` matches.
+    #[inline]
+    pub fn matches(&self, name: &[u8]) -> bool {
+        let Some(rest) = name.strip_prefix(&*self.prefix) else { return false };
+        let Some(mut rest) = rest.strip_suffix(&*self.suffix) else { return false };
+        for part in &self.middle {
+            let Some(at) = rest.windows(part.len()).position(|window| window == &**part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        true
+    }
+
+    fn meets(&self, other: &Glob) -> bool {
+        let heads = self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
+        let tails = self.suffix.ends_with(&other.suffix) || other.suffix.ends_with(&self.suffix);
+        heads && tails
+    }
+}
+
+/// The non-empty components of a path.
+pub fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/').filter(|name| !name.is_empty())
+}
+
+fn literals(path: &[u8]) -> impl Iterator<Item = Segment> + '_ {
+    split(path).map(|name| Segment::Literal(name.into()))
+}
+
+/// What the pattern begins with: the path it stands for, and the rest without its first slash.
+fn anchor<'t>(text: &'t str, vars: &Vars) -> Result<(Vec<u8>, &'t str), Fault> {
+    if text == "/" {
+        return Ok((Vec::new(), ""));
+    }
+    if let Some(rest) = text.strip_prefix('/') {
+        return Ok((Vec::new(), rest));
+    }
+    if text == "**" || text.starts_with("**/") {
+        return Ok((Vec::new(), text));
+    }
+    let (value, rest) = if let Some(rest) = text.strip_prefix('~') {
+        (&vars.home, rest)
+    } else if let Some(inner) = text.strip_prefix("${") {
+        let Some((name, rest)) = inner.split_once('}') else {
+            return fault("'${' without '}'", VARIABLES);
+        };
+        match name {
+            "workdir" => (&vars.workdir, rest),
+            "tmp" => (&vars.tmp, rest),
+            "session" => (&vars.session, rest),
+            _ => return fault(format!("unknown variable '${{{}}}'", name.escape_debug()), VARIABLES),
+        }
+    } else {
+        return fault(
+            format!("pattern '{}' is relative", text.escape_debug()),
+            "a pattern begins with /, ~, ${workdir}, ${tmp}, ${session} or **/",
+        );
+    };
+    if !value.starts_with(b"/") {
+        let shown = text.get(..text.len() - rest.len()).unwrap_or("it");
+        return fault(format!("'{shown}' has no value here"), "give the path itself");
+    }
+    match rest.strip_prefix('/') {
+        Some(rest) if !rest.is_empty() => Ok((value.clone(), rest)),
+        None if rest.is_empty() => Ok((value.clone(), "")),
+        Some(_) => Err(trailing_slash(text)),
+        None if text.starts_with('~') => fault("only one's own home is known: '~user' is not", "write the path itself"),
+        None => fault("a variable is followed by '/'", VARIABLES),
+    }
+}
+
+const VARIABLES: &str = "variables are ~, ${workdir}, ${tmp} and ${session}, at the start of a pattern";
+
+fn trailing_slash(text: &str) -> Fault {
+    let stem = text.trim_end_matches('/').escape_debug();
+    Fault {
+        reason: "pattern ends in '/'".into(),
+        hint: Some(format!("write '{stem}/**' for the directory and all beneath it")),
+    }
+}
+
+/// One segment: `*` is a wildcard, a backslash takes the next character as it is.
+fn segment(part: &str, whole: &str) -> Result<Segment, Fault> {
+    match part {
+        "" if whole.ends_with('/') => return Err(trailing_slash(whole)),
+        "" => return fault("'//' in a pattern", "one slash is enough"),
+        "." | ".." => {
+            return fault(format!("'{part}' in a pattern"), "patterns match resolved paths, which have no '.' and '..'");
+        }
+        _ => {}
+    }
+    let mut parts = vec![Vec::new()];
+    let mut chars = part.chars();
+    let mut wild = false;
+    while let Some(c) = chars.next() {
+        let taken = match c {
+            '*' if wild => return fault("'**' is not a whole segment", "write '/**/' or a single '*'"),
+            '*' => {
+                wild = true;
+                parts.push(Vec::new());
+                continue;
+            }
+            '?' | '[' | ']' | '{' | '}' => {
+                let hint = format!("only '*' and '**' are wildcards; write '\\\\{c}' for the character itself");
+                return fault(format!("'{c}' in a pattern"), hint);
+            }
+            '\\' => match chars.next() {
+                Some(next) => next,
+                None => return fault("a backslash at the end of a segment", "a backslash takes the next character as it is"),
+            },
+            c => c,
+        };
+        wild = false;
+        let mut bytes = [0; 4];
+        if let Some(last) = parts.last_mut() {
+            last.extend_from_slice(taken.encode_utf8(&mut bytes).as_bytes());
+        }
+    }
+    if parts.len() == 1 {
+        return Ok(Segment::Literal(parts.pop().unwrap_or_default().into()));
+    }
+    Ok(Segment::Glob(Glob::new(parts)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars() -> Vars {
+        Vars { home: b"/home/u".into(), workdir: b"/home/u/src".into(), tmp: b"/tmp".into(), ..Vars::default() }
+    }
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text, &vars()).unwrap()
+    }
+
+    fn reason(text: &str) -> String {
+        Pattern::parse(text, &vars()).unwrap_err().reason
+    }
+
+    #[test]
+    fn reads_anchors() {
+        assert_eq!(pattern("~"), Pattern::literal(b"/home/u", false));
+        assert_eq!(pattern("~/.ssh/**"), Pattern::literal(b"/home/u/.ssh", true));
+        assert_eq!(pattern("${workdir}/a"), Pattern::literal(b"/home/u/src/a", false));
+        assert_eq!(pattern("/"), Pattern::literal(b"/", false));
+        assert_eq!(pattern("/**"), Pattern::literal(b"/", true));
+        assert_eq!(pattern("/a\\[1\\]"), Pattern::literal(b"/a[1]", false));
+    }
+
+    #[test]
+    fn refuses_what_it_could_only_misread() {
+        assert_eq!(reason(""), "empty pattern");
+        assert_eq!(reason("src/**"), "pattern 'src/**' is relative");
+        assert_eq!(reason("**"), "'**' alone matches every path");
+        assert_eq!(reason("/a/"), "pattern ends in '/'");
+        assert_eq!(reason("~/"), "pattern ends in '/'");
+        assert_eq!(reason("/a//b"), "'//' in a pattern");
+        assert_eq!(reason("/a/../b"), "'..' in a pattern");
+        assert_eq!(reason("/a**/b"), "'**' is not a whole segment");
+        assert_eq!(reason("/*.{key,pem}"), "'{' in a pattern");
+        assert_eq!(reason("~root/x"), "only one's own home is known: '~user' is not");
+        assert_eq!(reason("${home}/x"), "unknown variable '${home}'");
+        assert_eq!(reason("${session}/x"), "'${session}' has no value here");
+    }
+
+    #[test]
+    fn matches_single_paths() {
+        let yes = [
+            ("/a/**", "/a"), ("/a/**", "/a/b/c"), ("**/.env", "/.env"), ("**/.env", "/x/y/.env"), ("/a/*/c", "/a/b/c"),
+            ("/a/**/c", "/a/c"), ("/a/**/c/**", "/a/x/c/d"), ("/*.pem", "/x.pem"), ("/a*b*c", "/aXbYc"), ("/**", "/"),
+        ];
+        let no = [
+            ("/a/**", "/ab"), ("**/.env", "/x/.env/y"), ("/a/*/c", "/a/b/x/c"), ("/*.pem", "/a/x.pem"), ("/ab*ba", "/aba"),
+            ("/a", "/a/b"), ("/a/*", "/a"),
+        ];
+        assert!(yes.iter().all(|(p, path)| pattern(p).matches(path.as_bytes())));
+        assert!(!no.iter().any(|(p, path)| pattern(p).matches(path.as_bytes())));
+    }
+
+    #[test]
+    fn knows_what_meets() {
+        let yes = [
+            ("/a/**", "/a/b/c"), ("**/.env", "/usr/**"), ("/a/*/x", "/a/b/**"), ("/a/**/z", "/a/b/*"), ("/a", "/**"),
+            ("/a/*.pem", "/a/k*"), ("/x/**/a", "/x/**/a/**"),
+        ];
+        let no = [("/a/**", "/b/**"), ("**/.env", "/usr"), ("/a/*.pem", "/a/x.key"), ("/a/b", "/a"), ("/a/*.x", "/a/*.y")];
+        for (a, b) in yes {
+            assert!(pattern(a).meets(&pattern(b)) && pattern(b).meets(&pattern(a)), "{a} {b}");
+        }
+        for (a, b) in no {
+            assert!(!pattern(a).meets(&pattern(b)) && !pattern(b).meets(&pattern(a)), "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! All patterns of a policy as one automaton over path components, walked once for a path.
+//!
+//! Invariant: a walk visits each component once and finds, for every slot, the lowest rule that matches.
+//! Leaves to others: what a slot means (`compiled`), what a single pattern means (`pattern`).
+//!
+//! ```text
+//! root ─"home"→ · ─"u"→ · ─".ssh"→ (tree: deny 18)        a literal is one number, looked up once a component
+//!   └──**→ ⟲ ─".env"→ (tree: deny 21)                      `**` is a state that stays
+//!           └─*.pem→ (guarded: deny 22 but for …)
+//! ```
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::pattern::{Glob, Pattern, Segment, split};
+
+/// What a matching rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    Read,
+    Write,
+    Exec,
+    Deny,
+    Readonly,
+    /// A built-in protection against writing, which a literal rule of a trusted policy lifts.
+    Held,
+    ExecDeny,
+}
+
+const SLOTS: usize = 7;
+const NONE: u32 = u32::MAX;
+
+/// For each slot the lowest rule that matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hits([u32; SLOTS]);
+
+impl Hits {
+    const EMPTY: Hits = Hits([NONE; SLOTS]);
+
+    /// The lowest rule of the slot that matched.
+    pub fn rule(&self, slot: Slot) -> Option<u32> {
+        let rule = self.0[slot as usize];
+        (rule != NONE).then_some(rule)
+    }
+
+    fn note(&mut self, slot: Slot, rule: u32) {
+        let lowest = &mut self.0[slot as usize];
+        *lowest = rule.min(*lowest);
+    }
+
+    fn merge(&mut self, other: &Hits) {
+        for (ours, theirs) in self.0.iter_mut().zip(other.0) {
+            *ours = theirs.min(*ours);
+        }
+    }
+}
+
+/// A rule that does not hold for what its exceptions cover.
+#[derive(Debug)]
+struct Guarded {
+    slot: Slot,
+    rule: u32,
+    except: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// Name → node, sorted by name.
+    literals: Vec<(u32, u32)>,
+    globs: Vec<(Glob, u32)>,
+    /// The `**` state behind this one; 0 if there is none.
+    deep: u32,
+    /// This is a `**`: it stays for every component.
+    stays: bool,
+    /// Rules for the path that ends here.
+    exact: Hits,
+    /// Rules for this and all beneath.
+    tree: Hits,
+    guarded: Vec<Guarded>,
+    /// A literal protection stands here or beneath.
+    anchored: bool,
+    /// A protection with a glob in it stands here or beneath.
+    floating: bool,
+}
+
+impl Node {
+    fn new(stays: bool) -> Node {
+        Node {
+            literals: Vec::new(),
+            globs: Vec::new(),
+            deep: 0,
+            stays,
+            exact: Hits::EMPTY,
+            tree: Hits::EMPTY,
+            guarded: Vec::new(),
+            anchored: false,
+            floating: false,
+        }
+    }
+}
+
+/// Which protections lie at or beneath a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Beneath {
+    pub anchored: bool,
+    pub floating: bool,
+}
+
+/// Many patterns, matched together.
+#[derive(Debug)]
+pub struct Trie {
+    names: HashMap<Box<[u8]>, u32, RandomState>,
+    nodes: Vec<Node>,
+}
+
+/// The set of live states: inline while it is small.
+struct States {
+    few: [u32; 16],
+    len: usize,
+    more: Vec<u32>,
+}
+
+impl States {
+    fn new() -> States {
+        States { few: [0; 16], len: 0, more: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+        self.more.clear();
+    }
+
+    /// Adds a state; false if it was there.
+    fn add(&mut self, state: u32) -> bool {
+        if self.few[..self.len].contains(&state) || self.more.contains(&state) {
+            return false;
+        }
+        match self.few.get_mut(self.len) {
+            Some(place) => {
+                *place = state;
+                self.len += 1;
+            }
+            None => self.more.push(state),
+        }
+        true
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.few[..self.len].iter().chain(&self.more).copied()
+    }
+}
+
+impl Default for Trie {
+    fn default() -> Trie {
+        Trie { names: HashMap::default(), nodes: vec![Node::new(false)] }
+    }
+}
+
+impl Trie {
+    /// Adds a rule. `except` takes paths out of it again.
+    pub fn insert(&mut self, pattern: &Pattern, slot: Slot, rule: u32, except: &[Pattern]) {
+        let protects = matches!(slot, Slot::Deny | Slot::Readonly | Slot::Held);
+        let literal = pattern.is_literal();
+        let mut at = 0;
+        let mark = |node: &mut Node| {
+            node.anchored |= protects && literal;
+            node.floating |= protects && !literal;
+        };
+        mark(&mut self.nodes[0]);
+        for segment in &pattern.segments {
+            at = self.step(at, segment);
+            mark(&mut self.nodes[at as usize]);
+        }
+        let node = &mut self.nodes[at as usize];
+        if !except.is_empty() {
+            node.guarded.push(Guarded { slot, rule, except: except.to_vec() });
+        } else if pattern.tree {
+            node.tree.note(slot, rule);
+        } else {
+            node.exact.note(slot, rule);
+        }
+    }
+
+    /// The node behind `segment`, made if it is new.
+    fn step(&mut self, at: u32, segment: &Segment) -> u32 {
+        let fresh = u32::try_from(self.nodes.len()).unwrap_or(NONE);
+        let known = self.names.len() as u32;
+        let node = &mut self.nodes[at as usize];
+        let next = match segment {
+            Segment::Deep => {
+                if node.deep == 0 {
+                    node.deep = fresh;
+                }
+                node.deep
+            }
+            Segment::Literal(name) => {
+                let name = *self.names.entry(name.clone()).or_insert(known);
+                match node.literals.binary_search_by_key(&name, |edge| edge.0) {
+                    Ok(found) => node.literals[found].1,
+                    Err(place) => {
+                        node.literals.insert(place, (name, fresh));
+                        fresh
+                    }
+                }
+            }
+            Segment::Glob(glob) => match node.globs.iter().find(|edge| edge.0 == *glob) {
+                Some(edge) => edge.1,
+                None => {
+                    node.globs.push((glob.clone(), fresh));
+                    fresh
+                }
+            },
+        };
+        if next == fresh {
+            self.nodes.push(Node::new(*segment == Segment::Deep));
+        }
+        next
+    }
+
+    /// Every slot's lowest rule that matches the absolute, normalised `path`.
+    pub fn hits(&self, path: &[u8]) -> Hits {
+        let mut hits = Hits::EMPTY;
+        let last = self.walk(path, &mut hits);
+        for state in last.iter() {
+            hits.merge(&self.nodes[state as usize].exact);
+        }
+        hits
+    }
+
+    /// Which protections could match `dir` or something in it.
+    pub fn beneath(&self, dir: &[u8]) -> Beneath {
+        let mut hits = Hits::EMPTY;
+        let last = self.walk(dir, &mut hits);
+        let inside = [Slot::Deny, Slot::Readonly, Slot::Held].iter().any(|&slot| hits.rule(slot).is_some());
+        let mut beneath = Beneath { anchored: inside, floating: false };
+        for state in last.iter() {
+            let node = &self.nodes[state as usize];
+            beneath.anchored |= node.anchored;
+            beneath.floating |= node.floating;
+        }
+        beneath
+    }
+
+    /// Goes through the components, noting tree rules on the way, to the states at the end.
+    fn walk(&self, path: &[u8], hits: &mut Hits) -> States {
+        let (mut now, mut next) = (States::new(), States::new());
+        self.enter(0, path, &mut now, hits);
+        for name in split(path) {
+            let known = self.names.get(name).copied();
+            next.clear();
+            for state in now.iter() {
+                let node = &self.nodes[state as usize];
+                if node.stays {
+                    next.add(state);
+                }
+                if let Some(known) = known
+                    && let Ok(found) = node.literals.binary_search_by_key(&known, |edge| edge.0)
+                {
+                    self.enter(node.literals[found].1, path, &mut next, hits);
+                }
+                for (glob, to) in &node.globs {
+                    if glob.matches(name) {
+                        self.enter(*to, path, &mut next, hits);
+                    }
+                }
+            }
+            std::mem::swap(&mut now, &mut next);
+            if now.len == 0 {
+                break;
+            }
+        }
+        now
+    }
+
+    fn enter(&self, state: u32, path: &[u8], states: &mut States, hits: &mut Hits) {
+        if !states.add(state) {
+            return;
+        }
+        let node = &self.nodes[state as usize];
+        hits.merge(&node.tree);
+        for guarded in &node.guarded {
+            if !guarded.except.iter().any(|except| except.covers(path)) {
+                hits.note(guarded.slot, guarded.rule);
+            }
+        }
+        if node.deep != 0 {
+            states.add(node.deep);
+        }
+    }
+}
