@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use libc::{c_long, sock_filter};
+use libc::c_long;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -231,12 +231,14 @@ pub fn to_words(program: &BpfProgram) -> Vec<(u16, u8, u8, u32)> {
 
 /// The program again.
 #[must_use]
-pub fn from_words(words: &[(u16, u8, u8, u32)]) -> Vec<sock_filter> {
-    words.iter().map(|&(code, jt, jf, k)| sock_filter { code, jt, jf, k }).collect()
+pub fn from_words(words: &[(u16, u8, u8, u32)]) -> Vec<libc::sock_filter> {
+    words.iter().map(|&(code, jt, jf, k)| libc::sock_filter { code, jt, jf, k }).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use seccompiler::sock_filter;
+
     use super::*;
 
     #[test]

@@ -14,12 +14,9 @@ pub mod newer {
     pub const FUTEX_WAKE: c_long = 454;
     pub const FUTEX_WAIT: c_long = 455;
     pub const FUTEX_REQUEUE: c_long = 456;
-    pub const SETXATTRAT: c_long = 463;
     pub const GETXATTRAT: c_long = 464;
     pub const LISTXATTRAT: c_long = 465;
-    pub const REMOVEXATTRAT: c_long = 466;
     pub const FILE_GETATTR: c_long = 468;
-    pub const FILE_SETATTR: c_long = 469;
     pub const MSEAL: c_long = 462;
 }
 

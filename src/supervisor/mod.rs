@@ -1,19 +1,57 @@
-//! Notification → `Request` → decision → answer; and the broker that acts on the target's behalf.
+//! Notification → request → decision → answer; and the broker that acts on the target's behalf.
+//!
+//! ```text
+//! receiver ── copy arguments (text) ── resolve in the target's view (resolve, procfs) ── judge (worker)
+//!     │                                                                                      │ denied: errno, event
+//!     │                                              perform (act; identity, warden) ────────┤ allowed
+//!     └── answer: value, errno, descriptor handed over; or continue, where no race can matter ┘
+//! ```
+//! Invariant: what is judged is what is performed: the same copy, on objects held open. A call is continued only when
+//! whatever a racing thread makes of its arguments is allowed as well (reads without carve-outs, chdir, umask), or when
+//! nobody else could perform it and it is checked afterwards (execve).
+//! Leaves to others: rules (`policy`), the floor underneath (`sandbox`), the listener's way here (`session`).
+
+mod act;
+mod address;
+mod change;
+mod dispatch;
+mod exec;
+mod identity;
+mod listening;
+mod open;
+mod procfs;
+mod receiver;
+mod resolve;
+mod scan;
+mod send;
+mod shared;
+mod socket;
+mod status;
+mod target;
+mod text;
+mod warden;
+mod worker;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::bus::Bus;
 use crate::policy::{Audit, Policy};
-use crate::sys::seccomp;
+use crate::sandbox::Plan;
+use crate::sys::{Errno, interrupt, seccomp};
+
+pub use warden::Warden;
 
 /// What one session's supervisor needs.
 pub struct Job {
     pub policy: Arc<Policy>,
+    pub plan: Arc<Plan>,
     pub bus: Bus,
     pub listener: OwnedFd,
+    /// Started before the broker's domain was entered.
+    pub warden: Warden,
     /// Process id of the monitor.
     pub monitor: i32,
     /// Process id of the agent's first process.
@@ -21,8 +59,6 @@ pub struct Job {
     /// The follower of the session's PTY.
     pub pts: Option<PathBuf>,
     pub audit: Audit,
-    /// Arguments of the first program.
-    pub exec: Vec<Vec<u8>>,
 }
 
 /// Why the supervisor could not start.
@@ -30,30 +66,54 @@ pub struct Job {
 pub enum SupervisorError {
     #[error("cannot start a supervisor thread")]
     Thread(#[source] std::io::Error),
+    #[error("cannot prepare for interrupted calls")]
+    Signal(#[source] Errno),
 }
 
 /// The running receivers.
 pub struct Supervisor {
-    receiver: JoinHandle<()>,
+    receivers: Arc<receiver::Receivers>,
 }
 
 /// Starts receiving; call it on the thread that entered the broker's domain.
 pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
-    let receiver = std::thread::Builder::new()
-        .name("receiver".into())
-        .spawn(move || {
-            let _ = seccomp::set_sync_wake_up(job.listener.as_fd());
-            while let Ok(n) = seccomp::receive(job.listener.as_fd()) {
-                let _ = seccomp::send_continue(job.listener.as_fd(), n.id);
-            }
-        })
-        .map_err(SupervisorError::Thread)?;
-    Ok(Supervisor { receiver })
+    interrupt::install().map_err(SupervisorError::Signal)?;
+    // A hint for speed: an older kernel does without.
+    let _ = seccomp::set_sync_wake_up(job.listener.as_fd());
+    let pts = job.pts.as_deref().and_then(|p| p.to_str()?.strip_prefix("/dev/pts/")?.parse().ok());
+    let readable = |tree: &crate::sandbox::Tree| {
+        use std::os::unix::ffi::OsStrExt;
+        tree.path.as_os_str().as_bytes().to_vec()
+    };
+    let shared = Arc::new(shared::Shared {
+        denied_inodes: shared::denied_inodes(&job.policy),
+        continues_reads: !job.policy.carves_reads(),
+        readable: job.plan.agent.trees.iter().map(readable).collect(),
+        late: job.plan.broker.late.clone(),
+        policy: job.policy,
+        bus: job.bus,
+        listener: job.listener,
+        warden: job.warden,
+        monitor: job.monitor,
+        agent: job.agent,
+        audit: job.audit,
+        root: shared::runs_as_root(),
+        table: target::Table::default(),
+        changes: Default::default(),
+        ptys: std::sync::Mutex::new(pts.into_iter().collect()),
+        own_sockets: Default::default(),
+        own_names: Default::default(),
+        masks: Default::default(),
+        lead: AtomicU64::new(0),
+        stopping: AtomicBool::new(false),
+    });
+    let receivers = receiver::Receivers::start(shared).map_err(SupervisorError::Thread)?;
+    Ok(Supervisor { receivers })
 }
 
 impl Supervisor {
-    /// Waits for the end; call it when every target is gone.
+    /// Ends the threads; call it when every target is gone.
     pub fn finish(self) {
-        let _ = self.receiver.join();
+        self.receivers.finish();
     }
 }

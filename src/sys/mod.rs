@@ -6,6 +6,7 @@
 pub mod clone;
 pub mod cred;
 pub mod file;
+pub mod interrupt;
 pub mod limits;
 pub mod memory;
 pub mod mutate;

@@ -140,3 +140,11 @@ pub fn is_valid(listener: BorrowedFd<'_>, id: u64) -> bool {
     // SAFETY: the kernel reads eight bytes behind the pointer.
     unsafe { libc::ioctl(listener.as_raw_fd(), IOC_ID_VALID, &raw const id) == 0 }
 }
+
+/// Whether no target is left: the listener will never give another call.
+#[must_use]
+pub fn hung_up(listener: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, as said.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+}

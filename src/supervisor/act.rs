@@ -1,0 +1,176 @@
+//! What is performed on the target's behalf: each act on objects that are already held open.
+//!
+//! Invariant: an act names its objects by descriptor and final name, so between judging and performing nothing can be
+//! put in their place; the walk to a name with several parts refuses every symbolic link.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::policy::Access;
+use crate::sys::{Errno, Sys, clone, file, mutate};
+
+/// A name in a directory that is held open; `path` is the directory's own path.
+#[derive(Debug, Clone)]
+pub struct At {
+    pub dir: Arc<OwnedFd>,
+    pub path: Vec<u8>,
+    pub name: CString,
+}
+
+impl At {
+    /// The absolute path of the name.
+    #[must_use]
+    pub fn full(&self) -> Vec<u8> {
+        join(&self.path, self.name.to_bytes())
+    }
+}
+
+/// `dir` + "/" + `name`; `dir` alone for an empty name, `name` alone when it is absolute.
+#[must_use]
+pub fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    if name.first() == Some(&b'/') {
+        return name.to_vec();
+    }
+    let mut path = Vec::with_capacity(dir.len() + name.len() + 1);
+    path.extend_from_slice(dir);
+    if !name.is_empty() {
+        if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+    }
+    path
+}
+
+/// A call to perform.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// openat2(2) of a name without links on the way.
+    Open { at: At, flags: i32, mode: u32, resolve: u64 },
+    /// open(2) of an object that is held with O_PATH, or as a copy of the target's descriptor.
+    Reopen { object: Arc<OwnedFd>, flags: i32 },
+    Mkdir { at: At, mode: u32 },
+    Mknod { at: At, mode: u32, device: u64 },
+    Unlink { at: At, flags: i32 },
+    Rename { from: At, to: At, flags: u32 },
+    Link { from: At, to: At },
+    LinkObject { object: Arc<OwnedFd>, to: At },
+    Symlink { text: CString, at: At },
+    Truncate { object: Arc<OwnedFd>, len: i64 },
+    Chmod { object: Arc<OwnedFd>, mode: u32 },
+    Chown { object: Arc<OwnedFd>, uid: u32, gid: u32 },
+    Times { object: Arc<OwnedFd>, times: mutate::Times },
+    SetXattr { object: Arc<OwnedFd>, name: CString, value: Vec<u8>, flags: i32 },
+    RemoveXattr { object: Arc<OwnedFd>, name: CString },
+}
+
+impl Act {
+    /// Performs it with the rights of the calling thread; a `umask` is put in force first.
+    pub fn run(&self, umask: Option<u32>) -> Sys<Option<OwnedFd>> {
+        if let Some(umask) = umask {
+            clone::set_umask(umask);
+        }
+        match self {
+            Self::Open { at, flags, mode, resolve } => {
+                file::open_how(Some(at.dir.as_fd()), &at.name, *flags, *mode, *resolve).map(Some)
+            }
+            Self::Reopen { object, flags } => {
+                file::open(None, file::FdPath::new(object.as_fd()).as_c(), *flags, 0).map(Some)
+            }
+            Self::Mkdir { at, mode } => mutate::mkdir(at.dir.as_fd(), &at.name, *mode).map(|()| None),
+            Self::Mknod { at, mode, device } => {
+                mutate::mknod(at.dir.as_fd(), &at.name, *mode, *device).map(|()| None)
+            }
+            Self::Unlink { at, flags } => mutate::unlink(at.dir.as_fd(), &at.name, *flags).map(|()| None),
+            Self::Rename { from, to, flags } => {
+                mutate::rename((from.dir.as_fd(), &from.name), (to.dir.as_fd(), &to.name), *flags).map(|()| None)
+            }
+            Self::Link { from, to } => {
+                mutate::link((from.dir.as_fd(), &from.name), (to.dir.as_fd(), &to.name)).map(|()| None)
+            }
+            Self::LinkObject { object, to } => {
+                mutate::link_fd(object.as_fd(), (to.dir.as_fd(), &to.name)).map(|()| None)
+            }
+            Self::Symlink { text, at } => mutate::symlink(text, at.dir.as_fd(), &at.name).map(|()| None),
+            Self::Truncate { object, len } => mutate::truncate(object.as_fd(), *len).map(|()| None),
+            Self::Chmod { object, mode } => mutate::chmod(object.as_fd(), *mode).map(|()| None),
+            Self::Chown { object, uid, gid } => mutate::chown(object.as_fd(), *uid, *gid).map(|()| None),
+            Self::Times { object, times } => mutate::set_times(object.as_fd(), times).map(|()| None),
+            Self::SetXattr { object, name, value, flags } => {
+                mutate::set_xattr(object.as_fd(), name, value, *flags).map(|()| None)
+            }
+            Self::RemoveXattr { object, name } => mutate::remove_xattr(object.as_fd(), name).map(|()| None),
+        }
+    }
+
+    /// The paths it touches and what it does to them, asked from the descriptors themselves.
+    pub fn touches(&self) -> Sys<Vec<(Vec<u8>, Access)>> {
+        let named = |at: &At| -> Sys<Vec<u8>> {
+            let name = at.name.to_bytes();
+            if name.split(|b| *b == b'/').any(|part| part == b"..") {
+                return Err(Errno(libc::EACCES));
+            }
+            Ok(join(&file::path_of(at.dir.as_fd())?, name.strip_prefix(b"/").unwrap_or(name)))
+        };
+        let change = |path| vec![(path, Access::WRITE)];
+        match self {
+            Self::Open { at, flags, .. } => Ok(vec![(named(at)?, access_of(*flags))]),
+            Self::Reopen { object, flags } => Ok(vec![(file::path_of(object.as_fd())?, access_of(*flags))]),
+            Self::Mkdir { at, .. } | Self::Mknod { at, .. } | Self::Unlink { at, .. } | Self::Symlink { at, .. } => {
+                Ok(change(named(at)?))
+            }
+            Self::Rename { from, to, .. } | Self::Link { from, to } => {
+                Ok(vec![(named(from)?, Access::WRITE), (named(to)?, Access::WRITE)])
+            }
+            // An object without a name has no path to judge; the name it gets has.
+            Self::LinkObject { to, .. } => Ok(change(named(to)?)),
+            Self::Truncate { object, .. }
+            | Self::Chmod { object, .. }
+            | Self::Chown { object, .. }
+            | Self::Times { object, .. }
+            | Self::SetXattr { object, .. }
+            | Self::RemoveXattr { object, .. } => Ok(change(file::path_of(object.as_fd())?)),
+        }
+    }
+}
+
+/// What an open with these flags wants of the file. O_PATH wants nothing; creating and truncating are writing.
+#[must_use]
+pub fn access_of(flags: i32) -> Access {
+    let temporary = libc::O_TMPFILE & !libc::O_DIRECTORY;
+    let mut access = match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => Access::READ,
+        libc::O_WRONLY => Access::WRITE,
+        // 3 opens for ioctl only, after checking for both rights (open(2)).
+        _ => Access::READ | Access::WRITE,
+    };
+    if flags & (libc::O_CREAT | libc::O_TRUNC | temporary) != 0 {
+        access |= Access::WRITE;
+    }
+    access
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn creating_and_truncating_are_writing() {
+        assert_eq!(access_of(libc::O_RDONLY), Access::READ);
+        assert_eq!(access_of(libc::O_WRONLY), Access::WRITE);
+        assert_eq!(access_of(libc::O_RDWR), Access::READ | Access::WRITE);
+        assert_eq!(access_of(libc::O_RDONLY | libc::O_CREAT), Access::READ | Access::WRITE);
+        assert_eq!(access_of(libc::O_RDONLY | libc::O_TRUNC), Access::READ | Access::WRITE);
+        assert_eq!(access_of(libc::O_TMPFILE | libc::O_WRONLY), Access::WRITE);
+        assert_eq!(access_of(libc::O_DIRECTORY), Access::READ);
+    }
+
+    #[test]
+    fn joining_keeps_absolute_names_and_single_slashes() {
+        assert_eq!(join(b"/", b"a"), b"/a");
+        assert_eq!(join(b"/a", b"b/c"), b"/a/b/c");
+        assert_eq!(join(b"/a", b"/b"), b"/b");
+        assert_eq!(join(b"/a", b""), b"/a");
+    }
+}

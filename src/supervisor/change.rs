@@ -1,0 +1,332 @@
+//! Changing names and metadata: every call of that kind, in its old and new forms, judged and performed by us.
+//!
+//! Invariant: both ends of a move are resolved to (open directory, name) before judging, under the session's lock on
+//! changes; a carved-out path, or a directory on the way to one, is neither moved, linked, exchanged nor replaced.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use super::act::{Act, At};
+use super::resolve::Found;
+use super::scan;
+use super::target::lock;
+use super::text::Copier;
+use super::worker::{Answer, Call, RESTART, Ruling, Told, Worker};
+use crate::event::{Kind, Via};
+use crate::policy::{Access, Verdict};
+use crate::sys::{Errno, Sys, file, mutate};
+
+/// Longest extended attribute (xattr(7)).
+const XATTR_MAX: usize = 65536;
+
+/// A path argument: which directory it starts from, and where its text is.
+#[derive(Clone, Copy)]
+pub struct PathArg {
+    pub dirfd: i32,
+    pub addr: u64,
+}
+
+impl PathArg {
+    pub fn here(addr: u64) -> Self {
+        Self { dirfd: libc::AT_FDCWD, addr }
+    }
+}
+
+fn carved() -> Ruling {
+    Ruling::built_in(Verdict::Deny, "built-in: leads to a protected path")
+}
+
+impl Worker {
+    fn place(&self, call: &Call, arg: PathArg) -> Sys<At> {
+        let path = Copier { tid: call.tid() }.path(arg.addr)?;
+        let resolver = self.resolver(call);
+        let base = resolver.base(arg.dirfd, path.to_bytes())?;
+        resolver.place(&base, path.to_bytes())
+    }
+
+    fn object(&self, call: &Call, arg: PathArg, follow: bool) -> Sys<Found> {
+        let path = Copier { tid: call.tid() }.path(arg.addr)?;
+        let resolver = self.resolver(call);
+        let base = resolver.base(arg.dirfd, path.to_bytes())?;
+        resolver.existing(&base, path.to_bytes(), follow, 0)
+    }
+
+    /// The object behind one of the target's descriptors.
+    fn held(&self, call: &Call, fd: i32) -> Sys<Found> {
+        let fd = call.thread.process.descriptor(fd)?;
+        Ok(Found { path: file::path_of(fd.as_fd())?, fd: Arc::new(fd) })
+    }
+
+    /// Judges, performs, records. `paths` are what is written to; the first two go into the event.
+    fn change(&mut self, call: &Call, op: &'static str, paths: &[&[u8]], act: Act, creates: bool) -> Answer {
+        let mut ruling = Ruling::built_in(Verdict::Allow, "default");
+        for path in paths {
+            ruling = self.judge_guarded(call, path, Access::WRITE).0;
+            if !ruling.allows() {
+                break;
+            }
+        }
+        self.conclude(call, op, paths, act, creates, ruling)
+    }
+
+    fn conclude(
+        &mut self,
+        call: &Call,
+        op: &'static str,
+        paths: &[&[u8]],
+        act: Act,
+        creates: bool,
+        ruling: Ruling,
+    ) -> Answer {
+        if !self.still_waits(call) {
+            return Errno(libc::EINTR).into();
+        }
+        let outcome = if ruling.allows() { self.perform(call, act, creates).map(drop) } else { Err(Errno(libc::EACCES)) };
+        let errno = outcome.err().map_or(0, |e| e.0);
+        if errno != RESTART.0 {
+            let path = paths.first().copied().unwrap_or_default();
+            let path2 = paths.get(1).copied().unwrap_or_default();
+            let told = Told { kind: Kind::File, op, access: Access::WRITE, path, path2, via: Via::Brokered, errno };
+            self.tell(call, &told, &ruling);
+        }
+        match outcome {
+            Ok(()) => Answer::Value(0),
+            Err(errno) => errno.into(),
+        }
+    }
+
+    fn failed(&self, call: &Call, op: &'static str, errno: Errno) -> Answer {
+        self.unreadable(call, op, errno)
+    }
+
+    pub fn mkdir(&mut self, call: &Call, arg: PathArg, mode: u64) -> Answer {
+        self.make(call, "mkdir", arg, |at| Act::Mkdir { at, mode: mode as u32 & 0o7777 })
+    }
+
+    /// Device nodes are refused: who may make one reads every disk.
+    pub fn mknod(&mut self, call: &Call, arg: PathArg, mode: u64, device: u64) -> Answer {
+        let kind = mode as u32 & libc::S_IFMT;
+        if [libc::S_IFCHR, libc::S_IFBLK].contains(&kind) && device != 0 {
+            return Errno(libc::EPERM).into();
+        }
+        self.make(call, "mknod", arg, |at| Act::Mknod { at, mode: mode as u32, device })
+    }
+
+    pub fn symlink(&mut self, call: &Call, text: u64, arg: PathArg) -> Answer {
+        match (Copier { tid: call.tid() }).path(text) {
+            Ok(text) if text.is_empty() => Errno(libc::ENOENT).into(),
+            Ok(text) => self.make(call, "symlink", arg, |at| Act::Symlink { text: text.clone(), at }),
+            Err(errno) => self.failed(call, "symlink", errno),
+        }
+    }
+
+    /// A new name: mkdir, mknod, symlink.
+    fn make(&mut self, call: &Call, op: &'static str, arg: PathArg, act: impl Fn(At) -> Act) -> Answer {
+        let shared = self.shared.clone();
+        let _changes = lock(&shared.changes);
+        match self.place(call, arg) {
+            Ok(at) if at.name.is_empty() => Errno(libc::EEXIST).into(),
+            Ok(at) => {
+                let full = at.full();
+                // What exists is not denied but there already: `mkdir -p` walks over directories it may not write.
+                if file::stat_at(at.dir.as_fd(), &at.name).is_ok() {
+                    return Errno(libc::EEXIST).into();
+                }
+                let act = act(at);
+                // A link in the place of a protected path's parent would lead the path elsewhere.
+                if matches!(act, Act::Symlink { .. }) && shared.policy.carves_beneath(&full) {
+                    return self.conclude(call, op, &[&full], act, true, carved());
+                }
+                self.change(call, op, &[&full], act, true)
+            }
+            Err(errno) => self.failed(call, op, errno),
+        }
+    }
+
+    pub fn unlink(&mut self, call: &Call, arg: PathArg, flags: i32) -> Answer {
+        let shared = self.shared.clone();
+        let _changes = lock(&shared.changes);
+        let is_dir = flags & libc::AT_REMOVEDIR != 0;
+        let op = if is_dir { "rmdir" } else { "unlink" };
+        match self.place(call, arg) {
+            Ok(at) if at.name.is_empty() => Errno(if is_dir { libc::EBUSY } else { libc::EISDIR }).into(),
+            Ok(at) => {
+                let full = at.full();
+                if file::stat_at(at.dir.as_fd(), &at.name) == Err(Errno(libc::ENOENT)) {
+                    return Errno(libc::ENOENT).into();
+                }
+                let act = Act::Unlink { at, flags };
+                if is_dir && shared.policy.carves_beneath(&full) {
+                    return self.conclude(call, op, &[&full], act, false, carved());
+                }
+                self.change(call, op, &[&full], act, false)
+            }
+            Err(errno) => self.failed(call, op, errno),
+        }
+    }
+
+    pub fn rename(&mut self, call: &Call, from: PathArg, to: PathArg, flags: u32) -> Answer {
+        let shared = self.shared.clone();
+        let _changes = lock(&shared.changes);
+        let places = self.place(call, from).and_then(|from| Ok((from, self.place(call, to)?)));
+        let (from, to) = match places {
+            Ok(places) => places,
+            Err(errno) => return self.failed(call, "rename", errno),
+        };
+        if from.name.is_empty() || to.name.is_empty() {
+            return Errno(libc::EBUSY).into();
+        }
+        let (source, target) = (from.full(), to.full());
+        let ruling = match self.move_ruling(&from, &source, &target) {
+            Err(errno) => return errno.into(),
+            Ok(Some(ruling)) => Some(ruling),
+            // An exchange moves the other end as well; a replacement removes it.
+            Ok(None) => match self.move_ruling(&to, &target, &source) {
+                Ok(ruling) => ruling,
+                Err(Errno(libc::ENOENT)) => None,
+                Err(errno) => return errno.into(),
+            },
+        };
+        let act = Act::Rename { from: from.clone(), to, flags };
+        let answer = match ruling {
+            Some(ruling) => self.conclude(call, "rename", &[&source, &target], act, false, ruling),
+            None => self.change(call, "rename", &[&source, &target], act, false),
+        };
+        shared.table.forget_places();
+        answer
+    }
+
+    /// A denial when moving what is at `at` from `source` to `target` would take a protected path along, or away from
+    /// its protection. ENOENT when there is nothing.
+    fn move_ruling(&self, at: &At, source: &[u8], target: &[u8]) -> Sys<Option<Ruling>> {
+        let stat = file::stat_at(at.dir.as_fd(), &at.name)?;
+        let policy = &self.shared.policy;
+        if (policy.carves_beneath(source) && stat.is_dir()) || policy.carves_beneath(target) {
+            return Ok(Some(carved()));
+        }
+        if stat.is_dir() && (policy.floating_beneath(source) || policy.floating_beneath(target)) {
+            return Ok(scan::protected_inside(policy, at, source, target)?.then(carved));
+        }
+        Ok(None)
+    }
+
+    pub fn link(&mut self, call: &Call, from: PathArg, to: PathArg, flags: i32) -> Answer {
+        let shared = self.shared.clone();
+        let _changes = lock(&shared.changes);
+        let to = match self.place(call, to) {
+            Ok(at) if at.name.is_empty() => return Errno(libc::EEXIST).into(),
+            Ok(at) => at,
+            Err(errno) => return self.failed(call, "link", errno),
+        };
+        let target = to.full();
+        if flags & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) == 0 {
+            let from = match self.place(call, from) {
+                Ok(at) if at.name.is_empty() => return Errno(libc::EPERM).into(),
+                Ok(at) => at,
+                Err(errno) => return self.failed(call, "link", errno),
+            };
+            let source = from.full();
+            // The new name gives its directory's rights over the old file, so both are written to.
+            return self.change(call, "link", &[&source, &target], Act::Link { from, to }, false);
+        }
+        let source = match self.link_source(call, from, flags) {
+            Ok(found) => found,
+            Err(errno) => return self.failed(call, "link", errno),
+        };
+        let unnamed = file::stat(source.fd.as_fd()).is_ok_and(|s| s.links == 0);
+        let act = Act::LinkObject { object: source.fd, to };
+        if unnamed {
+            return self.change(call, "link", &[&target], act, false);
+        }
+        self.change(call, "link", &[&source.path, &target], act, false)
+    }
+
+    fn link_source(&self, call: &Call, from: PathArg, flags: i32) -> Sys<Found> {
+        let path = Copier { tid: call.tid() }.path(from.addr)?;
+        if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+            return self.held(call, from.dirfd);
+        }
+        let resolver = self.resolver(call);
+        let base = resolver.base(from.dirfd, path.to_bytes())?;
+        resolver.existing(&base, path.to_bytes(), flags & libc::AT_SYMLINK_FOLLOW != 0, 0)
+    }
+
+    pub fn truncate(&mut self, call: &Call) -> Answer {
+        let len = call.arg(1) as i64;
+        self.on_object(call, "truncate", PathArg::here(call.arg(0)), true, |object| Act::Truncate { object, len })
+    }
+
+    pub fn chmod(&mut self, call: &Call, arg: PathArg, mode: u64, follow: bool) -> Answer {
+        self.on_object(call, "chmod", arg, follow, |object| Act::Chmod { object, mode: mode as u32 & 0o7777 })
+    }
+
+    pub fn chown(&mut self, call: &Call, arg: PathArg, ids: (u64, u64), follow: bool) -> Answer {
+        let (uid, gid) = (ids.0 as u32, ids.1 as u32);
+        self.on_object(call, "chown", arg, follow, |object| Act::Chown { object, uid, gid })
+    }
+
+    pub fn times(&mut self, call: &Call, arg: PathArg, times: Sys<mutate::Times>, follow: bool) -> Answer {
+        match times {
+            Ok(times) => self.on_object(call, "utimes", arg, follow, |object| Act::Times { object, times }),
+            Err(errno) => self.failed(call, "utimes", errno),
+        }
+    }
+
+    pub fn set_xattr(&mut self, call: &Call, arg: PathArg, at: (u64, u64, u64), flags: i32, follow: bool) -> Answer {
+        let (name, value, len) = at;
+        let copier = Copier { tid: call.tid() };
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len > XATTR_MAX {
+            return Errno(libc::E2BIG).into();
+        }
+        let copied = copier.string(name, 256).and_then(|name| Ok((name, copier.bytes(value, len)?)));
+        match copied {
+            Ok((name, value)) => self.on_object(call, "setxattr", arg, follow, |object| Act::SetXattr {
+                object,
+                name: name.clone(),
+                value: value.clone(),
+                flags,
+            }),
+            Err(errno) => self.failed(call, "setxattr", errno),
+        }
+    }
+
+    pub fn remove_xattr(&mut self, call: &Call, arg: PathArg, name: u64, follow: bool) -> Answer {
+        match (Copier { tid: call.tid() }).string(name, 256) {
+            Ok(name) => self.on_object(call, "removexattr", arg, follow, |object| Act::RemoveXattr {
+                object,
+                name: name.clone(),
+            }),
+            Err(errno) => self.failed(call, "removexattr", errno),
+        }
+    }
+
+    /// Metadata of the object a path names; with a null path (`addr` 0) of the descriptor itself.
+    fn on_object(
+        &mut self,
+        call: &Call,
+        op: &'static str,
+        arg: PathArg,
+        follow: bool,
+        act: impl Fn(Arc<OwnedFd>) -> Act,
+    ) -> Answer {
+        let found = if arg.addr == 0 { self.held(call, arg.dirfd) } else { self.object(call, arg, follow) };
+        match found {
+            Ok(found) if !found.path.starts_with(b"/") || found.path.starts_with(b"/memfd:") => {
+                // A pipe, socket or memory file: has no name that anybody else could reach.
+                let ruling = Ruling::built_in(Verdict::Allow, "built-in: own descriptor");
+                self.conclude(call, op, &[&found.path], act(found.fd.clone()), false, ruling)
+            }
+            Ok(found) => {
+                let gone = file::stat(found.fd.as_fd()).is_ok_and(|s| s.links == 0);
+                let path = if gone { found.path.strip_suffix(b" (deleted)").unwrap_or(&found.path) } else { &found.path };
+                if self.is_denied_inode(&found.fd) {
+                    let ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
+                    return self.conclude(call, op, &[path], act(found.fd.clone()), false, ruling);
+                }
+                self.change(call, op, &[path], act(found.fd.clone()), false)
+            }
+            Err(errno) => self.failed(call, op, errno),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! System call number → handler. A number that BPF notifies and nobody handles is refused.
+
+use super::change::PathArg;
+use super::text::Copier;
+use super::worker::{Answer, Call, Worker};
+use crate::sandbox::syscalls::newer;
+use crate::sys::{Errno, Sys, mutate, sched};
+
+const O_CREAT_WRITE: i32 = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
+
+impl Worker {
+    /// Answers one call.
+    pub fn answer(&mut self, call: &Call) -> Answer {
+        if let Some(answer) = self.answer_old(call) {
+            return answer;
+        }
+        let at = |dir: usize, path: usize| PathArg { dirfd: call.int(dir), addr: call.arg(path) };
+        let here = |path: usize| PathArg::here(call.arg(path));
+        let follow = |flags: usize| call.int(flags) & libc::AT_SYMLINK_NOFOLLOW == 0;
+        match i64::from(call.n.nr) {
+            libc::SYS_openat => self.openat(call),
+            libc::SYS_openat2 => self.openat2(call),
+            libc::SYS_execve => self.exec(call, here(0), call.arg(1), 0),
+            libc::SYS_execveat => self.exec(call, at(0, 1), call.arg(2), call.int(4)),
+            libc::SYS_exit_group => self.exit(call),
+            libc::SYS_socket => self.socket(call),
+            libc::SYS_connect => self.connect(call),
+            libc::SYS_bind => self.bind(call),
+            libc::SYS_sendto => self.sendto(call),
+            libc::SYS_sendmsg => self.sendmsg(call),
+            libc::SYS_sendmmsg => self.sendmmsg(call),
+            libc::SYS_unlinkat => self.unlink(call, at(0, 1), call.int(2)),
+            libc::SYS_renameat2 => self.rename(call, at(0, 1), at(2, 3), call.arg(4) as u32),
+            libc::SYS_linkat => self.link(call, at(0, 1), at(2, 3), call.int(4)),
+            libc::SYS_symlinkat => self.symlink(call, call.arg(0), at(1, 2)),
+            libc::SYS_mkdirat => self.mkdir(call, at(0, 1), call.arg(2)),
+            libc::SYS_mknodat => self.mknod(call, at(0, 1), call.arg(2), call.arg(3)),
+            libc::SYS_truncate => self.truncate(call),
+            libc::SYS_fchmod => self.chmod(call, at(0, 5).of_descriptor(), call.arg(1), true),
+            libc::SYS_fchmodat => self.chmod(call, at(0, 1), call.arg(2), true),
+            newer::FCHMODAT2 => self.chmod(call, self.or_descriptor(call, at(0, 1), 3), call.arg(2), follow(3)),
+            libc::SYS_fchown => self.chown(call, at(0, 5).of_descriptor(), (call.arg(1), call.arg(2)), true),
+            libc::SYS_fchownat => {
+                let arg = self.or_descriptor(call, at(0, 1), 4);
+                self.chown(call, arg, (call.arg(2), call.arg(3)), follow(4))
+            }
+            libc::SYS_utimensat => {
+                let times = self.timespecs(call, call.arg(2));
+                self.times(call, self.or_descriptor(call, at(0, 1), 3), times, follow(3))
+            }
+            libc::SYS_setxattr => self.xattr(call, here(0), true),
+            libc::SYS_lsetxattr => self.xattr(call, here(0), false),
+            libc::SYS_fsetxattr => self.xattr(call, at(0, 5).of_descriptor(), true),
+            libc::SYS_removexattr => self.remove_xattr(call, here(0), call.arg(1), true),
+            libc::SYS_lremovexattr => self.remove_xattr(call, here(0), call.arg(1), false),
+            libc::SYS_fremovexattr => self.remove_xattr(call, at(0, 5).of_descriptor(), call.arg(1), true),
+            libc::SYS_chdir | libc::SYS_fchdir | libc::SYS_umask => {
+                call.thread.process.unsettle(call.tid());
+                Answer::Continue
+            }
+            libc::SYS_unshare => {
+                call.thread.process.uncached.store(true, std::sync::atomic::Ordering::Relaxed);
+                Answer::Continue
+            }
+            libc::SYS_sched_setaffinity => self.affinity(call),
+            libc::SYS_setuid | libc::SYS_setgid | libc::SYS_setreuid | libc::SYS_setregid | libc::SYS_setresuid
+            | libc::SYS_setresgid | libc::SYS_setfsuid | libc::SYS_setfsgid | libc::SYS_setgroups
+            | libc::SYS_capset => {
+                call.thread.forget_credentials();
+                Answer::Continue
+            }
+            _ => Errno(libc::ENOSYS).into(),
+        }
+    }
+
+    /// The forms that only x86_64 still has.
+    #[cfg(target_arch = "x86_64")]
+    fn answer_old(&mut self, call: &Call) -> Option<Answer> {
+        let here = |path: usize| PathArg::here(call.arg(path));
+        Some(match i64::from(call.n.nr) {
+            libc::SYS_open => self.open_old(call, call.int(1), 2),
+            libc::SYS_creat => self.open_old(call, O_CREAT_WRITE, 1),
+            libc::SYS_unlink => self.unlink(call, here(0), 0),
+            libc::SYS_rmdir => self.unlink(call, here(0), libc::AT_REMOVEDIR),
+            libc::SYS_rename => self.rename(call, here(0), here(1), 0),
+            libc::SYS_renameat => {
+                let (from, to) = (PathArg { dirfd: call.int(0), addr: call.arg(1) }, PathArg { dirfd: call.int(2), addr: call.arg(3) });
+                self.rename(call, from, to, 0)
+            }
+            libc::SYS_link => self.link(call, here(0), here(1), 0),
+            libc::SYS_symlink => self.symlink(call, call.arg(0), here(1)),
+            libc::SYS_mkdir => self.mkdir(call, here(0), call.arg(1)),
+            libc::SYS_mknod => self.mknod(call, here(0), call.arg(1), call.arg(2)),
+            libc::SYS_chmod => self.chmod(call, here(0), call.arg(1), true),
+            libc::SYS_chown => self.chown(call, here(0), (call.arg(1), call.arg(2)), true),
+            libc::SYS_lchown => self.chown(call, here(0), (call.arg(1), call.arg(2)), false),
+            libc::SYS_utime => {
+                let times = self.seconds(call, call.arg(1));
+                self.times(call, here(0), times, true)
+            }
+            libc::SYS_utimes => {
+                let times = self.timevals(call, call.arg(1));
+                self.times(call, here(0), times, true)
+            }
+            libc::SYS_futimesat => {
+                let times = self.timevals(call, call.arg(2));
+                self.times(call, PathArg { dirfd: call.int(0), addr: call.arg(1) }, times, true)
+            }
+            _ => return None,
+        })
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn answer_old(&mut self, call: &Call) -> Option<Answer> {
+        (i64::from(call.n.nr) == libc::SYS_renameat).then(|| {
+            let (from, to) = (
+                PathArg { dirfd: call.int(0), addr: call.arg(1) },
+                PathArg { dirfd: call.int(2), addr: call.arg(3) },
+            );
+            self.rename(call, from, to, 0)
+        })
+    }
+
+    /// With AT_EMPTY_PATH and an empty path the descriptor itself is meant.
+    fn or_descriptor(&self, call: &Call, arg: PathArg, flags: usize) -> PathArg {
+        let empty = call.int(flags) & libc::AT_EMPTY_PATH != 0
+            && (Copier { tid: call.tid() }).path(arg.addr).is_ok_and(|p| p.is_empty());
+        if empty { arg.of_descriptor() } else { arg }
+    }
+
+    fn xattr(&mut self, call: &Call, arg: PathArg, follow: bool) -> Answer {
+        let value = (call.arg(1), call.arg(2), call.arg(3));
+        self.set_xattr(call, arg, value, call.int(4), follow)
+    }
+
+    fn timespecs(&self, call: &Call, addr: u64) -> Sys<mutate::Times> {
+        self.two_times(call, addr, |nanos| nanos)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn timevals(&self, call: &Call, addr: u64) -> Sys<mutate::Times> {
+        self.two_times(call, addr, |micros| micros.saturating_mul(1000))
+    }
+
+    fn two_times(&self, call: &Call, addr: u64, nanos: impl Fn(i64) -> i64) -> Sys<mutate::Times> {
+        if addr == 0 {
+            return Ok(None);
+        }
+        let words = Copier { tid: call.tid() }.words(addr, 4)?;
+        let word = |i: usize| words.get(i).copied().unwrap_or(0) as i64;
+        let time = |i: usize| libc::timespec { tv_sec: word(i), tv_nsec: nanos(word(i + 1)) };
+        Ok(Some([time(0), time(2)]))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn seconds(&self, call: &Call, addr: u64) -> Sys<mutate::Times> {
+        if addr == 0 {
+            return Ok(None);
+        }
+        let words = Copier { tid: call.tid() }.words(addr, 2)?;
+        let time = |i: usize| libc::timespec { tv_sec: words.get(i).map_or(0, |w| *w as i64), tv_nsec: 0 };
+        Ok(Some([time(0), time(1)]))
+    }
+
+    /// sched_setaffinity(2), done by us: so that holding a target on a CPU for a moment never undoes it.
+    fn affinity(&mut self, call: &Call) -> Answer {
+        use super::resolve::Session;
+        let tid = if call.int(0) == 0 { call.tid() } else { call.int(0) };
+        let len = (call.arg(1) as usize).min(size_of::<sched::Mask>()) / 8 * 8;
+        let words = match (Copier { tid: call.tid() }).words(call.arg(2), len / 8) {
+            Ok(words) => words,
+            Err(errno) => return self.unreadable(call, "sched_setaffinity", errno),
+        };
+        if tid != call.tid() && !self.shared.contains(tid) {
+            return Errno(libc::EPERM).into();
+        }
+        let mut mask: sched::Mask = [0; 16];
+        for (to, from) in mask.iter_mut().zip(words) {
+            *to = from;
+        }
+        match self.shared.set_affinity(tid, &mask) {
+            Ok(()) => Answer::Value(0),
+            Err(errno) => errno.into(),
+        }
+    }
+}
+
+impl PathArg {
+    /// The descriptor itself, without a path.
+    fn of_descriptor(self) -> Self {
+        Self { dirfd: self.dirfd, addr: 0 }
+    }
+}

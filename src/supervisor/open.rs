@@ -1,0 +1,313 @@
+//! open, openat, openat2, creat: judged by what the path really names, opened by us, handed over.
+//!
+//! ```text
+//! plain path ── judged as written ── openat2 without any link on the way ── handed over      (fast)
+//!      └ a link, "..", /proc, /dev, or denied ── resolved, held, judged, re-opened ── handed over
+//! ```
+//! A read is left to the kernel only where the policy has no carve-out among reads: whatever a racing thread makes of
+//! the path then, Landlock permits only what the policy permits.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use super::act::{Act, At, access_of, join};
+use super::resolve::{Found, is_plain};
+use super::target::{Dir, lock};
+use super::text::Copier;
+use super::worker::{Answer, Call, Ruling, Told, Worker};
+use crate::event::{Kind, Via};
+use crate::policy::{Access, Verdict};
+use crate::sandbox::beneath;
+use crate::sys::{Errno, Sys, file};
+
+/// Flags that open(2) knows; it ignores others, openat2(2) refuses them.
+const KNOWN: i32 = libc::O_ACCMODE
+    | libc::O_CREAT
+    | libc::O_EXCL
+    | libc::O_NOCTTY
+    | libc::O_TRUNC
+    | libc::O_APPEND
+    | libc::O_NONBLOCK
+    | libc::O_DSYNC
+    | libc::O_SYNC
+    | libc::O_ASYNC
+    | libc::O_DIRECT
+    | libc::O_LARGEFILE
+    | libc::O_DIRECTORY
+    | libc::O_NOFOLLOW
+    | libc::O_NOATIME
+    | libc::O_CLOEXEC
+    | libc::O_TMPFILE;
+const TEMPORARY: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
+
+/// An open as the target asked for it, copied.
+pub struct Wanted {
+    dirfd: i32,
+    path: CString,
+    flags: i32,
+    mode: u32,
+    /// RESOLVE_* of openat2(2).
+    limits: u64,
+}
+
+impl Wanted {
+    fn access(&self) -> Access {
+        access_of(self.flags)
+    }
+
+    fn has(&self, flag: i32) -> bool {
+        self.flags & flag == flag
+    }
+
+    fn creates(&self) -> bool {
+        self.flags & (libc::O_CREAT | TEMPORARY) != 0
+    }
+
+    /// The mode for openat2, which refuses one that is not used.
+    fn mode(&self) -> u32 {
+        if self.creates() { self.mode & 0o7777 } else { 0 }
+    }
+}
+
+impl Worker {
+    /// open(2) and creat(2).
+    pub fn open_old(&mut self, call: &Call, flags: i32, mode: usize) -> Answer {
+        let copy = Copier { tid: call.tid() }.path(call.arg(0));
+        self.open(call, copy, libc::AT_FDCWD, flags, call.arg(mode) as u32, 0)
+    }
+
+    /// openat(2).
+    pub fn openat(&mut self, call: &Call) -> Answer {
+        let copy = Copier { tid: call.tid() }.path(call.arg(1));
+        self.open(call, copy, call.int(0), call.int(2), call.arg(3) as u32, 0)
+    }
+
+    /// openat2(2): the structure is copied once. With O_PATH callers are told to fall back to openat.
+    pub fn openat2(&mut self, call: &Call) -> Answer {
+        let copier = Copier { tid: call.tid() };
+        let how = match usize::try_from(call.arg(3)) {
+            Ok(24) => copier.words(call.arg(2), 3),
+            Ok(0..24) => Err(Errno(libc::EINVAL)),
+            _ => Err(Errno(libc::E2BIG)),
+        };
+        let how = match how {
+            Ok(how) => how,
+            Err(errno) => return self.unreadable(call, "openat2", errno),
+        };
+        let [flags, mode, limits] = how.as_slice() else { return Errno(libc::EINVAL).into() };
+        let (Ok(flags), Ok(mode)) = (u32::try_from(*flags), u32::try_from(*mode)) else {
+            return Errno(libc::EINVAL).into();
+        };
+        if flags as i32 & libc::O_PATH != 0 || *limits & !0x1f != 0 {
+            return Errno(libc::ENOSYS).into();
+        }
+        let copy = copier.path(call.arg(1));
+        self.open(call, copy, call.int(0), flags as i32, mode, *limits)
+    }
+
+    fn open(&mut self, call: &Call, copy: Sys<CString>, dirfd: i32, flags: i32, mode: u32, limits: u64) -> Answer {
+        let path = match copy {
+            Ok(path) => path,
+            Err(errno) => return self.unreadable(call, "open", errno),
+        };
+        if !self.still_waits(call) {
+            // The memory read may have been another's: nothing is done for a target that is gone.
+            return Errno(libc::EINTR).into();
+        }
+        let wanted = Wanted { dirfd, path, flags: flags & KNOWN, mode, limits };
+        let base = match self.resolver(call).base(dirfd, wanted.path.to_bytes()) {
+            Ok(base) => base,
+            Err(errno) => return errno.into(),
+        };
+        if let Some(answer) = self.open_plain(call, &wanted, &base) {
+            return answer;
+        }
+        self.open_resolved(call, &wanted, &base).unwrap_or_else(Into::into)
+    }
+
+    /// The fast way, for paths that can be judged as written. None: go the long way.
+    fn open_plain(&mut self, call: &Call, wanted: &Wanted, base: &Arc<Dir>) -> Option<Answer> {
+        let path = wanted.path.to_bytes();
+        if !is_plain(path) || wanted.limits != 0 || !base.path.starts_with(b"/") {
+            return None;
+        }
+        let full = join(&base.path, path);
+        if full.starts_with(b"/proc/") || full.starts_with(b"/dev/") {
+            return None;
+        }
+        let access = wanted.access();
+        let ruling = self.judge(&full, access);
+        if !ruling.allows() {
+            return None;
+        }
+        let told = |via, errno| Told { kind: Kind::File, op: "open", access, path: &full, path2: b"", via, errno };
+        if self.shared.continues_reads
+            && access == Access::READ
+            && self.shared.readable.iter().any(|root| beneath(&full, root))
+        {
+            self.tell(call, &told(Via::Continued, 0), &ruling);
+            return Some(Answer::Continue);
+        }
+        let name = CString::new(path.strip_prefix(b"/").unwrap_or(path)).ok()?;
+        let at = At { dir: base.fd.clone(), path: base.path.clone(), name };
+        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
+        let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
+        match self.perform(call, act, wanted.creates()) {
+            Ok(Some(fd)) => Some(self.hand_over(call, wanted, fd, &full, ruling)),
+            Ok(None) | Err(Errno(libc::ELOOP)) => None,
+            Err(errno) => {
+                if errno != super::worker::RESTART {
+                    self.tell(call, &told(Via::Brokered, errno.0), &ruling);
+                }
+                Some(errno.into())
+            }
+        }
+    }
+
+    fn hand_over(&mut self, call: &Call, wanted: &Wanted, fd: OwnedFd, path: &[u8], ruling: Ruling) -> Answer {
+        let access = wanted.access();
+        let mut told = Told { kind: Kind::File, op: "open", access, path, path2: b"", via: Via::Brokered, errno: 0 };
+        if self.is_denied_inode(&fd) {
+            told.errno = libc::EACCES;
+            self.tell(call, &told, &Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file"));
+            return Errno(libc::EACCES).into();
+        }
+        self.tell(call, &told, &ruling);
+        Answer::Fd { fd, cloexec: wanted.has(libc::O_CLOEXEC) }
+    }
+
+    /// The long way: resolve, hold, judge what is held, open that very object.
+    fn open_resolved(&mut self, call: &Call, wanted: &Wanted, base: &Arc<Dir>) -> Sys<Answer> {
+        let path = wanted.path.to_bytes();
+        let exclusive = wanted.has(libc::O_CREAT) && wanted.has(libc::O_EXCL);
+        let follow = !wanted.has(libc::O_NOFOLLOW) && !exclusive;
+        let found = self.resolver(call).existing(base, path, follow, wanted.limits);
+        match found {
+            Ok(found) if exclusive => self.refuse_or(call, wanted, &found.path, Errno(libc::EEXIST)),
+            Ok(found) => self.open_found(call, wanted, base, found),
+            Err(Errno(libc::ENOENT)) if wanted.has(libc::O_CREAT) => self.create(call, wanted, base),
+            Err(errno) => {
+                // What is not there is not denied; but the attempt is on record when a rule names the path.
+                let full = join(&base.path, path);
+                let ruling = self.judge(&full, wanted.access());
+                self.tell(call, &self.told_open(wanted, &full, errno), &ruling);
+                Err(errno)
+            }
+        }
+    }
+
+    fn told_open<'a>(&self, wanted: &Wanted, path: &'a [u8], errno: Errno) -> Told<'a> {
+        let access = wanted.access();
+        Told { kind: Kind::File, op: "open", access, path, path2: b"", via: Via::Brokered, errno: errno.0 }
+    }
+
+    /// `errno` when the policy lets the path be used, else a denial.
+    fn refuse_or(&mut self, call: &Call, wanted: &Wanted, path: &[u8], errno: Errno) -> Sys<Answer> {
+        let (ruling, _) = self.judge_guarded(call, path, wanted.access());
+        let errno = if ruling.allows() { errno } else { Errno(libc::EACCES) };
+        self.tell(call, &self.told_open(wanted, path, errno), &ruling);
+        Err(errno)
+    }
+
+    fn open_found(&mut self, call: &Call, wanted: &Wanted, base: &Dir, found: Found) -> Sys<Answer> {
+        let stat = file::stat(found.fd.as_fd())?;
+        if stat.is_symlink() {
+            return self.refuse_or(call, wanted, &found.path, Errno(libc::ELOOP));
+        }
+        let gone = stat.links == 0;
+        let path = if gone { found.path.strip_suffix(b" (deleted)").unwrap_or(&found.path) } else { &found.path };
+        // The name it was asked by counts too: a rule that denies `.env` means also a link of that name.
+        let asked = join(&base.path, wanted.path.to_bytes());
+        let (mut ruling, terminal) = self.judge_guarded(call, path, wanted.access());
+        if ruling.allows() && is_plain(&asked) && self.shared.policy.protected(&asked) {
+            ruling = self.judge(&asked, wanted.access());
+        }
+        if !ruling.allows() {
+            let no_tty = path == b"/dev/tty" && terminal.is_none();
+            let errno = Errno(if no_tty { libc::ENXIO } else { libc::EACCES });
+            self.tell(call, &self.told_open(wanted, path, errno), &ruling);
+            return Err(errno);
+        }
+        let object = match &terminal {
+            Some(tty) => {
+                let tty = CString::new(tty.as_slice()).map_err(|_| Errno(libc::EINVAL))?;
+                Arc::new(file::open(None, &tty, libc::O_PATH, 0)?)
+            }
+            None => found.fd.clone(),
+        };
+        if wanted.flags & TEMPORARY != 0 {
+            let name = CString::new(".").unwrap_or_default();
+            let at = At { dir: object, path: path.to_vec(), name };
+            let act = Act::Open { at, flags: wanted.flags & !libc::O_NOFOLLOW, mode: wanted.mode(), resolve: 0 };
+            let opened = self.perform(call, act, true);
+            return self.opened(call, wanted, opened, path, ruling);
+        }
+        let flags = wanted.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
+        let opened = self.perform(call, Act::Reopen { object, flags }, false);
+        self.opened(call, wanted, opened, path, ruling)
+    }
+
+    fn opened(
+        &mut self,
+        call: &Call,
+        wanted: &Wanted,
+        opened: Sys<Option<OwnedFd>>,
+        path: &[u8],
+        ruling: Ruling,
+    ) -> Sys<Answer> {
+        match opened {
+            Ok(Some(fd)) => {
+                if path.ends_with(b"/ptmx")
+                    && let Ok(number) = file::pty_number(fd.as_fd())
+                {
+                    lock(&self.shared.ptys).insert(number);
+                }
+                Ok(self.hand_over(call, wanted, fd, path, ruling))
+            }
+            Ok(None) => Err(Errno(libc::EIO)),
+            Err(errno) => {
+                if errno != super::worker::RESTART {
+                    self.tell(call, &self.told_open(wanted, path, errno), &ruling);
+                }
+                Err(errno)
+            }
+        }
+    }
+
+    /// A file that does not exist yet.
+    fn create(&mut self, call: &Call, wanted: &Wanted, base: &Dir) -> Sys<Answer> {
+        let path = wanted.path.to_bytes();
+        if path.last() == Some(&b'/') {
+            return Err(Errno(libc::EISDIR));
+        }
+        let at = self.resolver(call).place_to_create(base, path)?;
+        if at.name.is_empty() {
+            return Err(Errno(libc::EISDIR));
+        }
+        let full = at.full();
+        let (ruling, _) = self.judge_guarded(call, &full, wanted.access());
+        if !ruling.allows() {
+            self.tell(call, &self.told_open(wanted, &full, Errno(libc::EACCES)), &ruling);
+            return Err(Errno(libc::EACCES));
+        }
+        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
+        let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
+        let opened = self.perform(call, act, true);
+        self.opened(call, wanted, opened, &full, ruling)
+    }
+
+    /// The target's memory cannot be read: a bad pointer is its own error, anything else a denial with its reason.
+    pub fn unreadable(&self, call: &Call, op: &'static str, errno: Errno) -> Answer {
+        match errno.0 {
+            libc::EPERM | libc::ESRCH | libc::EIO => {
+                let told =
+                    Told { kind: Kind::File, op, access: Access::empty(), path: b"", path2: b"", via: Via::Brokered, errno: libc::EACCES };
+                let why = "built-in: the program's memory cannot be read";
+                self.tell(call, &told, &Ruling::built_in(Verdict::Deny, why));
+                Errno(libc::EACCES).into()
+            }
+            _ => errno.into(),
+        }
+    }
+}

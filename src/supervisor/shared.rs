@@ -1,0 +1,99 @@
+//! What all answering threads of a session share.
+//!
+//! Locks are held for moments, never across a call that can wait; `changes` alone is held while names are changed, so
+//! that nobody in the session changes a name between another's judging and performing.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use super::resolve::Session;
+use super::status::Stat;
+use super::target::{Table, lock};
+use super::warden::Warden;
+use super::worker::Ruling;
+use crate::bus::Bus;
+use crate::policy::{Audit, Policy, Verdict};
+use crate::sys::{cred, file, sched};
+
+/// How far a process is looked for among the session's: deeper trees than this are not made by people.
+const MAX_ANCESTRY: usize = 1024;
+
+/// CPU masks of targets, by thread.
+pub type Masks = HashMap<i32, sched::Mask, foldhash::fast::RandomState>;
+
+pub struct Shared {
+    pub policy: Arc<Policy>,
+    pub bus: Bus,
+    pub listener: OwnedFd,
+    pub warden: Warden,
+    pub monitor: i32,
+    pub agent: i32,
+    pub audit: Audit,
+    /// The front runs as root: targets may have other credentials than it.
+    pub root: bool,
+    /// Reads may be left to the kernel: whatever a race makes of them, the policy allows.
+    pub continues_reads: bool,
+    /// Trees the agent's own domain can read.
+    pub readable: Vec<Vec<u8>>,
+    /// See `BrokerPlan::late`.
+    pub late: Vec<Vec<u8>>,
+    /// Files with several names of which one is denied.
+    pub denied_inodes: HashSet<(u64, u64)>,
+    pub table: Table,
+    pub changes: Mutex<()>,
+    /// Numbers of the PTYs made in the session.
+    pub ptys: Mutex<HashSet<u32>>,
+    /// Unix sockets bound in the session: by inode, and by abstract name.
+    pub own_sockets: Mutex<HashSet<(u64, u64)>>,
+    pub own_names: Mutex<HashSet<Vec<u8>>>,
+    pub masks: Mutex<Masks>,
+    /// The thread that receives: see `receiver`.
+    pub lead: AtomicU64,
+    pub stopping: AtomicBool,
+}
+
+impl Session for Shared {
+    /// Known already, or a descendant of the monitor. The monitor itself is not inside.
+    fn contains(&self, pid: i32) -> bool {
+        if self.table.knows(pid) {
+            return true;
+        }
+        let mut at = pid;
+        for _ in 0..MAX_ANCESTRY {
+            match Stat::of(at).map(|s| s.parent) {
+                Ok(parent) if parent == self.monitor => return true,
+                Ok(parent) if parent > 1 => at = parent,
+                _ => return false,
+            }
+        }
+        false
+    }
+}
+
+impl Shared {
+    /// A terminal is the session's, or nobody's business.
+    pub fn terminal(&self, number: u32) -> Ruling {
+        if lock(&self.ptys).contains(&number) {
+            Ruling::built_in(Verdict::Allow, "built-in: own terminal")
+        } else {
+            Ruling::built_in(Verdict::Deny, "built-in: terminal outside the session")
+        }
+    }
+}
+
+/// Device and inode of the denied files that have more than one name: opened under the other, they are recognised.
+pub fn denied_inodes(policy: &Policy) -> HashSet<(u64, u64)> {
+    let named = |path: &Vec<u8>| {
+        let path = std::ffi::CString::new(path.clone()).ok()?;
+        let stat = file::stat_path(&path).ok()?;
+        (!stat.is_dir() && stat.links > 1).then_some((stat.dev, stat.ino))
+    };
+    policy.denied_exact().iter().filter_map(named).collect()
+}
+
+/// Whether the front may meet targets with other credentials.
+pub fn runs_as_root() -> bool {
+    cred::euid() == 0
+}

@@ -1,0 +1,65 @@
+//! The one thread that acts outside the broker's Landlock domain, for places that a static rule cannot name: patterns
+//! (`~/.claude.json.tmp.*`) and trees that did not exist at the start.
+//!
+//! Invariant: it trusts nobody. It takes the paths from the descriptors it is handed, judges each of them itself, and
+//! acts only when every one is allowed; whatever else the broker got wrong, it reaches nothing the policy denies.
+
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use super::act::Act;
+use super::target::{Credentials, lock};
+use crate::policy::{Policy, Verdict};
+use crate::sys::{Errno, Sys, clone};
+
+struct Order {
+    act: Act,
+    umask: Option<u32>,
+    credentials: Option<Arc<Credentials>>,
+    reply: SyncSender<Sys<Option<OwnedFd>>>,
+}
+
+/// A way to the thread.
+#[derive(Clone)]
+pub struct Warden {
+    orders: Arc<Mutex<Sender<Order>>>,
+}
+
+impl Warden {
+    /// Starts the thread; call it before any Landlock domain is entered. It ends with its last [`Warden`].
+    pub fn start(policy: Arc<Policy>) -> std::io::Result<Self> {
+        let (orders, inbox) = channel();
+        std::thread::Builder::new().name("warden".into()).spawn(move || serve(&policy, &inbox))?;
+        Ok(Self { orders: Arc::new(Mutex::new(orders)) })
+    }
+
+    /// Has an act performed. EACCES when the warden's own judgement is not to.
+    pub(super) fn perform(&self, act: Act, umask: Option<u32>, credentials: Option<Arc<Credentials>>) -> Sys<Option<OwnedFd>> {
+        let (reply, answer) = sync_channel(1);
+        let order = Order { act, umask, credentials, reply };
+        lock(&self.orders).send(order).map_err(|_| Errno(libc::EACCES))?;
+        answer.recv().map_err(|_| Errno(libc::EACCES))?
+    }
+}
+
+fn serve(policy: &Policy, inbox: &Receiver<Order>) {
+    // Without a umask of its own it would change the whole front's: then it serves nobody.
+    if clone::unshare_fs().is_err() {
+        return;
+    }
+    while let Ok(order) = inbox.recv() {
+        let outcome = judged(policy, &order.act)
+            .and_then(|()| super::identity::acting_as(order.credentials.as_deref(), || order.act.run(order.umask)));
+        // The broker waits for this reply unless its thread ended; then nobody needs it.
+        let _ = order.reply.send(outcome);
+    }
+}
+
+fn judged(policy: &Policy, act: &Act) -> Sys<()> {
+    let touched = act.touches()?;
+    let allowed =
+        |(path, access): &(Vec<u8>, _)| policy.decide_file(path, *access).verdict == Verdict::Allow;
+    let proc = |(path, _): &(Vec<u8>, _)| path.starts_with(b"/proc/") || path.starts_with(b"/dev/");
+    if touched.iter().all(allowed) && !touched.iter().any(proc) { Ok(()) } else { Err(Errno(libc::EACCES)) }
+}

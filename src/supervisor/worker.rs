@@ -1,0 +1,235 @@
+//! One thread that answers: the call at hand, the decision cache, and the ways to answer, record and perform.
+//!
+//! Invariant: every path out of a handler is an [`Answer`]; an error is an errno for the target, never a permission.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use super::act::Act;
+use super::identity;
+use super::procfs::{self, Guard};
+use super::resolve::{Resolver, Session};
+use super::shared::Shared;
+use super::status::{Stat, Status};
+use super::target::Thread;
+use crate::event::{Event, Judged, Kind, Via};
+use crate::policy::{Access, Decision, Layer, Verdict};
+use crate::sys::seccomp::{self, Notification};
+use crate::sys::{Errno, Sys, file};
+
+/// Entries of the decision cache before it starts anew: bounds memory against a target that tries a million names.
+const CACHE: usize = 16_384;
+
+/// The kernel's word for "start the call again after the signal"; only ever sent while a signal waits for the target.
+pub const RESTART: Errno = Errno(512);
+
+/// What the target gets.
+#[derive(Debug)]
+pub enum Answer {
+    /// The kernel performs the call.
+    Continue,
+    Value(i64),
+    Errno(Errno),
+    Fd { fd: OwnedFd, cloexec: bool },
+}
+
+impl From<Errno> for Answer {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+/// A notification and whom it comes from.
+pub struct Call {
+    pub n: Notification,
+    pub thread: Arc<Thread>,
+    /// Nanoseconds of the session's clock at receipt.
+    pub started: u64,
+}
+
+impl Call {
+    pub fn arg(&self, index: usize) -> u64 {
+        self.n.args.get(index).copied().unwrap_or(0)
+    }
+
+    /// An argument that the kernel takes as int.
+    pub fn int(&self, index: usize) -> i32 {
+        self.arg(index) as i32
+    }
+
+    pub fn tid(&self) -> i32 {
+        self.thread.tid
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.thread.process.pid
+    }
+}
+
+/// A decision with its words, ready for an event.
+#[derive(Debug, Clone)]
+pub struct Ruling {
+    pub verdict: Verdict,
+    pub rule: Arc<str>,
+    pub layer: Layer,
+    /// It was a rule that denied, not the absence of one.
+    pub explicit: bool,
+}
+
+impl Ruling {
+    pub fn built_in(verdict: Verdict, rule: &str) -> Self {
+        Self { verdict, rule: rule.into(), layer: Layer::BuiltIn, explicit: true }
+    }
+
+    pub fn allows(&self) -> bool {
+        self.verdict == Verdict::Allow
+    }
+}
+
+/// The parts of an event that differ from call to call.
+pub struct Told<'a> {
+    pub kind: Kind,
+    pub op: &'static str,
+    pub access: Access,
+    pub path: &'a [u8],
+    pub path2: &'a [u8],
+    pub via: Via,
+    pub errno: i32,
+}
+
+/// A thread that receives and answers.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    cache: HashMap<(u8, Vec<u8>), Ruling, foldhash::fast::RandomState>,
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, cache: HashMap::default() }
+    }
+
+    pub fn resolver<'a>(&'a self, call: &'a Call) -> Resolver<'a> {
+        Resolver { thread: &call.thread, session: &*self.shared }
+    }
+
+    /// The policy's word on a resolved path.
+    pub fn judge(&mut self, path: &[u8], access: Access) -> Ruling {
+        // The key is rebuilt only when it is new: looking up takes the path as it is.
+        let mut key = (access.bits(), Vec::new());
+        key.1.extend_from_slice(path);
+        if let Some(known) = self.cache.get(&key) {
+            return known.clone();
+        }
+        let ruling = self.shared.ruling(self.shared.policy.decide_file(path, access));
+        if self.cache.len() >= CACHE {
+            self.cache.clear();
+        }
+        self.cache.insert(key, ruling.clone());
+        ruling
+    }
+
+    /// As [`Worker::judge`], after the guard of `/proc` and of terminals. The second value is the terminal to open
+    /// instead of `/dev/tty`.
+    pub fn judge_guarded(&mut self, call: &Call, path: &[u8], access: Access) -> (Ruling, Option<Vec<u8>>) {
+        let shared = self.shared.clone();
+        match procfs::guard(path, access, |pid| pid == call.pid() || shared.contains(pid)) {
+            Guard::Policy if !path.starts_with(b"/") => {
+                // A pipe, socket or anonymous object that the target holds already.
+                (Ruling::built_in(Verdict::Allow, "built-in: own descriptor"), None)
+            }
+            Guard::Policy => (self.judge(path, access), None),
+            Guard::Own(why) => (Ruling::built_in(Verdict::Allow, why), None),
+            Guard::Refused(why) => (Ruling::built_in(Verdict::Deny, why), None),
+            Guard::Pty(number) => (self.shared.terminal(number), None),
+            Guard::Terminal => match Stat::of(call.pid()).map(|s| s.tty) {
+                Ok(tty) if tty != 0 && libc::major(u64::from(tty)) >= 136 && libc::major(u64::from(tty)) < 144 => {
+                    let number = (libc::major(u64::from(tty)) - 136) * 256 + libc::minor(u64::from(tty));
+                    (self.shared.terminal(number), Some(format!("/dev/pts/{number}").into_bytes()))
+                }
+                _ => (Ruling::built_in(Verdict::Deny, "built-in: no terminal of its own"), None),
+            },
+        }
+    }
+
+    /// Records a decision. `path2` is empty but for renames and links.
+    pub fn tell(&self, call: &Call, told: &Told<'_>, ruling: &Ruling) {
+        let duration = self.shared.bus.elapsed().saturating_sub(call.started);
+        self.shared.bus.publish(Event::Judged(Judged {
+            kind: told.kind,
+            op: told.op,
+            pid: call.pid(),
+            access: told.access,
+            path: told.path.to_vec(),
+            path2: told.path2.to_vec(),
+            addr: None,
+            argv: Vec::new(),
+            verdict: ruling.verdict,
+            rule: ruling.rule.clone(),
+            layer: ruling.layer,
+            via: told.via,
+            errno: told.errno,
+            duration,
+        }));
+    }
+
+    /// An attack, or what looks like one.
+    pub fn alert(&self, call: &Call, what: String) {
+        self.shared.bus.publish(Event::Alert { pid: call.pid(), what });
+    }
+
+    /// Performs an act with the target's identity and umask; where the broker's own domain cannot reach, the warden
+    /// judges and performs it. A signal for the target ends a wait with [`RESTART`].
+    pub fn perform(&self, call: &Call, act: Act, creates: bool) -> Sys<Option<OwnedFd>> {
+        let umask = if creates { Some(call.thread.process.umask(call.tid())?) } else { None };
+        let credentials = if self.shared.root { Some(call.thread.credentials()?) } else { None };
+        loop {
+            match identity::acting_as(credentials.as_deref(), || act.run(umask)) {
+                Err(Errno(libc::EINTR)) => {
+                    if !self.still_waits(call) {
+                        return Err(Errno(libc::EINTR));
+                    }
+                    if Status::of(call.tid()).is_ok_and(|s| s.deliverable != 0) {
+                        return Err(RESTART);
+                    }
+                }
+                Err(Errno(libc::EACCES | libc::EXDEV)) if self.is_late(&act) => {
+                    return self.shared.warden.perform(act, umask, credentials);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether the act lies where the policy grants what the broker's domain cannot.
+    fn is_late(&self, act: &Act) -> bool {
+        let beneath = |path: &[u8]| self.shared.late.iter().any(|root| crate::sandbox::beneath(path, root));
+        act.touches().is_ok_and(|touched| touched.iter().any(|(path, _)| beneath(path)))
+    }
+
+    /// Whether the target still waits for this call's answer.
+    pub fn still_waits(&self, call: &Call) -> bool {
+        seccomp::is_valid(self.shared.listener.as_fd(), call.n.id)
+    }
+
+    /// Whether an opened file is a hard link to one that a rule denies by its exact path.
+    pub fn is_denied_inode(&self, fd: &OwnedFd) -> bool {
+        !self.shared.denied_inodes.is_empty()
+            && file::stat(fd.as_fd()).is_ok_and(|s| s.links > 1 && self.shared.denied_inodes.contains(&(s.dev, s.ino)))
+    }
+}
+
+impl Shared {
+    /// A decision in words.
+    pub fn ruling(&self, decision: Decision) -> Ruling {
+        let rule = self.policy.rule(decision.rule);
+        // A verdict that this version cannot carry out is refused with the policy; should one come through, it denies.
+        let verdict = if decision.verdict == Verdict::Allow { Verdict::Allow } else { Verdict::Deny };
+        Ruling {
+            verdict,
+            rule: rule.name.clone(),
+            layer: rule.layer,
+            explicit: decision.rule != crate::policy::RuleId::DEFAULT,
+        }
+    }
+}
