@@ -30,18 +30,9 @@ const SPARE: usize = 64;
 
 /// A new ring whose clock counts from `start`.
 pub fn bus(start: Instant) -> (Bus, Tap) {
-    let shared = Arc::new(Shared {
-        ring: Mutex::new(Ring::default()),
-        room: Condvar::new(),
-        ready: Condvar::new(),
-        start,
-    });
-    let tap = Tap {
-        shared: Arc::clone(&shared),
-        slots: Vec::new(),
-        heap: Vec::new(),
-        spare: Vec::new(),
-    };
+    let shared =
+        Arc::new(Shared { ring: Mutex::new(Ring::default()), room: Condvar::new(), ready: Condvar::new(), start });
+    let tap = Tap { shared: Arc::clone(&shared), slots: Vec::new(), heap: Vec::new(), spare: Vec::new() };
     (Bus { shared }, tap)
 }
 
@@ -89,11 +80,7 @@ struct Slot {
 
 enum What {
     Event(Event),
-    Bytes {
-        carrier: Carrier,
-        from: usize,
-        to: usize,
-    },
+    Bytes { carrier: Carrier, from: usize, to: usize },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,11 +97,7 @@ impl Bus {
             return;
         };
         let (seq, t) = ring.stamp(self.shared.start);
-        ring.slots.push(Slot {
-            seq,
-            t,
-            what: What::Event(event),
-        });
+        ring.slots.push(Slot { seq, t, what: What::Event(event) });
         self.shared.added(ring, weight);
     }
 
@@ -153,9 +136,7 @@ impl Bus {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Ring> {
         // A producer that panicked inside these few lines left the ring consistent: every push is complete or not there.
-        self.ring
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.ring.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The ring with room for `weight` more, or None when the bus is closed. One event larger than the ring fits an empty one.
@@ -163,10 +144,7 @@ impl Shared {
         let mut ring = self.lock();
         while !ring.closed && ring.weight > 0 && ring.weight + weight > FULL {
             ring.waiting += 1;
-            ring = self
-                .room
-                .wait(ring)
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            ring = self.room.wait(ring).unwrap_or_else(|poisoned| poisoned.into_inner());
             ring.waiting -= 1;
         }
         (!ring.closed).then_some(ring)
@@ -203,16 +181,7 @@ impl Ring {
         let from = self.heap.len();
         self.heap.extend_from_slice(piece);
         let end = self.heap.len();
-        if let Some(Slot {
-            t,
-            what:
-                What::Bytes {
-                    carrier: last,
-                    from,
-                    to,
-                },
-            ..
-        }) = self.slots.last_mut()
+        if let Some(Slot { t, what: What::Bytes { carrier: last, from, to }, .. }) = self.slots.last_mut()
             && *last == carrier
             && now.saturating_sub(*t) <= COALESCE
             && end - *from <= PIECE
@@ -221,15 +190,7 @@ impl Ring {
             return;
         }
         let (seq, t) = self.stamp(start);
-        self.slots.push(Slot {
-            seq,
-            t,
-            what: What::Bytes {
-                carrier,
-                from,
-                to: end,
-            },
-        });
+        self.slots.push(Slot { seq, t, what: What::Bytes { carrier, from, to: end } });
     }
 }
 
@@ -302,15 +263,9 @@ fn nanos(start: Instant) -> u64 {
 
 /// Heap bytes an event holds, near enough for the bound.
 fn owned(event: &Event) -> usize {
-    let all = |list: &[Vec<u8>]| {
-        list.iter()
-            .map(|item| item.len() + size_of::<Vec<u8>>())
-            .sum::<usize>()
-    };
+    let all = |list: &[Vec<u8>]| list.iter().map(|item| item.len() + size_of::<Vec<u8>>()).sum::<usize>();
     match event {
-        Event::Judged(Judged {
-            path, path2, argv, ..
-        }) => path.len() + path2.len() + all(argv),
+        Event::Judged(Judged { path, path2, argv, .. }) => path.len() + path2.len() + all(argv),
         Event::Proc(proc) => {
             let Proc { exe, argv, cwd, .. } = proc.as_ref();
             size_of::<Proc>() + exe.len() + cwd.len() + all(argv)

@@ -15,11 +15,7 @@ pub struct ReplayOptions {
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        Self {
-            plain: false,
-            speed: 1.0,
-            idle_limit: None,
-        }
+        Self { plain: false, speed: 1.0, idle_limit: None }
     }
 }
 

@@ -39,24 +39,73 @@ const OWN: &str = "govsh's own files";
 
 /// Below the home directory.
 const HOME: &[(&str, &[&str])] = &[
-    (SHELL, &[
-        ".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".kshrc", ".mkshrc", ".cshrc",
-        ".tcshrc", ".login", ".logout", ".inputrc", ".xinitrc", ".xprofile", ".xsession", ".xsessionrc", ".pam_environment",
-    ]),
+    (
+        SHELL,
+        &[
+            ".profile",
+            ".bashrc",
+            ".bash_profile",
+            ".bash_login",
+            ".bash_logout",
+            ".bash_aliases",
+            ".kshrc",
+            ".mkshrc",
+            ".cshrc",
+            ".tcshrc",
+            ".login",
+            ".logout",
+            ".inputrc",
+            ".xinitrc",
+            ".xprofile",
+            ".xsession",
+            ".xsessionrc",
+            ".pam_environment",
+        ],
+    ),
     (REMOTE, &[".ssh/authorized_keys", ".ssh/authorized_keys2", ".ssh/config", ".ssh/rc", ".ssh/environment"]),
     (GIT, &[".gitconfig"]),
     (EDITOR, &[".vimrc", ".exrc", ".vim/plugin", ".vim/autoload", ".emacs", ".emacs.d/init.el", ".nanorc"]),
-    (TOOL, &[
-        ".tmux.conf", ".screenrc", ".gdbinit", ".npmrc", ".yarnrc", ".yarnrc.yml", ".cargo/config.toml", ".cargo/config", ".cargo/env",
-        ".docker/config.json", ".kube/config", ".aws/config",
-    ]),
+    (
+        TOOL,
+        &[
+            ".tmux.conf",
+            ".screenrc",
+            ".gdbinit",
+            ".npmrc",
+            ".yarnrc",
+            ".yarnrc.yml",
+            ".cargo/config.toml",
+            ".cargo/config",
+            ".cargo/env",
+            ".docker/config.json",
+            ".kube/config",
+            ".aws/config",
+        ],
+    ),
     (LOGIN, &[".local/share/applications", ".local/share/systemd/user", ".local/share/dbus-1/services"]),
-    (AGENT, &[
-        ".mcp.json", ".claude/settings.json", ".claude/settings.local.json", ".claude/commands", ".claude/agents", ".claude/hooks",
-        ".codex/config.toml", ".codex/rules", ".codex/hooks.json", ".codex/hooks", ".gemini/settings.json", ".gemini/commands",
-        ".cursor/mcp.json", ".cursor/hooks.json", ".cursor/cli-config.json", ".copilot/mcp-config.json", ".aider.conf.yml",
-        ".opencode.json",
-    ]),
+    (
+        AGENT,
+        &[
+            ".mcp.json",
+            ".claude/settings.json",
+            ".claude/settings.local.json",
+            ".claude/commands",
+            ".claude/agents",
+            ".claude/hooks",
+            ".codex/config.toml",
+            ".codex/rules",
+            ".codex/hooks.json",
+            ".codex/hooks",
+            ".gemini/settings.json",
+            ".gemini/commands",
+            ".cursor/mcp.json",
+            ".cursor/hooks.json",
+            ".cursor/cli-config.json",
+            ".copilot/mcp-config.json",
+            ".aider.conf.yml",
+            ".opencode.json",
+        ],
+    ),
 ];
 
 /// Below the configuration directory.
@@ -66,7 +115,16 @@ const CONFIG: &[(&str, &[&str])] = &[
     (GIT, &["git"]),
     (EDITOR, &["nvim", "emacs", "helix", "Code/User", "zed"]),
     (TOOL, &["tmux", "direnv", "mise", "pip", "npm"]),
-    (AGENT, &["opencode/opencode.json", "opencode/opencode.jsonc", "opencode/command", "opencode/agent", "goose/config.yaml"]),
+    (
+        AGENT,
+        &[
+            "opencode/opencode.json",
+            "opencode/opencode.jsonc",
+            "opencode/command",
+            "opencode/agent",
+            "goose/config.yaml",
+        ],
+    ),
 ];
 
 /// Below `ZDOTDIR`, else the home directory.
@@ -76,17 +134,38 @@ const ZSH: &[&str] = &[".zshrc", ".zprofile", ".zshenv", ".zlogin", ".zlogout"];
 const WORKDIR: &[(&str, &[&str])] = &[
     (GIT, &[".git/hooks", ".git/config", ".git/config.worktree"]),
     (EDITOR, &[".vscode", ".idea", ".zed", ".devcontainer", ".devcontainer.json"]),
-    (AGENT, &[
-        ".mcp.json", ".claude/settings.json", ".claude/settings.local.json", ".claude/commands", ".claude/agents", ".claude/hooks",
-        ".codex/config.toml", ".codex/rules", ".codex/hooks.json", ".codex/hooks", ".gemini/settings.json", ".gemini/commands",
-        ".cursor/mcp.json", ".cursor/hooks.json", "opencode.json", "opencode.jsonc", ".opencode", ".aider.conf.yml",
-    ]),
+    (
+        AGENT,
+        &[
+            ".mcp.json",
+            ".claude/settings.json",
+            ".claude/settings.local.json",
+            ".claude/commands",
+            ".claude/agents",
+            ".claude/hooks",
+            ".codex/config.toml",
+            ".codex/rules",
+            ".codex/hooks.json",
+            ".codex/hooks",
+            ".gemini/settings.json",
+            ".gemini/commands",
+            ".cursor/mcp.json",
+            ".cursor/hooks.json",
+            "opencode.json",
+            "opencode.jsonc",
+            ".opencode",
+            ".aider.conf.yml",
+        ],
+    ),
     (PROJECT, &[".govsh"]),
 ];
 
 /// For root.
 const SYSTEM: &[(&str, &[&str])] = &[
-    (SHELL, &["/etc/profile", "/etc/profile.d", "/etc/bash.bashrc", "/etc/zsh", "/etc/environment", "/etc/ld.so.preload"]),
+    (
+        SHELL,
+        &["/etc/profile", "/etc/profile.d", "/etc/bash.bashrc", "/etc/zsh", "/etc/environment", "/etc/ld.so.preload"],
+    ),
     (LOGIN, &["/etc/crontab", "/etc/cron.d", "/etc/anacrontab", "/var/spool/cron", "/etc/rc.local"]),
     (REMOTE, &["/etc/sudoers", "/etc/sudoers.d", "/etc/ssh/sshd_config"]),
 ];
@@ -144,7 +223,9 @@ mod tests {
             ..Vars::default()
         };
         let all = protections(&vars);
-        let find = |path: &str| all.iter().filter(|p| p.pattern.covers(path.as_bytes())).map(|p| (p.label, p.access)).collect::<Vec<_>>();
+        let find = |path: &str| {
+            all.iter().filter(|p| p.pattern.covers(path.as_bytes())).map(|p| (p.label, p.access)).collect::<Vec<_>>()
+        };
         assert_eq!(find("/state/x"), [(OWN, Protected::Everything)]);
         assert_eq!(find("/cfg/fish/config.fish"), [(SHELL, Protected::Write)]);
         assert_eq!(find("/home/u/.config/fish/x"), [(SHELL, Protected::Write)]);

@@ -117,7 +117,10 @@ mod tests {
         let cycle = names(&[("a", "'b'"), ("b", "'a'")]).unwrap_err();
         assert_eq!(cycle, "policy 'b' line 2, column 12: extends itself: a → b → a");
         assert_eq!(names(&[("a", "'a'")]).unwrap_err(), "policy 'a' line 2, column 12: extends itself: a → a");
-        assert_eq!(names(&[("a", "'x'")]).unwrap_err(), "policy 'a' line 2, column 12: cannot extend 'x': no such file");
+        assert_eq!(
+            names(&[("a", "'x'")]).unwrap_err(),
+            "policy 'a' line 2, column 12: cannot extend 'x': no such file"
+        );
     }
 
     #[test]
@@ -132,7 +135,8 @@ mod tests {
                 None
             }
         }
-        let first = Source { name: "a".into(), text: "version = 1\nextends = ['x']".into(), layer: Layer::User, path: None };
+        let first =
+            Source { name: "a".into(), text: "version = 1\nextends = ['x']".into(), layer: Layer::User, path: None };
         let error = resolve(first, &Endless).unwrap_err().to_string();
         assert!(error.ends_with("too many files build on each other: 8 deep or 64 in all"), "{error}");
     }

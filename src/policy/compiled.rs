@@ -10,7 +10,10 @@ use super::network::is_metadata;
 use super::pattern::{Glob, Pattern};
 use super::sockets::Abstract;
 use super::trie::{Hits, Slot, Trie};
-use super::{Access, Agent, Decision, Environment, Grant, Limits, NetOp, Network, Record, Require, Rule, RuleId, UnixAddr, Verdict};
+use super::{
+    Access, Agent, Decision, Environment, Grant, Limits, NetOp, Network, Record, Require, Rule, RuleId, UnixAddr,
+    Verdict,
+};
 
 /// All rules of one session, validated and compiled.
 #[derive(Debug)]
@@ -145,7 +148,8 @@ impl Policy {
         let hits = self.files.trie.hits(path);
         let by_path = hits.rule(Slot::ExecDeny);
         let called = argv.first().map(Vec::as_slice).unwrap_or_default();
-        let refused = by_path.or_else(|| self.programs.denies(last(path))).or_else(|| self.programs.denies(last(called)));
+        let refused =
+            by_path.or_else(|| self.programs.denies(last(path))).or_else(|| self.programs.denies(last(called)));
         match (hits.rule(Slot::Deny), refused) {
             (None, Some(rule)) => deny(rule),
             _ => self.judge(path, Access::EXEC, &hits),
@@ -169,7 +173,9 @@ impl Policy {
             Network::List(rules) if is_metadata(addr) => {
                 rules.iter().find(|rule| rule.names(addr)).map_or(deny(self.fixed.metadata), |rule| allow(rule.rule.0))
             }
-            Network::List(rules) => rules.iter().find(|rule| rule.matches(addr)).map_or(deny(0), |rule| allow(rule.rule.0)),
+            Network::List(rules) => {
+                rules.iter().find(|rule| rule.matches(addr)).map_or(deny(0), |rule| allow(rule.rule.0))
+            }
         }
     }
 

@@ -85,8 +85,19 @@ pub struct Document {
     pub require_recording: Option<Located<bool>>,
 }
 
-const TOP: &[&str] =
-    &["version", "extends", "agent", "files", "exec", "sockets", "network", "environment", "limits", "record", "require"];
+const TOP: &[&str] = &[
+    "version",
+    "extends",
+    "agent",
+    "files",
+    "exec",
+    "sockets",
+    "network",
+    "environment",
+    "limits",
+    "record",
+    "require",
+];
 const TOP_LATER: &[(&str, &str)] = &[
     ("credentials", "credentials need the egress proxy, which this version does not have"),
     ("mcp", "MCP servers are not judged yet"),
@@ -338,25 +349,63 @@ mod tests {
     #[test]
     fn refuses_with_place_and_hint() {
         let cases = [
-            ("version = 1\n[files]\nreed = []", "line 3, column 1: unknown key 'reed' in [files]",
-             "did you mean 'read'? keys: read, write, exec, deny, readonly"),
-            ("version = 1\n[files]\nask = [\"/x\"]",
-             "line 3, column 1: 'ask' in [files] cannot be enforced by this version: questions are not answered yet; allow or deny instead",
-             "a rule that cannot be enforced as written is refused, not ignored: remove it"),
-            ("version = 2", "line 1, column 11: version 2 is not known to this version of govsh", "write 'version = 1'"),
-            ("version = 99999999999999999999999999999999", "line 1, column 11: version 99999999999999999999999999999999 is not known to this version of govsh", "write 'version = 1'"),
+            (
+                "version = 1\n[files]\nreed = []",
+                "line 3, column 1: unknown key 'reed' in [files]",
+                "did you mean 'read'? keys: read, write, exec, deny, readonly",
+            ),
+            (
+                "version = 1\n[files]\nask = [\"/x\"]",
+                "line 3, column 1: 'ask' in [files] cannot be enforced by this version: questions are not answered yet; allow or deny instead",
+                "a rule that cannot be enforced as written is refused, not ignored: remove it",
+            ),
+            (
+                "version = 2",
+                "line 1, column 11: version 2 is not known to this version of govsh",
+                "write 'version = 1'",
+            ),
+            (
+                "version = 99999999999999999999999999999999",
+                "line 1, column 11: version 99999999999999999999999999999999 is not known to this version of govsh",
+                "write 'version = 1'",
+            ),
             ("", "line 1, column 1: 'version' is missing", "write 'version = 1'"),
             ("version = 1\nfiles = 3", "line 2, column 9: 'files' wants a table, not a whole number", ""),
-            ("version = 1\n[files]\nread = \"/x\"", "line 3, column 8: 'read' wants an array of strings, not a string", ""),
-            ("version = 1\n[files]\nread = [1]", "line 3, column 9: 'read' wants an array of strings, not a whole number", ""),
-            ("version = 1\n[limits]\nmemory = 99999999999999999999", "line 3, column 10: 99999999999999999999 is no value of 'memory'",
-             "a whole number from 1 to 9223372036854775807, or a string with a unit: KiB, MiB, GiB, TiB"),
-            ("version = 1\n[limits]\nprocesses = -1", "line 3, column 13: -1 is no value of 'processes'", "a whole number from 1 to 4194304"),
-            ("version = 1\n[record]\naudit = \"all\"", "line 3, column 9: 'all' is no value of 'audit'", "one of: full, writes"),
-            ("version = 1\n[files]\nread = [{ path = \"/x\", except = [] }]",
-             "line 3, column 24: 'except' in files.read: only deny and readonly have exceptions", "add a deny for it instead"),
-            ("version = 1\n[mcp.servers.x]\n", "line 2, column 2: 'mcp' cannot be enforced by this version: MCP servers are not judged yet",
-             "a rule that cannot be enforced as written is refused, not ignored: remove it"),
+            (
+                "version = 1\n[files]\nread = \"/x\"",
+                "line 3, column 8: 'read' wants an array of strings, not a string",
+                "",
+            ),
+            (
+                "version = 1\n[files]\nread = [1]",
+                "line 3, column 9: 'read' wants an array of strings, not a whole number",
+                "",
+            ),
+            (
+                "version = 1\n[limits]\nmemory = 99999999999999999999",
+                "line 3, column 10: 99999999999999999999 is no value of 'memory'",
+                "a whole number from 1 to 9223372036854775807, or a string with a unit: KiB, MiB, GiB, TiB",
+            ),
+            (
+                "version = 1\n[limits]\nprocesses = -1",
+                "line 3, column 13: -1 is no value of 'processes'",
+                "a whole number from 1 to 4194304",
+            ),
+            (
+                "version = 1\n[record]\naudit = \"all\"",
+                "line 3, column 9: 'all' is no value of 'audit'",
+                "one of: full, writes",
+            ),
+            (
+                "version = 1\n[files]\nread = [{ path = \"/x\", except = [] }]",
+                "line 3, column 24: 'except' in files.read: only deny and readonly have exceptions",
+                "add a deny for it instead",
+            ),
+            (
+                "version = 1\n[mcp.servers.x]\n",
+                "line 2, column 2: 'mcp' cannot be enforced by this version: MCP servers are not judged yet",
+                "a rule that cannot be enforced as written is refused, not ignored: remove it",
+            ),
         ];
         for (text, reason, hint) in cases {
             assert_eq!(refusal(text), (format!("policy 'team.toml' {reason}"), hint.to_owned()));

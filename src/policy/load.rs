@@ -14,7 +14,10 @@ use super::merge::Settings;
 use super::pattern::{Fault, Glob, Pattern};
 use super::sockets::{self, Place};
 use super::trie::Slot;
-use super::{Access, Cover, Environment, Grant, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars, Verdict};
+use super::{
+    Access, Cover, Environment, Grant, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars,
+    Verdict,
+};
 
 /// A path rule with its pattern, before links are followed.
 struct PathRule {
@@ -29,7 +32,12 @@ struct PathRule {
 impl Policy {
     /// Reads `source` and what it extends, and puts the built-in protections above it.
     pub fn load(source: Source, library: &dyn Library, vars: &Vars) -> Result<Policy, PolicyError> {
-        let name = source.name.strip_suffix(".toml").filter(|_| source.layer == Layer::Shipped).unwrap_or(&source.name).to_owned();
+        let name = source
+            .name
+            .strip_suffix(".toml")
+            .filter(|_| source.layer == Layer::Shipped)
+            .unwrap_or(&source.name)
+            .to_owned();
         let chain = chain::resolve(source, library)?;
         let mut build = Build::new(name, vars);
         build.protect(&chain);
@@ -60,7 +68,11 @@ struct File<'s> {
 impl<'s> File<'s> {
     fn new(source: &'s Source) -> File<'s> {
         let after = source.text.match_indices('\n').map(|(at, _)| at + 1);
-        File { source, shown: super::error::visible(&source.name).into(), lines: std::iter::once(0).chain(after).collect() }
+        File {
+            source,
+            shown: super::error::visible(&source.name).into(),
+            lines: std::iter::once(0).chain(after).collect(),
+        }
     }
 
     fn rule(&self, key: &'static str, text: &str, at: usize) -> Rule {
@@ -96,7 +108,14 @@ impl<'v> Build<'v> {
             require: Default::default(),
             agent: Default::default(),
         };
-        Build { vars, policy, paths: Vec::new(), programs: Vec::new(), sockets: Vec::new(), settings: Settings::default() }
+        Build {
+            vars,
+            policy,
+            paths: Vec::new(),
+            programs: Vec::new(),
+            sockets: Vec::new(),
+            settings: Settings::default(),
+        }
     }
 
     fn add(&mut self, rule: Rule) -> u32 {
@@ -107,7 +126,8 @@ impl<'v> Build<'v> {
     /// The built-in rules, and the policy files themselves, which the agent may read but not write.
     fn protect(&mut self, chain: &[Link]) {
         self.policy.fixed.bind = self.add(built_in("built-in: binding to loopback", "network", "loopback"));
-        self.policy.fixed.metadata = self.add(built_in("built-in: cloud metadata services", "network", "cloud metadata"));
+        self.policy.fixed.metadata =
+            self.add(built_in("built-in: cloud metadata services", "network", "cloud metadata"));
         for protection in protections(self.vars) {
             let text = String::from_utf8_lossy(&protection.pattern.literal_prefix().0).into_owned();
             let name = format!("built-in: {}", protection.label);
@@ -120,7 +140,8 @@ impl<'v> Build<'v> {
             }
         }
         for path in chain.iter().filter_map(|link| link.source.path.as_deref()) {
-            let rule = self.add(built_in("built-in: the policy in use", "files.readonly", &String::from_utf8_lossy(path)));
+            let rule =
+                self.add(built_in("built-in: the policy in use", "files.readonly", &String::from_utf8_lossy(path)));
             self.restrict(FileKey::Readonly, rule, Pattern::literal(path, true));
         }
     }
@@ -179,7 +200,8 @@ impl<'v> Build<'v> {
         let text = entry.value.as_str();
         let rule = self.add(file.rule("exec.deny", text, entry.at));
         if text.is_empty() || text.contains([' ', '\t']) {
-            let reason = if text.is_empty() { "empty program name" } else { "arguments cannot be judged by this version" };
+            let reason =
+                if text.is_empty() { "empty program name" } else { "arguments cannot be judged by this version" };
             let hint = Some("a program's name or the path of one, without arguments".to_owned());
             return Err(file.fault(entry.at, Fault { reason: reason.into(), hint }));
         }
@@ -245,11 +267,16 @@ impl<'v> Build<'v> {
         self.lift();
         let files = &mut self.policy.files;
         let denied = self.paths.iter().filter(|path| path.key == FileKey::Deny);
-        files.denied = denied.clone().filter(|path| path.pattern.is_literal()).map(|path| path.pattern.literal_prefix().0).collect();
+        files.denied = denied
+            .clone()
+            .filter(|path| path.pattern.is_literal())
+            .map(|path| path.pattern.literal_prefix().0)
+            .collect();
         files.denied.sort();
         files.denied.dedup();
         let grants: Vec<&PathRule> = self.paths.iter().filter(|path| !path.key.narrows()).collect();
-        files.carves_reads = denied.into_iter().any(|deny| grants.iter().any(|grant| grant.pattern.meets(&deny.pattern)));
+        files.carves_reads =
+            denied.into_iter().any(|deny| grants.iter().any(|grant| grant.pattern.meets(&deny.pattern)));
         files.grants = grants.into_iter().map(grant).collect();
         self.settings.store(&mut self.policy);
         self.policy
@@ -274,7 +301,10 @@ impl<'v> Build<'v> {
 
     /// The writable trees that lie in no other.
     fn roots(&self) -> std::collections::HashSet<Vec<u8>> {
-        let trees = self.paths.iter().filter(|path| path.key == FileKey::Write && path.pattern.tree && path.pattern.is_literal());
+        let trees = self
+            .paths
+            .iter()
+            .filter(|path| path.key == FileKey::Write && path.pattern.tree && path.pattern.is_literal());
         let inner = |root: &[u8]| {
             let slash = root.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             let above = root.get(..slash.max(1)).unwrap_or(b"/");
@@ -330,9 +360,12 @@ impl<'v> Build<'v> {
     /// Finds which rules name what is protected, and so lift it.
     fn lift(&mut self) {
         let files = &mut self.policy.files;
-        for path in self.paths.iter().filter(|path| path.key == FileKey::Write && path.trusted && path.pattern.is_literal()) {
+        for path in
+            self.paths.iter().filter(|path| path.key == FileKey::Write && path.trusted && path.pattern.is_literal())
+        {
             let (root, _) = path.pattern.literal_prefix();
-            let held: Vec<u32> = files.held.iter().filter(|(_, pattern)| pattern.matches(&root)).map(|(rule, _)| *rule).collect();
+            let held: Vec<u32> =
+                files.held.iter().filter(|(_, pattern)| pattern.matches(&root)).map(|(rule, _)| *rule).collect();
             if !held.is_empty() {
                 files.lifts.push(Lift { pattern: path.pattern.clone(), held });
             }

@@ -28,21 +28,39 @@ impl Settings {
         self.limits(document, &mut said);
         let record = &mut self.record;
         take(&document.record_audit, "record.audit", audit_word, &mut said, |value| record.audit = Some(value));
-        take(&document.record_input, "record.input", |input| input.to_string(), &mut said, |value| record.input = value);
+        take(
+            &document.record_input,
+            "record.input",
+            |input| input.to_string(),
+            &mut said,
+            |value| record.input = value,
+        );
         take(&document.on_failure, "record.on_failure", failure_word, &mut said, |value| record.on_failure = value);
         let require = &mut self.require;
-        take(&document.landlock_abi, "require.landlock_abi", |abi| abi.to_string(), &mut said, |value| {
-            let abi = u32::try_from(value).unwrap_or(u32::MAX);
-            require.landlock_abi = require.landlock_abi.max(Some(abi));
-        });
+        take(
+            &document.landlock_abi,
+            "require.landlock_abi",
+            |abi| abi.to_string(),
+            &mut said,
+            |value| {
+                let abi = u32::try_from(value).unwrap_or(u32::MAX);
+                require.landlock_abi = require.landlock_abi.max(Some(abi));
+            },
+        );
         take(&document.require_audit, "require.audit", audit_word, &mut said, |value| {
             if require.audit != Some(Audit::Full) {
                 require.audit = Some(value);
             }
         });
-        take(&document.require_recording, "require.recording", |yes| yes.to_string(), &mut said, |value| {
-            require.recording |= value;
-        });
+        take(
+            &document.require_recording,
+            "require.recording",
+            |yes| yes.to_string(),
+            &mut said,
+            |value| {
+                require.recording |= value;
+            },
+        );
         said
     }
 

@@ -119,7 +119,9 @@ pub(super) fn is_metadata(address: &SocketAddr) -> bool {
     const AZURE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
     match address.ip().to_canonical() {
         IpAddr::V4(AZURE) => address.port() != 53,
-        IpAddr::V4(ip) => [[169, 254, 169, 254], [169, 254, 170, 2], [100, 100, 100, 200], [192, 0, 0, 192]].contains(&ip.octets()),
+        IpAddr::V4(ip) => {
+            [[169, 254, 169, 254], [169, 254, 170, 2], [100, 100, 100, 200], [192, 0, 0, 192]].contains(&ip.octets())
+        }
         IpAddr::V6(ip) => ip.segments()[..2] == [0xfd00, 0x0ec2],
     }
 }
@@ -156,7 +158,8 @@ fn not_an_address(text: &str, ip: &str) -> Fault {
     if ip.is_empty() {
         return Fault { reason: format!("'{text}' has no address"), hint: Some(EXAMPLE.to_owned()) };
     }
-    let name = ip.chars().all(|c| c.is_alphanumeric() || "-_.*".contains(c)) && ip.contains(|c: char| c.is_alphabetic() || c == '*');
+    let name = ip.chars().all(|c| c.is_alphanumeric() || "-_.*".contains(c))
+        && ip.contains(|c: char| c.is_alphabetic() || c == '*');
     if name {
         return Fault {
             reason: format!("host name '{ip}' cannot be enforced by this version: only addresses are judged"),
@@ -212,9 +215,15 @@ mod tests {
     #[test]
     fn reads_addresses_and_ports() {
         let range = |first: &str, prefix| IpRange { first: first.parse().unwrap(), prefix };
-        assert_eq!(rule("10.1.0.0/16:5432"), NetRule { range: range("10.1.0.0", 16), ports: 5432..=5432, rule: RuleId(1) });
+        assert_eq!(
+            rule("10.1.0.0/16:5432"),
+            NetRule { range: range("10.1.0.0", 16), ports: 5432..=5432, rule: RuleId(1) }
+        );
         assert_eq!(rule("127.0.0.1"), NetRule { range: range("127.0.0.1", 32), ports: 0..=65535, rule: RuleId(1) });
-        assert_eq!(rule("[fd00::/8]:8000-8010"), NetRule { range: range("fd00::", 8), ports: 8000..=8010, rule: RuleId(1) });
+        assert_eq!(
+            rule("[fd00::/8]:8000-8010"),
+            NetRule { range: range("fd00::", 8), ports: 8000..=8010, rule: RuleId(1) }
+        );
         assert_eq!(rule("::1"), NetRule { range: range("::1", 128), ports: 0..=65535, rule: RuleId(1) });
         assert_eq!(rule("::ffff:10.0.0.0/104").range, range("10.0.0.0", 8));
         assert_eq!(rule("0.0.0.0/0:*").range, range("0.0.0.0", 0));
@@ -223,7 +232,10 @@ mod tests {
     #[test]
     fn refuses_names_and_nonsense() {
         let reason = |text| NetRule::parse(text, RuleId(1)).unwrap_err().reason;
-        assert_eq!(reason("api.openai.com:443"), "host name 'api.openai.com' cannot be enforced by this version: only addresses are judged");
+        assert_eq!(
+            reason("api.openai.com:443"),
+            "host name 'api.openai.com' cannot be enforced by this version: only addresses are judged"
+        );
         assert_eq!(reason("*.x"), "host name '*.x' cannot be enforced by this version: only addresses are judged");
         assert_eq!(reason("10.1.2.3/16"), "'10.1.2.3/16' has bits set behind its prefix");
         assert_eq!(reason("10.0.0.0/33"), "'10.0.0.0/33' has no prefix length from 0 to 32");

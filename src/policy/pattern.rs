@@ -304,7 +304,10 @@ fn segment(part: &str, whole: &str) -> Result<Segment, Fault> {
         "" if whole.ends_with('/') => return Err(trailing_slash(whole)),
         "" => return fault("'//' in a pattern", "one slash is enough"),
         "." | ".." => {
-            return fault(format!("'{part}' in a pattern"), "patterns match resolved paths, which have no '.' and '..'");
+            return fault(
+                format!("'{part}' in a pattern"),
+                "patterns match resolved paths, which have no '.' and '..'",
+            );
         }
         _ => {}
     }
@@ -325,7 +328,12 @@ fn segment(part: &str, whole: &str) -> Result<Segment, Fault> {
             }
             '\\' => match chars.next() {
                 Some(next) => next,
-                None => return fault("a backslash at the end of a segment", "a backslash takes the next character as it is"),
+                None => {
+                    return fault(
+                        "a backslash at the end of a segment",
+                        "a backslash takes the next character as it is",
+                    );
+                }
             },
             c => c,
         };
@@ -386,12 +394,25 @@ mod tests {
     #[test]
     fn matches_single_paths() {
         let yes = [
-            ("/a/**", "/a"), ("/a/**", "/a/b/c"), ("**/.env", "/.env"), ("**/.env", "/x/y/.env"), ("/a/*/c", "/a/b/c"),
-            ("/a/**/c", "/a/c"), ("/a/**/c/**", "/a/x/c/d"), ("/*.pem", "/x.pem"), ("/a*b*c", "/aXbYc"), ("/**", "/"),
+            ("/a/**", "/a"),
+            ("/a/**", "/a/b/c"),
+            ("**/.env", "/.env"),
+            ("**/.env", "/x/y/.env"),
+            ("/a/*/c", "/a/b/c"),
+            ("/a/**/c", "/a/c"),
+            ("/a/**/c/**", "/a/x/c/d"),
+            ("/*.pem", "/x.pem"),
+            ("/a*b*c", "/aXbYc"),
+            ("/**", "/"),
         ];
         let no = [
-            ("/a/**", "/ab"), ("**/.env", "/x/.env/y"), ("/a/*/c", "/a/b/x/c"), ("/*.pem", "/a/x.pem"), ("/ab*ba", "/aba"),
-            ("/a", "/a/b"), ("/a/*", "/a"),
+            ("/a/**", "/ab"),
+            ("**/.env", "/x/.env/y"),
+            ("/a/*/c", "/a/b/x/c"),
+            ("/*.pem", "/a/x.pem"),
+            ("/ab*ba", "/aba"),
+            ("/a", "/a/b"),
+            ("/a/*", "/a"),
         ];
         assert!(yes.iter().all(|(p, path)| pattern(p).matches(path.as_bytes())));
         assert!(!no.iter().any(|(p, path)| pattern(p).matches(path.as_bytes())));
@@ -400,10 +421,16 @@ mod tests {
     #[test]
     fn knows_what_meets() {
         let yes = [
-            ("/a/**", "/a/b/c"), ("**/.env", "/usr/**"), ("/a/*/x", "/a/b/**"), ("/a/**/z", "/a/b/*"), ("/a", "/**"),
-            ("/a/*.pem", "/a/k*"), ("/x/**/a", "/x/**/a/**"),
+            ("/a/**", "/a/b/c"),
+            ("**/.env", "/usr/**"),
+            ("/a/*/x", "/a/b/**"),
+            ("/a/**/z", "/a/b/*"),
+            ("/a", "/**"),
+            ("/a/*.pem", "/a/k*"),
+            ("/x/**/a", "/x/**/a/**"),
         ];
-        let no = [("/a/**", "/b/**"), ("**/.env", "/usr"), ("/a/*.pem", "/a/x.key"), ("/a/b", "/a"), ("/a/*.x", "/a/*.y")];
+        let no =
+            [("/a/**", "/b/**"), ("**/.env", "/usr"), ("/a/*.pem", "/a/x.key"), ("/a/b", "/a"), ("/a/*.x", "/a/*.y")];
         for (a, b) in yes {
             assert!(pattern(a).meets(&pattern(b)) && pattern(b).meets(&pattern(a)), "{a} {b}");
         }

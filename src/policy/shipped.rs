@@ -10,8 +10,16 @@ const PROFILES: &[(&str, &str, &str)] = &[
     ("agent", "works in a project: toolchains, caches, network; no secrets", include_str!("../../policies/agent.toml")),
     ("claude", "agent, for Claude Code: its state and API keys", include_str!("../../policies/claude.toml")),
     ("codex", "agent, for Codex: its state and API keys", include_str!("../../policies/codex.toml")),
-    ("locked-down", "the working directory and the system's programs, no network", include_str!("../../policies/locked-down.toml")),
-    ("observe", "everything but the built-in protections, everything recorded", include_str!("../../policies/observe.toml")),
+    (
+        "locked-down",
+        "the working directory and the system's programs, no network",
+        include_str!("../../policies/locked-down.toml"),
+    ),
+    (
+        "observe",
+        "everything but the built-in protections, everything recorded",
+        include_str!("../../policies/observe.toml"),
+    ),
 ];
 
 /// The profile for programs that no other one matches.
@@ -80,21 +88,60 @@ mod tests {
     #[test]
     fn agent_works_in_a_project() {
         let policy = load("agent");
-        check(&policy, &[
-            "+rwx /home/u/src/shop/src/main.rs", "+rwx /home/u/src/shop/.git/objects/x", "+rw /home/u/src/shop/.git/index",
-            "-w /home/u/src/shop/.git/hooks/pre-commit", "+r /home/u/src/shop/.git/hooks/pre-commit", "-w /home/u/src/shop/.git/config",
-            "-w /home/u/src/shop/.git", "-w /home/u/src/shop/.mcp.json", "-w /home/u/src/shop/.vscode/tasks.json",
-            "-w /home/u/src/shop/.claude/settings.local.json", "+w /home/u/src/shop/.gitignore", "+w /home/u/src/shop/sub/.git/config",
-            "-rw /home/u/src/shop/.env", "-rw /home/u/src/shop/a/.env.local", "+rw /home/u/src/shop/.env.example",
-            "+rw /home/u/src/shop/.env.prod.example", "-r /home/u/src/shop/server.pem", "-r /home/u/src/shop/deploy/x.key",
-            "+r /home/u/src/shop/tests/x.pem", "+r /home/u/src/shop/venv/lib/python3/site-packages/certifi/cacert.pem",
-            "+r /etc/ssl/certs/x.pem", "+r /usr/share/x/y.pem", "+rx /usr/bin/ls", "-w /usr/bin/ls", "+rw /tmp/x/y",
-            "-rw /home/u/.ssh/id_rsa", "+r /home/u/.ssh/known_hosts", "+r /home/u/.ssh/id_rsa.pub", "-w /home/u/.ssh/config",
-            "-r /home/u/.ssh", "-r /home/u/.aws/credentials", "-r /home/u/Documents/x", "+r /home/u", "+r /home/u/.bashrc", "-w /home/u/.bashrc",
-            "+rwx /home/u/.npm/_cacache/x", "+rw /home/u/.cargo/registry/x", "-r /home/u/.cargo/credentials.toml", "+rx /home/u/.cargo/bin/cargo",
-            "-w /home/u/.cargo/bin/cargo", "+w /home/u/.cargo/.global-cache-journal", "-w /home/u/.cargo/config.toml", "-r /etc/shadow", "+r /etc/passwd",
-            "-r /home/u/.local/state/govsh/recordings/x", "-r /run/user/1000/govsh/x/socket", "+rw /dev/null", "-r /dev/sda", "-r /home/u/.codex/auth.json",
-        ]);
+        check(
+            &policy,
+            &[
+                "+rwx /home/u/src/shop/src/main.rs",
+                "+rwx /home/u/src/shop/.git/objects/x",
+                "+rw /home/u/src/shop/.git/index",
+                "-w /home/u/src/shop/.git/hooks/pre-commit",
+                "+r /home/u/src/shop/.git/hooks/pre-commit",
+                "-w /home/u/src/shop/.git/config",
+                "-w /home/u/src/shop/.git",
+                "-w /home/u/src/shop/.mcp.json",
+                "-w /home/u/src/shop/.vscode/tasks.json",
+                "-w /home/u/src/shop/.claude/settings.local.json",
+                "+w /home/u/src/shop/.gitignore",
+                "+w /home/u/src/shop/sub/.git/config",
+                "-rw /home/u/src/shop/.env",
+                "-rw /home/u/src/shop/a/.env.local",
+                "+rw /home/u/src/shop/.env.example",
+                "+rw /home/u/src/shop/.env.prod.example",
+                "-r /home/u/src/shop/server.pem",
+                "-r /home/u/src/shop/deploy/x.key",
+                "+r /home/u/src/shop/tests/x.pem",
+                "+r /home/u/src/shop/venv/lib/python3/site-packages/certifi/cacert.pem",
+                "+r /etc/ssl/certs/x.pem",
+                "+r /usr/share/x/y.pem",
+                "+rx /usr/bin/ls",
+                "-w /usr/bin/ls",
+                "+rw /tmp/x/y",
+                "-rw /home/u/.ssh/id_rsa",
+                "+r /home/u/.ssh/known_hosts",
+                "+r /home/u/.ssh/id_rsa.pub",
+                "-w /home/u/.ssh/config",
+                "-r /home/u/.ssh",
+                "-r /home/u/.aws/credentials",
+                "-r /home/u/Documents/x",
+                "+r /home/u",
+                "+r /home/u/.bashrc",
+                "-w /home/u/.bashrc",
+                "+rwx /home/u/.npm/_cacache/x",
+                "+rw /home/u/.cargo/registry/x",
+                "-r /home/u/.cargo/credentials.toml",
+                "+rx /home/u/.cargo/bin/cargo",
+                "-w /home/u/.cargo/bin/cargo",
+                "+w /home/u/.cargo/.global-cache-journal",
+                "-w /home/u/.cargo/config.toml",
+                "-r /etc/shadow",
+                "+r /etc/passwd",
+                "-r /home/u/.local/state/govsh/recordings/x",
+                "-r /run/user/1000/govsh/x/socket",
+                "+rw /dev/null",
+                "-r /dev/sda",
+                "-r /home/u/.codex/auth.json",
+            ],
+        );
         assert!(policy.carves_reads());
         assert!(policy.carves_beneath(b"/home/u/src/shop/.git") && policy.carves_beneath(b"/home/u/src/shop"));
         assert!(policy.carves_beneath(b"/home/u/.npm") && !policy.carves_beneath(b"/home/u/.npm/_cacache"));
@@ -108,22 +155,39 @@ mod tests {
     #[test]
     fn agents_have_their_state_and_keys() {
         let codex = load("codex");
-        check(&codex, &["+rwx /home/u/.codex/auth.json", "-w /home/u/.codex/config.toml", "+r /home/u/.codex/config.toml", "-r /home/u/.claude/x"]);
+        check(
+            &codex,
+            &[
+                "+rwx /home/u/.codex/auth.json",
+                "-w /home/u/.codex/config.toml",
+                "+r /home/u/.codex/config.toml",
+                "-r /home/u/.claude/x",
+            ],
+        );
         assert!(codex.environment().keep(b"OPENAI_API_KEY") && !codex.environment().keep(b"GITHUB_TOKEN"));
         assert_eq!(codex.agent().append_args, ["-c", "sandbox_mode=danger-full-access"]);
         assert_eq!(codex.sources(), ["agent.toml", "codex.toml"]);
         let claude = load("claude");
-        check(&claude, &[
-            "+rw /home/u/.claude/history.jsonl", "-w /home/u/.claude/settings.json", "+rw /home/u/.claude.json.tmp.12.34", "+rw /home/u/.claude.json.lock",
-            "+rw /home/u/.claude.json",
-        ]);
+        check(
+            &claude,
+            &[
+                "+rw /home/u/.claude/history.jsonl",
+                "-w /home/u/.claude/settings.json",
+                "+rw /home/u/.claude.json.tmp.12.34",
+                "+rw /home/u/.claude.json.lock",
+                "+rw /home/u/.claude.json",
+            ],
+        );
         assert!(claude.environment().keep(b"ANTHROPIC_API_KEY") && claude.agent().append_args.is_empty());
     }
 
     #[test]
     fn locked_down_has_no_network_and_no_carve_out() {
         let policy = load("locked-down");
-        check(&policy, &["+rwx /home/u/src/shop/x", "-r /home/u/.bashrc", "+rx /usr/bin/ls", "-r /etc/shadow", "+r /etc/passwd"]);
+        check(
+            &policy,
+            &["+rwx /home/u/src/shop/x", "-r /home/u/.bashrc", "+rx /usr/bin/ls", "-r /etc/shadow", "+r /etc/passwd"],
+        );
         assert!(!policy.carves_reads() && !policy.names_outside());
         let somewhere = "1.1.1.1:443".parse().unwrap();
         assert_eq!(policy.decide_net(NetOp::Connect, &somewhere).verdict, Verdict::Deny);
@@ -134,9 +198,17 @@ mod tests {
     #[test]
     fn observe_allows_all_but_the_built_ins() {
         let policy = load("observe");
-        check(&policy, &[
-            "+rwx /home/u/x", "+r /home/u/.ssh/id_rsa", "-w /home/u/.bashrc", "-w /etc/cron.d/x", "-r /home/u/.local/state/govsh/x", "+rw /",
-        ]);
+        check(
+            &policy,
+            &[
+                "+rwx /home/u/x",
+                "+r /home/u/.ssh/id_rsa",
+                "-w /home/u/.bashrc",
+                "-w /etc/cron.d/x",
+                "-r /home/u/.local/state/govsh/x",
+                "+rw /",
+            ],
+        );
         assert_eq!(policy.decide_unix(UnixAddr::Path(b"/run/docker.sock")).verdict, Verdict::Allow);
         assert_eq!(policy.decide_unix(UnixAddr::Abstract(b"x")).verdict, Verdict::Allow);
         assert_eq!(policy.decide_unix(UnixAddr::Path(b"/run/user/1000/govsh/x/socket")).verdict, Verdict::Deny);

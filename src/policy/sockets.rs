@@ -34,8 +34,22 @@ impl Abstract {
 
 /// The names that `sockets.allow` knows.
 pub const NAMES: &[&str] = &[
-    "ssh-agent", "gpg-agent", "docker", "podman", "containerd", "dbus", "dbus-system", "tmux", "x11", "wayland", "pulseaudio",
-    "pipewire", "nscd", "resolved", "userdb", "syslog",
+    "ssh-agent",
+    "gpg-agent",
+    "docker",
+    "podman",
+    "containerd",
+    "dbus",
+    "dbus-system",
+    "tmux",
+    "x11",
+    "wayland",
+    "pulseaudio",
+    "pipewire",
+    "nscd",
+    "resolved",
+    "userdb",
+    "syslog",
 ];
 
 /// What an entry stands for: a name, `@abstract`, or a path pattern. A name may stand for nothing here.
@@ -50,7 +64,8 @@ pub fn places(text: &str, vars: &Vars) -> Result<Vec<Place>, Fault> {
         return Ok(vec![Place::Path(Pattern::parse(text, vars)?)]);
     }
     if !NAMES.contains(&text) {
-        let near = super::table::closest(text, NAMES).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
+        let near =
+            super::table::closest(text, NAMES).map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
         return Err(Fault {
             reason: format!("unknown socket name '{text}'"),
             hint: Some(format!("{near}names: {}; or a path, or @name for an abstract socket", NAMES.join(", "))),
@@ -93,7 +108,9 @@ impl Finder<'_> {
             "podman" => self.paths([self.runtime("podman/podman.sock"), Some(b"/run/podman/podman.sock".to_vec())]),
             "containerd" => self.paths([Some(b"/run/containerd/containerd.sock".to_vec())]),
             "dbus" => self.dbus(),
-            "dbus-system" => self.paths(["/run", "/var/run"].map(|run| Some(join(run.as_bytes(), "dbus/system_bus_socket")))),
+            "dbus-system" => {
+                self.paths(["/run", "/var/run"].map(|run| Some(join(run.as_bytes(), "dbus/system_bus_socket"))))
+            }
             "tmux" => self.tmux(),
             "x11" => self.x11(),
             "wayland" => self.wayland(),

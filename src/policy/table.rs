@@ -134,7 +134,13 @@ impl<'t> Table<'t> {
     }
 
     /// A whole number, or a string of one and a unit.
-    pub fn quantity(&self, key: &str, least: u64, most: u64, units: Units) -> Result<Option<Located<u64>>, PolicyError> {
+    pub fn quantity(
+        &self,
+        key: &str,
+        least: u64,
+        most: u64,
+        units: Units,
+    ) -> Result<Option<Located<u64>>, PolicyError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let at = value.span().start;
         let (shown, number) = match value.get_ref() {

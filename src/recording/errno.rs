@@ -2,19 +2,12 @@
 
 /// The name of `number`, None for one that Linux does not define.
 pub fn name(number: i32) -> Option<&'static str> {
-    NAMES
-        .binary_search_by_key(&number, |entry| entry.0)
-        .ok()
-        .and_then(|at| NAMES.get(at))
-        .map(|entry| entry.1)
+    NAMES.binary_search_by_key(&number, |entry| entry.0).ok().and_then(|at| NAMES.get(at)).map(|entry| entry.1)
 }
 
 /// The number of `name`.
 pub(super) fn number(name: &str) -> Option<i32> {
-    NAMES
-        .iter()
-        .find(|entry| entry.1 == name)
-        .map(|entry| entry.0)
+    NAMES.iter().find(|entry| entry.1 == name).map(|entry| entry.0)
 }
 
 /// As in the kernel's asm-generic/errno.h, which x86_64 and aarch64 share; in order of their numbers.

@@ -60,13 +60,7 @@ impl Tally {
                 self.counts.insert(kind(event).to_owned(), 1);
             }
         }
-        self.denied += u64::from(matches!(
-            event,
-            Event::Judged(Judged {
-                verdict: Verdict::Deny,
-                ..
-            })
-        ));
+        self.denied += u64::from(matches!(event, Event::Judged(Judged { verdict: Verdict::Deny, .. })));
     }
 
     /// Adds the figures of another part of the session.
@@ -167,9 +161,7 @@ impl Note {
         let (&[version, kind], json) = rest.split_first_chunk()?;
         Some(match (version, kind) {
             (VERSION, INDEX) => Note::Index(serde_json::from_slice(json).ok()?),
-            (VERSION, END) => {
-                Note::End(serde_json::from_slice(json.split_last_chunk::<4>()?.0).ok()?)
-            }
+            (VERSION, END) => Note::End(serde_json::from_slice(json.split_last_chunk::<4>()?.0).ok()?),
             _ => Note::Unknown,
         })
     }
@@ -181,35 +173,16 @@ mod tests {
 
     #[test]
     fn notes_read_back() {
-        let mut tally = Tally {
-            denied: 2,
-            ..Tally::default()
-        };
+        let mut tally = Tally { denied: 2, ..Tally::default() };
         tally.counts.insert("file".to_owned(), 7);
-        let index = Index {
-            frame: 3,
-            ns: [1, 2],
-            seq: [3, 4],
-            at: [5, 6],
-            text: [7, 8],
-            clock_us: 9,
-            tally: tally.clone(),
-        };
-        let end = End {
-            frames: 4,
-            ns: 12,
-            status: Some(0),
-            signal: None,
-            tally,
-        };
+        let index =
+            Index { frame: 3, ns: [1, 2], seq: [3, 4], at: [5, 6], text: [7, 8], clock_us: 9, tally: tally.clone() };
+        let end = End { frames: 4, ns: 12, status: Some(0), signal: None, tally };
         for note in [Note::Index(index), Note::End(end)] {
             let mut out = Vec::new();
             note.encode(&mut out);
             assert_eq!(out[..4], OURS);
-            assert_eq!(
-                u32::from_le_bytes(out[4..8].try_into().expect("four")) as usize,
-                out.len() - 8
-            );
+            assert_eq!(u32::from_le_bytes(out[4..8].try_into().expect("four")) as usize, out.len() - 8);
             assert_eq!(Note::decode(&out[8..]), Some(note));
         }
     }
@@ -217,10 +190,7 @@ mod tests {
     #[test]
     fn later_versions_and_members_are_skipped() {
         assert_eq!(Note::decode(b"govsh\0\x02\x01{}"), Some(Note::Unknown));
-        assert_eq!(
-            Note::decode(b"govsh\0\x01\x09whatever"),
-            Some(Note::Unknown)
-        );
+        assert_eq!(Note::decode(b"govsh\0\x01\x09whatever"), Some(Note::Unknown));
         let more = b"govsh\0\x01\x01{\"frame\":0,\"ns\":[0,0],\"seq\":[0,0],\"at\":[0,0],\"text\":[0,0],\"later\":{}}";
         assert_eq!(Note::decode(more), Some(Note::Index(Index::default())));
         assert_eq!(Note::decode(b"another's"), None);

@@ -34,19 +34,9 @@ pub fn glance<R: Read + Seek>(mut source: R) -> Result<Glance, ReadError> {
         None => None,
     };
     if let Some(end) = end(&mut source)? {
-        return Ok(Glance {
-            start,
-            tally: end.tally.clone(),
-            ns: end.ns,
-            end: Some(end),
-        });
+        return Ok(Glance { start, tally: end.tally.clone(), ns: end.ns, end: Some(end) });
     }
-    let mut glance = Glance {
-        start,
-        end: None,
-        tally: Tally::default(),
-        ns: 0,
-    };
+    let mut glance = Glance { start, end: None, tally: Tally::default(), ns: 0 };
     hop(&mut source, |note| match note {
         Note::Index(index) => {
             glance.tally.merge(&index.tally);
@@ -73,9 +63,7 @@ fn end<R: Read + Seek>(source: &mut R) -> Result<Option<End>, ReadError> {
     source.seek(SeekFrom::Start(length - whole))?;
     let mut frame = Vec::new();
     source.take(whole).read_to_end(&mut frame)?;
-    let note = frame
-        .strip_prefix(&OURS)
-        .and_then(|rest| Note::decode(rest.get(4..)?));
+    let note = frame.strip_prefix(&OURS).and_then(|rest| Note::decode(rest.get(4..)?));
     Ok(match note {
         Some(Note::End(end)) => Some(end),
         _ => None,
@@ -94,10 +82,7 @@ fn hop<R: Read + Seek>(source: &mut R, mut seen: impl FnMut(Note)) -> Result<(),
     }
 }
 
-fn hop_frames<R: Read + Seek>(
-    source: &mut io::BufReader<R>,
-    seen: &mut impl FnMut(Note),
-) -> Result<(), ReadError> {
+fn hop_frames<R: Read + Seek>(source: &mut io::BufReader<R>, seen: &mut impl FnMut(Note)) -> Result<(), ReadError> {
     loop {
         let magic: [u8; 4] = bytes(source)?;
         if magic == DATA {

@@ -24,12 +24,7 @@ pub(super) struct Input<R> {
 
 impl<R: Read + Seek> Input<R> {
     pub(super) fn new(source: R) -> Self {
-        Self {
-            source,
-            buffer: Vec::with_capacity(PIECE),
-            done: 0,
-            base: 0,
-        }
+        Self { source, buffer: Vec::with_capacity(PIECE), done: 0, base: 0 }
     }
 
     /// The place of the next byte in the file, if it was read from its beginning.
@@ -44,13 +39,7 @@ impl<R: Read + Seek> Input<R> {
             self.buffer.drain(..self.done);
             self.done = 0;
             let limit = (count - self.buffer.len()).max(PIECE) as u64;
-            if self
-                .source
-                .by_ref()
-                .take(limit)
-                .read_to_end(&mut self.buffer)?
-                == 0
-            {
+            if self.source.by_ref().take(limit).read_to_end(&mut self.buffer)? == 0 {
                 break;
             }
         }
@@ -71,9 +60,7 @@ impl<R: Read + Seek> Input<R> {
         }
         let place = self.source.stream_position()?;
         let length = self.source.seek(SeekFrom::End(0))?;
-        let to = self
-            .source
-            .seek(SeekFrom::Start((place + (count - peeked)).min(length)))?;
+        let to = self.source.seek(SeekFrom::Start((place + (count - peeked)).min(length)))?;
         let whole = place + (count - peeked) <= length;
         self.base = to;
         self.buffer.clear();
@@ -112,12 +99,7 @@ impl Inflater {
         let from = text.len();
         text.reserve(STEP);
         let mut source = InBuffer::around(input);
-        let hint = self
-            .decoder
-            .run(&mut source, &mut OutBuffer::around_pos(text, from))?;
-        Ok(Step {
-            taken: source.pos(),
-            ended: hint == 0,
-        })
+        let hint = self.decoder.run(&mut source, &mut OutBuffer::around_pos(text, from))?;
+        Ok(Step { taken: source.pos(), ended: hint == 0 })
     }
 }

@@ -92,12 +92,7 @@ impl<'a> Object<'a> {
         self.list(name, list, |out, item| string(out, item));
     }
 
-    pub(super) fn list<T>(
-        &mut self,
-        name: &str,
-        list: &[T],
-        mut one: impl FnMut(&mut Vec<u8>, &T),
-    ) {
+    pub(super) fn list<T>(&mut self, name: &str, list: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
         let out = self.name(name);
         out.push(b'[');
         for (index, item) in list.iter().enumerate() {
@@ -172,12 +167,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
         from = at + 1;
         out.extend_from_slice(&[b'\\', escape]);
         if escape == b'u' {
-            out.extend_from_slice(&[
-                b'0',
-                b'0',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]);
+            out.extend_from_slice(&[b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
     }
     out.extend_from_slice(&bytes[from..]);

@@ -50,11 +50,7 @@ impl Lines {
             }
         });
         header.number("timestamp", start.timestamp);
-        let command: Vec<_> = start
-            .argv
-            .iter()
-            .map(|word| String::from_utf8_lossy(word))
-            .collect();
+        let command: Vec<_> = start.argv.iter().map(|word| String::from_utf8_lossy(word)).collect();
         header.text("command", &command.join(" "));
         header.object("govsh", |govsh| {
             govsh.number("format", FORMAT);
@@ -69,13 +65,9 @@ impl Lines {
         match &stamped.event {
             Event::Output { stream, data } => self.bytes(stamped, "o", Some(*stream), data, out),
             Event::Input { data } => self.bytes(stamped, "i", None, data, out),
-            Event::Resize { cols, rows } => {
-                self.plain(stamped, "r", &format!("{cols}x{rows}"), None, out)
-            }
+            Event::Resize { cols, rows } => self.plain(stamped, "r", &format!("{cols}x{rows}"), None, out),
             Event::Marker { label } => self.plain(stamped, "m", label, None, out),
-            Event::Exit { status, signal } => {
-                self.plain(stamped, "x", &status.to_string(), *signal, out)
-            }
+            Event::Exit { status, signal } => self.plain(stamped, "x", &status.to_string(), *signal, out),
             _ => {
                 out.extend_from_slice(COMMENT);
                 encode::object(stamped, out);
@@ -106,14 +98,7 @@ impl Lines {
         self.next != stamped.seq || self.clock.checked_mul(1_000) != Some(stamped.t)
     }
 
-    fn plain(
-        &mut self,
-        stamped: &Stamped,
-        code: &str,
-        text: &str,
-        signal: Option<i32>,
-        out: &mut Vec<u8>,
-    ) {
+    fn plain(&mut self, stamped: &Stamped, code: &str, text: &str, signal: Option<i32>, out: &mut Vec<u8>) {
         let interval = self.advance(stamped.t);
         if self.off(stamped) || signal.is_some() {
             out.extend_from_slice(COMMENT);
@@ -125,14 +110,7 @@ impl Lines {
         event_line(out, interval, code, text);
     }
 
-    fn bytes(
-        &mut self,
-        stamped: &Stamped,
-        code: &str,
-        stream: Option<Stream>,
-        data: &[u8],
-        out: &mut Vec<u8>,
-    ) {
+    fn bytes(&mut self, stamped: &Stamped, code: &str, stream: Option<Stream>, data: &[u8], out: &mut Vec<u8>) {
         let interval = self.advance(stamped.t);
         let place = match stream {
             Some(Stream::Terminal) => 0,
@@ -188,11 +166,7 @@ impl Shown {
             lossy = true;
         }
         let tail = held.split_off(done);
-        let shown = Shown {
-            head,
-            lossy: lossy || done < head,
-            tail: tail.clone(),
-        };
+        let shown = Shown { head, lossy: lossy || done < head, tail: tail.clone() };
         *held = tail;
         shown
     }
@@ -203,13 +177,7 @@ fn unfinished(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-fn companion(
-    stamped: &Stamped,
-    stream: Option<Stream>,
-    shown: &Shown,
-    data: &[u8],
-    out: &mut Vec<u8>,
-) {
+fn companion(stamped: &Stamped, stream: Option<Stream>, shown: &Shown, data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(COMMENT);
     let mut object = encode::begin(stamped, out);
     if let Some(stream) = stream {
@@ -242,13 +210,7 @@ fn event_line(out: &mut Vec<u8>, interval: u64, code: &str, text: &str) {
 /// The label by which stock players can jump to what went wrong.
 fn marker(event: &Event) -> Option<String> {
     match event {
-        Event::Judged(
-            judged @ Judged {
-                verdict: Verdict::Deny,
-                op,
-                ..
-            },
-        ) => {
+        Event::Judged(judged @ Judged { verdict: Verdict::Deny, op, .. }) => {
             let what = match judged.addr {
                 Some(addr) => addr.to_string(),
                 None => visible(&judged.path),
@@ -262,11 +224,5 @@ fn marker(event: &Event) -> Option<String> {
 
 /// Whether the writer puts a marker of its own after the event.
 pub(super) fn marks(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Judged(Judged {
-            verdict: Verdict::Deny,
-            ..
-        }) | Event::Alert { .. }
-    )
+    matches!(event, Event::Judged(Judged { verdict: Verdict::Deny, .. }) | Event::Alert { .. })
 }

@@ -48,10 +48,7 @@ pub(super) fn exact(text: Cow<'_, str>, coded: Option<String>) -> Result<Vec<u8>
 fn exact_list(texts: Vec<String>, coded: Option<Vec<String>>) -> Result<Vec<Vec<u8>>, Fault> {
     match coded {
         None => Ok(texts.into_iter().map(String::into_bytes).collect()),
-        Some(coded) => coded
-            .iter()
-            .map(|item| base64::decode(item).ok_or_else(|| "bad base64".to_owned()))
-            .collect(),
+        Some(coded) => coded.iter().map(|item| base64::decode(item).ok_or_else(|| "bad base64".to_owned())).collect(),
     }
 }
 
@@ -106,9 +103,7 @@ fn judged(kind: &str, line: JudgedLine<'_>) -> Result<Event, Fault> {
     let errno = match line.errno {
         None => 0,
         Some(Errno::Number(number)) => number,
-        Some(Errno::Name(name)) => {
-            errno::number(&name).ok_or_else(|| "unknown errno".to_owned())?
-        }
+        Some(Errno::Name(name)) => errno::number(&name).ok_or_else(|| "unknown errno".to_owned())?,
     };
     Ok(Event::Judged(Judged {
         kind: word::<Kind>(kind)?,
@@ -210,22 +205,8 @@ struct PolicyLine {
 }
 
 fn policy(line: PolicyLine) -> Event {
-    let PolicyLine {
-        name,
-        sources,
-        audit,
-        denies,
-        asks,
-        appended,
-    } = line;
-    Event::Policy(Box::new(PolicyUsed {
-        name,
-        sources,
-        audit,
-        denies,
-        asks,
-        appended,
-    }))
+    let PolicyLine { name, sources, audit, denies, asks, appended } = line;
+    Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks, appended }))
 }
 
 #[derive(Deserialize)]
@@ -242,11 +223,7 @@ struct RuleLine {
 }
 
 fn report(body: ReportBody) -> Event {
-    let line = |line: RuleLine| ReportLine {
-        rule: line.rule,
-        how: interned(&line.how),
-        by: line.by,
-    };
+    let line = |line: RuleLine| ReportLine { rule: line.rule, how: interned(&line.how), by: line.by };
     Event::Report(Box::new(Report {
         landlock_abi: body.landlock_abi,
         lines: body.lines.into_iter().map(line).collect(),
@@ -272,10 +249,7 @@ struct AlertLine {
 
 impl From<AlertLine> for Event {
     fn from(line: AlertLine) -> Event {
-        Event::Alert {
-            pid: line.pid,
-            what: line.what,
-        }
+        Event::Alert { pid: line.pid, what: line.what }
     }
 }
 
@@ -299,10 +273,6 @@ struct LostLine {
 
 impl From<LostLine> for Event {
     fn from(line: LostLine) -> Event {
-        Event::Lost {
-            events: line.events,
-            bytes: line.bytes,
-            why: line.why,
-        }
+        Event::Lost { events: line.events, bytes: line.bytes, why: line.why }
     }
 }

@@ -65,14 +65,8 @@ pub(super) enum Origin {
 
 pub(super) fn header(line: &[u8]) -> Origin {
     match serde_json::from_slice::<Header>(line) {
-        Ok(Header {
-            version: 3,
-            govsh: Ours { format: FORMAT },
-        }) => Origin::Ours,
-        Ok(Header {
-            version: 3,
-            govsh: Ours { format },
-        }) => Origin::Newer(format),
+        Ok(Header { version: 3, govsh: Ours { format: FORMAT } }) => Origin::Ours,
+        Ok(Header { version: 3, govsh: Ours { format } }) => Origin::Newer(format),
         _ => Origin::Foreign,
     }
 }
@@ -104,16 +98,8 @@ impl Readback {
         }
         let json: &[u8] = if json == b"}" { b"{}" } else { json };
         self.companion = None;
-        if matches!(
-            kind.as_str(),
-            "output" | "input" | "resize" | "marker" | "exit"
-        ) {
-            self.companion = Some(Companion {
-                seq,
-                t,
-                kind,
-                more: from(json)?,
-            });
+        if matches!(kind.as_str(), "output" | "input" | "resize" | "marker" | "exit") {
+            self.companion = Some(Companion { seq, t, kind, more: from(json)? });
             return Ok(None);
         }
         self.next = seq.saturating_add(1);
@@ -159,31 +145,18 @@ fn event(code: &str, text: Cow<'_, str>, more: Option<&More>) -> Result<Option<E
                 Some(word) => Stream::from_word(word).ok_or("unknown stream")?,
                 None => Stream::Terminal,
             };
-            Event::Output {
-                stream,
-                data: data(text, more)?,
-            }
+            Event::Output { stream, data: data(text, more)? }
         }
-        "i" => Event::Input {
-            data: data(text, more)?,
-        },
+        "i" => Event::Input { data: data(text, more)? },
         "r" => {
             let (cols, rows) = text.split_once('x').ok_or("no size")?;
             let number = |text: &str| text.parse().map_err(|_| "no size".to_owned());
-            Event::Resize {
-                cols: number(cols)?,
-                rows: number(rows)?,
-            }
+            Event::Resize { cols: number(cols)?, rows: number(rows)? }
         }
-        "m" => Event::Marker {
-            label: text.into_owned(),
-        },
+        "m" => Event::Marker { label: text.into_owned() },
         "x" => {
             let status = text.parse().map_err(|_| "no exit status")?;
-            Event::Exit {
-                status,
-                signal: more.and_then(|more| more.signal),
-            }
+            Event::Exit { status, signal: more.and_then(|more| more.signal) }
         }
         _ => return Ok(None),
     }))
@@ -191,23 +164,13 @@ fn event(code: &str, text: Cow<'_, str>, more: Option<&More>) -> Result<Option<E
 
 /// The exact bytes of an output or input event.
 fn data(text: Cow<'_, str>, more: Option<&More>) -> Result<Vec<u8>, Fault> {
-    let Some(More {
-        head,
-        tail,
-        data_bytes,
-        ..
-    }) = more
-    else {
+    let Some(More { head, tail, data_bytes, .. }) = more else {
         return Ok(text.into_owned().into_bytes());
     };
     if let Some(coded) = data_bytes {
         return exact(text, Some(coded.clone()));
     }
-    let mut data = text
-        .as_bytes()
-        .get(*head..)
-        .ok_or("head is longer than the text")?
-        .to_vec();
+    let mut data = text.as_bytes().get(*head..).ok_or("head is longer than the text")?.to_vec();
     if let Some(coded) = tail {
         data.extend(base64::decode(coded).ok_or("bad base64")?);
     }
@@ -243,10 +206,7 @@ fn decimal(text: &[u8]) -> Option<(u64, usize)> {
     let Some(fraction) = text.get(length..)?.strip_prefix(b".") else {
         return Some((nanos, length));
     };
-    let count = fraction
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let count = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut unit = 100_000_000;
     for digit in fraction.iter().take(count) {
         nanos = nanos.checked_add(u64::from(digit - b'0') * unit)?;

@@ -81,10 +81,7 @@ impl<R: Read + Seek> Reader<R> {
     fn next_line(&mut self) -> Result<bool, ReadError> {
         self.line.clear();
         loop {
-            let mut rest = self
-                .text
-                .get(self.done + self.searched..)
-                .unwrap_or_default();
+            let mut rest = self.text.get(self.done + self.searched..).unwrap_or_default();
             // Reading from a slice cannot fail.
             let count = rest.skip_until(b'\n')?;
             let end = self.done + self.searched + count;
@@ -149,9 +146,7 @@ impl<R: Read + Seek> Reader<R> {
         if !is_skippable(magic) {
             return Err(self.damaged("no frame"));
         }
-        let Some(length) = length
-            .and_then(|length| length.first_chunk())
-            .map(|bytes| u32::from_le_bytes(*bytes))
+        let Some(length) = length.and_then(|length| length.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes))
         else {
             self.state = State::Over;
             return Ok(());
@@ -176,10 +171,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     fn damaged(&self, what: &str) -> ReadError {
-        ReadError::Damaged {
-            at: self.input.at(),
-            what: what.to_owned(),
-        }
+        ReadError::Damaged { at: self.input.at(), what: what.to_owned() }
     }
 
     fn next_event(&mut self) -> Result<Option<Stamped>, ReadError> {

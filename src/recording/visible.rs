@@ -53,9 +53,6 @@ mod tests {
     fn plain_text_stays_and_the_rest_is_written_out() {
         assert_eq!(visible("grüße 漢字 🦀".as_bytes()), "grüße 漢字 🦀");
         assert_eq!(visible(b"a\x1b[2Jb\n\xff"), "a\\x1b[2Jb\\n\\xff");
-        assert_eq!(
-            visible("x\u{202e}gpj.exe\u{200b}".as_bytes()),
-            "x\\u{202e}gpj.exe\\u{200b}"
-        );
+        assert_eq!(visible("x\u{202e}gpj.exe\u{200b}".as_bytes()), "x\\u{202e}gpj.exe\\u{200b}");
     }
 }

@@ -15,26 +15,16 @@ pub trait Word: Copy + PartialEq + 'static {
     const WORDS: &'static [(Self, &'static str)];
 
     fn word(self) -> &'static str {
-        Self::WORDS
-            .iter()
-            .find(|entry| entry.0 == self)
-            .map_or("", |entry| entry.1)
+        Self::WORDS.iter().find(|entry| entry.0 == self).map_or("", |entry| entry.1)
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .find(|entry| entry.1 == word)
-            .map(|entry| entry.0)
+        Self::WORDS.iter().find(|entry| entry.1 == word).map(|entry| entry.0)
     }
 }
 
 impl Word for Verdict {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Self::Allow, "allow"),
-        (Self::Deny, "deny"),
-        (Self::Ask, "ask"),
-    ];
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Allow, "allow"), (Self::Deny, "deny"), (Self::Ask, "ask")];
 }
 
 impl Word for Layer {
@@ -50,19 +40,12 @@ impl Word for Layer {
 }
 
 impl Word for Via {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Self::Kernel, "kernel"),
-        (Self::Continued, "continued"),
-        (Self::Brokered, "brokered"),
-    ];
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(Self::Kernel, "kernel"), (Self::Continued, "continued"), (Self::Brokered, "brokered")];
 }
 
 impl Word for Kind {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Self::File, "file"),
-        (Self::Exec, "exec"),
-        (Self::Net, "net"),
-    ];
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::File, "file"), (Self::Exec, "exec"), (Self::Net, "net")];
 }
 
 impl Word for ProcOp {
@@ -70,11 +53,8 @@ impl Word for ProcOp {
 }
 
 impl Word for Stream {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (Self::Terminal, "terminal"),
-        (Self::Stdout, "stdout"),
-        (Self::Stderr, "stderr"),
-    ];
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(Self::Terminal, "terminal"), (Self::Stdout, "stdout"), (Self::Stderr, "stderr")];
 }
 
 /// `r`, `w` and `x` in this order; empty for none.
@@ -118,9 +98,7 @@ pub(super) fn interned(word: &str) -> &'static str {
     const LONGEST: usize = 64;
     static KNOWN: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
-    let mut guard = KNOWN
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut guard = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let known = guard.get_or_insert_default();
     if let Some(same) = known.get(word) {
         return same;
@@ -158,10 +136,7 @@ mod tests {
     #[test]
     fn interning_is_bounded() {
         assert_eq!(interned("open"), "open");
-        assert!(std::ptr::eq(
-            interned("rename"),
-            interned(&"rename".to_owned())
-        ));
+        assert!(std::ptr::eq(interned("rename"), interned(&"rename".to_owned())));
         assert_eq!(interned(&"x".repeat(65)), "other");
     }
 }

@@ -186,10 +186,7 @@ impl<W: Write> Writer<W> {
         let from = self.pending.len();
         Note::Index(index).encode(&mut self.pending);
         self.length += (self.pending.len() - from) as u64;
-        self.index = Index {
-            at: [self.length, 0],
-            ..next
-        };
+        self.index = Index { at: [self.length, 0], ..next };
         Ok(())
     }
 
@@ -213,10 +210,7 @@ impl<W: Write> Writer<W> {
     ) -> io::Result<usize> {
         let from = self.pending.len();
         self.pending.reserve(DRAIN);
-        let left = step(
-            &mut self.encoder,
-            &mut OutBuffer::around_pos(&mut self.pending, from),
-        )?;
+        let left = step(&mut self.encoder, &mut OutBuffer::around_pos(&mut self.pending, from))?;
         self.length += (self.pending.len() - from) as u64;
         Ok(left)
     }

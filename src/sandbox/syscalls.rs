@@ -99,7 +99,7 @@ pub const NOTIFIED_HERE: &[c_long] = numbers![
 pub const NOTIFIED_HERE: &[c_long] = numbers![SYS_renameat];
 
 /// Notified calls written by number.
-pub const NOTIFIED_NEWER: &[c_long] = &[newer::FCHMODAT2, newer::SETXATTRAT, newer::REMOVEXATTRAT, newer::FILE_SETATTR];
+pub const NOTIFIED_NEWER: &[c_long] = &[newer::FCHMODAT2];
 
 /// Notified only when the front is root: they change the credentials that it must act with.
 pub const NOTIFIED_AS_ROOT: &[c_long] = numbers![

@@ -71,41 +71,23 @@ pub struct Outcome {
 /// Creates the file, with its header in it, and starts the thread. A file that cannot be created is an error, unless the policy
 /// says that the session goes on without.
 pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> {
-    let Options {
-        target,
-        start,
-        on_failure,
-        stop,
-    } = options;
+    let Options { target, start, on_failure, stop } = options;
     let path = place::path(&target, start)?;
     let tape = match path.clone() {
         None => None,
         Some(path) => {
             let file = path.clone();
             let create = Box::new(move || place::create(&file, &target));
-            let setup = Setup {
-                start: start.clone(),
-                path: path.clone(),
-                on_failure,
-                stop,
-                create,
-            };
+            let setup = Setup { start: start.clone(), path: path.clone(), on_failure, stop, create };
             Some(Tape::new(setup).map_err(|source| RecorderError::Create { path, source })?)
         }
     };
     let file = path.clone();
     let run = move || {
         let (summary, failure) = record(tap, tape);
-        Outcome {
-            path: file,
-            summary,
-            failure,
-        }
+        Outcome { path: file, summary, failure }
     };
-    let thread = std::thread::Builder::new()
-        .name("recorder".to_owned())
-        .spawn(run)
-        .map_err(RecorderError::Thread)?;
+    let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(run).map_err(RecorderError::Thread)?;
     Ok(Recorder { path, thread })
 }
 

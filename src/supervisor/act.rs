@@ -47,22 +47,74 @@ pub fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
 #[derive(Debug, Clone)]
 pub enum Act {
     /// openat2(2) of a name without links on the way.
-    Open { at: At, flags: i32, mode: u32, resolve: u64 },
+    Open {
+        at: At,
+        flags: i32,
+        mode: u32,
+        resolve: u64,
+    },
     /// open(2) of an object that is held with O_PATH, or as a copy of the target's descriptor.
-    Reopen { object: Arc<OwnedFd>, flags: i32 },
-    Mkdir { at: At, mode: u32 },
-    Mknod { at: At, mode: u32, device: u64 },
-    Unlink { at: At, flags: i32 },
-    Rename { from: At, to: At, flags: u32 },
-    Link { from: At, to: At },
-    LinkObject { object: Arc<OwnedFd>, to: At },
-    Symlink { text: CString, at: At },
-    Truncate { object: Arc<OwnedFd>, len: i64 },
-    Chmod { object: Arc<OwnedFd>, mode: u32 },
-    Chown { object: Arc<OwnedFd>, uid: u32, gid: u32 },
-    Times { object: Arc<OwnedFd>, times: mutate::Times },
-    SetXattr { object: Arc<OwnedFd>, name: CString, value: Vec<u8>, flags: i32 },
-    RemoveXattr { object: Arc<OwnedFd>, name: CString },
+    Reopen {
+        object: Arc<OwnedFd>,
+        flags: i32,
+    },
+    Mkdir {
+        at: At,
+        mode: u32,
+    },
+    Mknod {
+        at: At,
+        mode: u32,
+        device: u64,
+    },
+    Unlink {
+        at: At,
+        flags: i32,
+    },
+    Rename {
+        from: At,
+        to: At,
+        flags: u32,
+    },
+    Link {
+        from: At,
+        to: At,
+    },
+    LinkObject {
+        object: Arc<OwnedFd>,
+        to: At,
+    },
+    Symlink {
+        text: CString,
+        at: At,
+    },
+    Truncate {
+        object: Arc<OwnedFd>,
+        len: i64,
+    },
+    Chmod {
+        object: Arc<OwnedFd>,
+        mode: u32,
+    },
+    Chown {
+        object: Arc<OwnedFd>,
+        uid: u32,
+        gid: u32,
+    },
+    Times {
+        object: Arc<OwnedFd>,
+        times: mutate::Times,
+    },
+    SetXattr {
+        object: Arc<OwnedFd>,
+        name: CString,
+        value: Vec<u8>,
+        flags: i32,
+    },
+    RemoveXattr {
+        object: Arc<OwnedFd>,
+        name: CString,
+    },
 }
 
 impl Act {
@@ -79,9 +131,7 @@ impl Act {
                 file::open(None, file::FdPath::new(object.as_fd()).as_c(), *flags, 0).map(Some)
             }
             Self::Mkdir { at, mode } => mutate::mkdir(at.dir.as_fd(), &at.name, *mode).map(|()| None),
-            Self::Mknod { at, mode, device } => {
-                mutate::mknod(at.dir.as_fd(), &at.name, *mode, *device).map(|()| None)
-            }
+            Self::Mknod { at, mode, device } => mutate::mknod(at.dir.as_fd(), &at.name, *mode, *device).map(|()| None),
             Self::Unlink { at, flags } => mutate::unlink(at.dir.as_fd(), &at.name, *flags).map(|()| None),
             Self::Rename { from, to, flags } => {
                 mutate::rename((from.dir.as_fd(), &from.name), (to.dir.as_fd(), &to.name), *flags).map(|()| None)

@@ -81,7 +81,8 @@ impl Worker {
         if !self.still_waits(call) {
             return Errno(libc::EINTR).into();
         }
-        let outcome = if ruling.allows() { self.perform(call, act, creates).map(drop) } else { Err(Errno(libc::EACCES)) };
+        let outcome =
+            if ruling.allows() { self.perform(call, act, creates).map(drop) } else { Err(Errno(libc::EACCES)) };
         let errno = outcome.err().map_or(0, |e| e.0);
         if errno != RESTART.0 {
             let path = paths.first().copied().unwrap_or_default();
@@ -293,10 +294,8 @@ impl Worker {
 
     pub fn remove_xattr(&mut self, call: &Call, arg: PathArg, name: u64, follow: bool) -> Answer {
         match (Copier { tid: call.tid() }).string(name, 256) {
-            Ok(name) => self.on_object(call, "removexattr", arg, follow, |object| Act::RemoveXattr {
-                object,
-                name: name.clone(),
-            }),
+            Ok(name) => self
+                .on_object(call, "removexattr", arg, follow, |object| Act::RemoveXattr { object, name: name.clone() }),
             Err(errno) => self.failed(call, "removexattr", errno),
         }
     }
@@ -319,7 +318,8 @@ impl Worker {
             }
             Ok(found) => {
                 let gone = file::stat(found.fd.as_fd()).is_ok_and(|s| s.links == 0);
-                let path = if gone { found.path.strip_suffix(b" (deleted)").unwrap_or(&found.path) } else { &found.path };
+                let path =
+                    if gone { found.path.strip_suffix(b" (deleted)").unwrap_or(&found.path) } else { &found.path };
                 if self.is_denied_inode(&found.fd) {
                     let ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
                     return self.conclude(call, op, &[path], act(found.fd.clone()), false, ruling);

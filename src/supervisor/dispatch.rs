@@ -63,8 +63,15 @@ impl Worker {
                 Answer::Continue
             }
             libc::SYS_sched_setaffinity => self.affinity(call),
-            libc::SYS_setuid | libc::SYS_setgid | libc::SYS_setreuid | libc::SYS_setregid | libc::SYS_setresuid
-            | libc::SYS_setresgid | libc::SYS_setfsuid | libc::SYS_setfsgid | libc::SYS_setgroups
+            libc::SYS_setuid
+            | libc::SYS_setgid
+            | libc::SYS_setreuid
+            | libc::SYS_setregid
+            | libc::SYS_setresuid
+            | libc::SYS_setresgid
+            | libc::SYS_setfsuid
+            | libc::SYS_setfsgid
+            | libc::SYS_setgroups
             | libc::SYS_capset => {
                 call.thread.forget_credentials();
                 Answer::Continue
@@ -84,7 +91,10 @@ impl Worker {
             libc::SYS_rmdir => self.unlink(call, here(0), libc::AT_REMOVEDIR),
             libc::SYS_rename => self.rename(call, here(0), here(1), 0),
             libc::SYS_renameat => {
-                let (from, to) = (PathArg { dirfd: call.int(0), addr: call.arg(1) }, PathArg { dirfd: call.int(2), addr: call.arg(3) });
+                let (from, to) = (
+                    PathArg { dirfd: call.int(0), addr: call.arg(1) },
+                    PathArg { dirfd: call.int(2), addr: call.arg(3) },
+                );
                 self.rename(call, from, to, 0)
             }
             libc::SYS_link => self.link(call, here(0), here(1), 0),
@@ -113,10 +123,8 @@ impl Worker {
     #[cfg(not(target_arch = "x86_64"))]
     fn answer_old(&mut self, call: &Call) -> Option<Answer> {
         (i64::from(call.n.nr) == libc::SYS_renameat).then(|| {
-            let (from, to) = (
-                PathArg { dirfd: call.int(0), addr: call.arg(1) },
-                PathArg { dirfd: call.int(2), addr: call.arg(3) },
-            );
+            let (from, to) =
+                (PathArg { dirfd: call.int(0), addr: call.arg(1) }, PathArg { dirfd: call.int(2), addr: call.arg(3) });
             self.rename(call, from, to, 0)
         })
     }

@@ -127,7 +127,11 @@ impl Worker {
             let line = line.split(|b| *b == b'\n').next().unwrap_or_default();
             let mut words = line.split(|b| *b == b' ' || *b == b'\t').filter(|w| !w.is_empty());
             let Some(interpreter) = words.next() else { return Err(Errno(libc::ENOEXEC)) };
-            args = [interpreter.to_vec()].into_iter().chain(words.next().map(<[u8]>::to_vec)).chain([at.path.clone()]).collect();
+            args = [interpreter.to_vec()]
+                .into_iter()
+                .chain(words.next().map(<[u8]>::to_vec))
+                .chain([at.path.clone()])
+                .collect();
             let resolver = self.resolver(call);
             let base = resolver.base(libc::AT_FDCWD, interpreter)?;
             at = resolver.existing(&base, interpreter, true, 0)?;
@@ -173,7 +177,9 @@ impl Worker {
         let Some(pending) = lock(&process.exec).clone() else { return true };
         let Ok(image) = image_of(process.pid) else { return true };
         // A program that runs itself again: if its arguments are still the old ones, the call failed.
-        let still_old = image == pending.before && pending.before_argv.is_some() && !runs_with(process.pid, &pending)
+        let still_old = image == pending.before
+            && pending.before_argv.is_some()
+            && !runs_with(process.pid, &pending)
             && pending.before_argv == command_line(process.pid).ok();
         if image == pending.image && !still_old {
             return self.confirm(call, &pending);

@@ -10,11 +10,7 @@ use crate::sys::{Errno, Sys, cred};
 /// The front's own credentials, read once.
 fn own() -> &'static Credentials {
     static OWN: OnceLock<Credentials> = OnceLock::new();
-    OWN.get_or_init(|| Credentials {
-        uid: cred::euid(),
-        gid: cred::egid(),
-        groups: cred::groups().unwrap_or_default(),
-    })
+    OWN.get_or_init(|| Credentials { uid: cred::euid(), gid: cred::egid(), groups: cred::groups().unwrap_or_default() })
 }
 
 /// Whether these are the front's own.

@@ -64,7 +64,8 @@ fn held_inside(shared: &Shared, inode: u64) -> bool {
             continue;
         }
         let Ok(fds) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-        let holds = fds.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|t| t.as_os_str() == wanted.as_str()));
+        let holds =
+            fds.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|t| t.as_os_str() == wanted.as_str()));
         if holds && !shared.contains(pid) {
             return false;
         }
@@ -73,14 +74,14 @@ fn held_inside(shared: &Shared, inode: u64) -> bool {
     inside
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn kernel_tables_are_read_by_address_port_and_state() {
-        let line = "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 24680 1 0";
+        let line =
+            "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 24680 1 0";
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         assert_eq!(serving(line, &at("127.0.0.1:5432"), LISTEN), Some(24680));
         assert_eq!(serving(line, &at("127.0.0.2:5432"), LISTEN), None);

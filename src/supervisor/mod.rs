@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::bus::Bus;
-use crate::policy::{Audit, Policy};
+use crate::policy::Policy;
 use crate::sandbox::Plan;
 use crate::sys::{Errno, interrupt, seccomp};
 
@@ -58,7 +58,6 @@ pub struct Job {
     pub agent: i32,
     /// The follower of the session's PTY.
     pub pts: Option<PathBuf>,
-    pub audit: Audit,
 }
 
 /// Why the supervisor could not start.
@@ -96,7 +95,6 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         warden: job.warden,
         monitor: job.monitor,
         agent: job.agent,
-        audit: job.audit,
         root: shared::runs_as_root(),
         table: target::Table::default(),
         changes: Default::default(),

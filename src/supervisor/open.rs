@@ -43,7 +43,6 @@ const TEMPORARY: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
 
 /// An open as the target asked for it, copied.
 pub struct Wanted {
-    dirfd: i32,
     path: CString,
     flags: i32,
     mode: u32,
@@ -115,7 +114,7 @@ impl Worker {
             // The memory read may have been another's: nothing is done for a target that is gone.
             return Errno(libc::EINTR).into();
         }
-        let wanted = Wanted { dirfd, path, flags: flags & KNOWN, mode, limits };
+        let wanted = Wanted { path, flags: flags & KNOWN, mode, limits };
         let base = match self.resolver(call).base(dirfd, wanted.path.to_bytes()) {
             Ok(base) => base,
             Err(errno) => return errno.into(),
@@ -301,8 +300,15 @@ impl Worker {
     pub fn unreadable(&self, call: &Call, op: &'static str, errno: Errno) -> Answer {
         match errno.0 {
             libc::EPERM | libc::ESRCH | libc::EIO => {
-                let told =
-                    Told { kind: Kind::File, op, access: Access::empty(), path: b"", path2: b"", via: Via::Brokered, errno: libc::EACCES };
+                let told = Told {
+                    kind: Kind::File,
+                    op,
+                    access: Access::empty(),
+                    path: b"",
+                    path2: b"",
+                    via: Via::Brokered,
+                    errno: libc::EACCES,
+                };
                 let why = "built-in: the program's memory cannot be read";
                 self.tell(call, &told, &Ruling::built_in(Verdict::Deny, why));
                 Errno(libc::EACCES).into()

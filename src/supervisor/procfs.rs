@@ -22,12 +22,35 @@ pub enum Guard {
 
 /// Files of /proc/PID that every user may read of every process, and that tell no secrets.
 const PUBLIC: &[&[u8]] = &[
-    b"stat", b"status", b"statm", b"cmdline", b"comm", b"cgroup", b"limits", b"oom_score", b"oom_score_adj", b"oom_adj",
-    b"schedstat", b"sched", b"wchan", b"loginuid", b"sessionid", b"cpuset", b"autogroup",
+    b"stat",
+    b"status",
+    b"statm",
+    b"cmdline",
+    b"comm",
+    b"cgroup",
+    b"limits",
+    b"oom_score",
+    b"oom_score_adj",
+    b"oom_adj",
+    b"schedstat",
+    b"sched",
+    b"wchan",
+    b"loginuid",
+    b"sessionid",
+    b"cpuset",
+    b"autogroup",
 ];
 /// Files of /proc/PID that a process writes about itself.
-const OWN_WRITES: &[&[u8]] =
-    &[b"comm", b"oom_score_adj", b"oom_adj", b"coredump_filter", b"timerslack_ns", b"autogroup", b"sched", b"clear_refs"];
+const OWN_WRITES: &[&[u8]] = &[
+    b"comm",
+    b"oom_score_adj",
+    b"oom_adj",
+    b"coredump_filter",
+    b"timerslack_ns",
+    b"autogroup",
+    b"sched",
+    b"clear_refs",
+];
 
 /// The process id and the rest of a path below `/proc/PID`.
 #[must_use]

@@ -75,8 +75,7 @@ impl Receivers {
         };
         self.shared.lead.store(number, Ordering::Release);
         let all = self.clone();
-        let thread =
-            std::thread::Builder::new().name("receiver".into()).spawn(move || all.serve(number, &slot))?;
+        let thread = std::thread::Builder::new().name("receiver".into()).spawn(move || all.serve(number, &slot))?;
         lock(&self.threads).push(thread);
         Ok(())
     }
@@ -129,7 +128,8 @@ impl Receivers {
         let mut resting = lock(&self.idle.0);
         *resting += 1;
         while !self.leads(number) && !self.stopping() {
-            let (guard, _) = self.idle.1.wait_timeout(resting, Duration::from_secs(1)).unwrap_or_else(|e| e.into_inner());
+            let (guard, _) =
+                self.idle.1.wait_timeout(resting, Duration::from_secs(1)).unwrap_or_else(|e| e.into_inner());
             resting = guard;
         }
         *resting -= 1;
@@ -138,9 +138,8 @@ impl Receivers {
     /// Gives the lead to a resting thread, or to a new one.
     fn promote(self: &Arc<Self>, stuck: u64) {
         let slots = lock(&self.slots).clone();
-        let free = slots
-            .iter()
-            .position(|s| s.step.load(Ordering::Acquire) % 2 == 0 && s.tid.load(Ordering::Acquire) != 0);
+        let free =
+            slots.iter().position(|s| s.step.load(Ordering::Acquire) % 2 == 0 && s.tid.load(Ordering::Acquire) != 0);
         match free {
             Some(number) if number as u64 != stuck => {
                 self.shared.lead.store(number as u64, Ordering::Release);
@@ -197,8 +196,7 @@ impl Receivers {
             return;
         }
         let alive = seccomp::is_valid(self.shared.listener.as_fd(), slot.notification.load(Ordering::Relaxed));
-        let signalled =
-            alive && Status::of(slot.target.load(Ordering::Relaxed)).is_ok_and(|s| s.deliverable != 0);
+        let signalled = alive && Status::of(slot.target.load(Ordering::Relaxed)).is_ok_and(|s| s.deliverable != 0);
         if (!alive || signalled) && slot.step.load(Ordering::Acquire) == step {
             // A thread that has just finished takes one needless EINTR.
             let _ = interrupt::thread(slot.tid.load(Ordering::Acquire));

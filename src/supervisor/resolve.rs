@@ -106,7 +106,8 @@ impl Resolver<'_> {
                 _ => return Ok(at),
             };
             let base = Dir { fd: at.dir.clone(), path: at.path.clone() };
-            at = self.place(if text.first() == Some(&b'/') { &*root()? } else { &base }, &text)?;
+            let top = root()?;
+            at = self.place(if text.first() == Some(&b'/') { &top } else { &base }, &text)?;
         }
         Err(Errno(libc::ELOOP))
     }
@@ -207,8 +208,7 @@ pub fn root() -> Sys<Arc<Dir>> {
 #[must_use]
 pub fn is_plain(path: &[u8]) -> bool {
     let relative = path.strip_prefix(b"/").unwrap_or(path);
-    !relative.is_empty()
-        && relative.split(|b| *b == b'/').all(|part| !part.is_empty() && part != b"." && part != b"..")
+    !relative.is_empty() && relative.split(|b| *b == b'/').all(|part| !part.is_empty() && part != b"." && part != b"..")
 }
 
 #[cfg(test)]

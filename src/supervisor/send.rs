@@ -91,9 +91,8 @@ impl Worker {
         for index in 0..count {
             let at = call.arg(1).wrapping_add((index * HEADERS) as u64);
             let sent = self.outgoing(call, at).and_then(|out| self.send(call, &socket, &out, call.int(3)));
-            let told = sent.and_then(|n| {
-                memory::write(call.tid(), at + HEADER as u64, &(n as u32).to_ne_bytes()).map(drop)
-            });
+            let told =
+                sent.and_then(|n| memory::write(call.tid(), at + HEADER as u64, &(n as u32).to_ne_bytes()).map(drop));
             if let Err(errno) = told {
                 return if index == 0 { self.sent(call, Err(errno), call.int(3)) } else { Answer::Value(index as i64) };
             }

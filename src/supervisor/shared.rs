@@ -14,7 +14,7 @@ use super::target::{Table, lock};
 use super::warden::Warden;
 use super::worker::Ruling;
 use crate::bus::Bus;
-use crate::policy::{Audit, Policy, Verdict};
+use crate::policy::{Policy, Verdict};
 use crate::sys::{cred, file, sched};
 
 /// How far a process is looked for among the session's: deeper trees than this are not made by people.
@@ -30,7 +30,6 @@ pub struct Shared {
     pub warden: Warden,
     pub monitor: i32,
     pub agent: i32,
-    pub audit: Audit,
     /// The front runs as root: targets may have other credentials than it.
     pub root: bool,
     /// Reads may be left to the kernel: whatever a race makes of them, the policy allows.

@@ -210,9 +210,8 @@ impl Table {
                 seen_exec: AtomicBool::new(false),
             }),
         };
-        let entry = |tid, credentials| {
-            Arc::new(Thread { tid, process: process.clone(), credentials: Mutex::new(credentials) })
-        };
+        let entry =
+            |tid, credentials| Arc::new(Thread { tid, process: process.clone(), credentials: Mutex::new(credentials) });
         let thread = entry(tid, Some(Arc::new(status.credentials())));
         let mut threads = lock(&self.threads);
         threads.entry(status.tgid).or_insert_with(|| entry(status.tgid, None));

@@ -35,7 +35,12 @@ impl Warden {
     }
 
     /// Has an act performed. EACCES when the warden's own judgement is not to.
-    pub(super) fn perform(&self, act: Act, umask: Option<u32>, credentials: Option<Arc<Credentials>>) -> Sys<Option<OwnedFd>> {
+    pub(super) fn perform(
+        &self,
+        act: Act,
+        umask: Option<u32>,
+        credentials: Option<Arc<Credentials>>,
+    ) -> Sys<Option<OwnedFd>> {
         let (reply, answer) = sync_channel(1);
         let order = Order { act, umask, credentials, reply };
         lock(&self.orders).send(order).map_err(|_| Errno(libc::EACCES))?;
@@ -58,8 +63,7 @@ fn serve(policy: &Policy, inbox: &Receiver<Order>) {
 
 fn judged(policy: &Policy, act: &Act) -> Sys<()> {
     let touched = act.touches()?;
-    let allowed =
-        |(path, access): &(Vec<u8>, _)| policy.decide_file(path, *access).verdict == Verdict::Allow;
+    let allowed = |(path, access): &(Vec<u8>, _)| policy.decide_file(path, *access).verdict == Verdict::Allow;
     let proc = |(path, _): &(Vec<u8>, _)| path.starts_with(b"/proc/") || path.starts_with(b"/dev/");
     if touched.iter().all(allowed) && !touched.iter().any(proc) { Ok(()) } else { Err(Errno(libc::EACCES)) }
 }

@@ -31,7 +31,10 @@ pub enum Answer {
     Continue,
     Value(i64),
     Errno(Errno),
-    Fd { fd: OwnedFd, cloexec: bool },
+    Fd {
+        fd: OwnedFd,
+        cloexec: bool,
+    },
 }
 
 impl From<Errno> for Answer {
@@ -73,13 +76,11 @@ pub struct Ruling {
     pub verdict: Verdict,
     pub rule: Arc<str>,
     pub layer: Layer,
-    /// It was a rule that denied, not the absence of one.
-    pub explicit: bool,
 }
 
 impl Ruling {
     pub fn built_in(verdict: Verdict, rule: &str) -> Self {
-        Self { verdict, rule: rule.into(), layer: Layer::BuiltIn, explicit: true }
+        Self { verdict, rule: rule.into(), layer: Layer::BuiltIn }
     }
 
     pub fn allows(&self) -> bool {
@@ -225,11 +226,6 @@ impl Shared {
         let rule = self.policy.rule(decision.rule);
         // A verdict that this version cannot carry out is refused with the policy; should one come through, it denies.
         let verdict = if decision.verdict == Verdict::Allow { Verdict::Allow } else { Verdict::Deny };
-        Ruling {
-            verdict,
-            rule: rule.name.clone(),
-            layer: rule.layer,
-            explicit: decision.rule != crate::policy::RuleId::DEFAULT,
-        }
+        Ruling { verdict, rule: rule.name.clone(), layer: rule.layer }
     }
 }

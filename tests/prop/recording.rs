@@ -36,10 +36,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         vec(any::<u8>(), 0..40),
         "\\PC{0,20}".prop_map(String::into_bytes),
         vec(
-            select(vec![
-                0xe2u8, 0x82, 0xac, 0xf0, 0x9f, 0xa6, 0x80, b'a', b'\n', 0x1b, b'"', b'\\', 0xc3,
-                0xed, 0xa0
-            ]),
+            select(vec![0xe2u8, 0x82, 0xac, 0xf0, 0x9f, 0xa6, 0x80, b'a', b'\n', 0x1b, b'"', b'\\', 0xc3, 0xed, 0xa0]),
             0..6
         ),
         Just("€🦀".as_bytes()[..5].to_vec()),
@@ -55,32 +52,12 @@ fn word<T: Word + std::fmt::Debug>() -> impl Strategy<Value = T> {
 }
 
 fn judged() -> impl Strategy<Value = Event> {
-    let who = (
-        word::<Kind>(),
-        select(vec!["open", "rename", "connect", "exec", "unlink"]),
-        any::<i32>(),
-        word::<Access>(),
-    );
-    let what = (
-        bytes(),
-        bytes(),
-        any::<Option<SocketAddr>>(),
-        vec(bytes(), 0..4),
-    );
-    let why = (
-        word::<Verdict>(),
-        text(),
-        word::<Layer>(),
-        word::<Via>(),
-        -2i32..200,
-        0u64..1 << 50,
-    );
+    let who =
+        (word::<Kind>(), select(vec!["open", "rename", "connect", "exec", "unlink"]), any::<i32>(), word::<Access>());
+    let what = (bytes(), bytes(), any::<Option<SocketAddr>>(), vec(bytes(), 0..4));
+    let why = (word::<Verdict>(), text(), word::<Layer>(), word::<Via>(), -2i32..200, 0u64..1 << 50);
     (who, what, why).prop_map(
-        |(
-            (kind, op, pid, access),
-            (path, path2, addr, argv),
-            (verdict, rule, layer, via, errno, duration),
-        )| {
+        |((kind, op, pid, access), (path, path2, addr, argv), (verdict, rule, layer, via, errno, duration))| {
             Event::Judged(Judged {
                 kind,
                 op,
@@ -106,69 +83,31 @@ fn proc() -> impl Strategy<Value = Event> {
     let end = (any::<Option<i32>>(), any::<Option<i32>>());
     (who, bytes(), vec(bytes(), 0..5), bytes(), end).prop_map(
         |((pid, parent, op, argv_cut), exe, argv, cwd, (exit, signal))| {
-            Event::Proc(Box::new(Proc {
-                pid,
-                parent,
-                op,
-                exe,
-                argv,
-                argv_cut,
-                cwd,
-                exit,
-                signal,
-            }))
+            Event::Proc(Box::new(Proc { pid, parent, op, exe, argv, argv_cut, cwd, exit, signal }))
         },
     )
 }
 
 fn rare() -> impl Strategy<Value = Event> {
-    let policy = (
-        text(),
-        vec(text(), 0..3),
-        text(),
-        any::<usize>(),
-        vec(text(), 0..3),
-    )
-        .prop_map(|(name, sources, audit, denies, appended)| {
-            Event::Policy(Box::new(PolicyUsed {
-                name,
-                sources,
-                audit,
-                denies,
-                asks: 3,
-                appended,
-            }))
-        });
-    let line = (
-        text(),
-        select(vec!["enforced", "brokered", "observed", "missing"]),
-        text(),
+    let policy = (text(), vec(text(), 0..3), text(), any::<usize>(), vec(text(), 0..3)).prop_map(
+        |(name, sources, audit, denies, appended)| {
+            Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks: 3, appended }))
+        },
     );
+    let line = (text(), select(vec!["enforced", "brokered", "observed", "missing"]), text());
     let line = line.prop_map(|(rule, how, by)| ReportLine { rule, how, by });
     let report = (any::<i32>(), vec(line, 0..4));
     prop_oneof![
         policy,
-        report.prop_map(|(landlock_abi, lines)| Event::Report(Box::new(Report {
-            landlock_abi,
-            lines
-        }))),
+        report.prop_map(|(landlock_abi, lines)| Event::Report(Box::new(Report { landlock_abi, lines }))),
         any::<u64>().prop_map(|bytes| Event::Redacted { bytes }),
         (any::<u16>(), any::<u16>()).prop_map(|(cols, rows)| Event::Resize { cols, rows }),
         text().prop_map(|label| Event::Marker { label }),
         (any::<i32>(), text()).prop_map(|(pid, what)| Event::Alert { pid, what }),
         text().prop_map(|what| Event::Limit { what }),
-        (any::<u64>(), any::<u64>(), text()).prop_map(|(events, bytes, why)| Event::Lost {
-            events,
-            bytes,
-            why
-        }),
-        (any::<i32>(), any::<Option<i32>>())
-            .prop_map(|(status, signal)| Event::Exit { status, signal }),
-        (bytes(), vec(bytes(), 0..3)).prop_map(|(cwd, argv)| Event::Start(Box::new(Start {
-            cwd,
-            argv,
-            ..start()
-        }))),
+        (any::<u64>(), any::<u64>(), text()).prop_map(|(events, bytes, why)| Event::Lost { events, bytes, why }),
+        (any::<i32>(), any::<Option<i32>>()).prop_map(|(status, signal)| Event::Exit { status, signal }),
+        (bytes(), vec(bytes(), 0..3)).prop_map(|(cwd, argv)| Event::Start(Box::new(Start { cwd, argv, ..start() }))),
     ]
 }
 
@@ -185,25 +124,13 @@ fn event() -> impl Strategy<Value = Event> {
 /// Mostly as the bus makes them (no gaps, whole microseconds), sometimes anything.
 fn events() -> impl Strategy<Value = Vec<Stamped>> {
     let step = prop_oneof![6 => (0u64..3_000_000).prop_map(|us| us * 1_000), 1 => 0u64..1 << 40];
-    vec(
-        (
-            prop_oneof![9 => Just(0u64), 1 => 0..1u64 << 40],
-            step,
-            event(),
-        ),
-        0..60,
-    )
-    .prop_map(|list| {
+    vec((prop_oneof![9 => Just(0u64), 1 => 0..1u64 << 40], step, event()), 0..60).prop_map(|list| {
         let (mut seq, mut t) = (0, 0);
         list.into_iter()
             .map(|(gap, step, event)| {
                 (seq, t) = (seq + gap, t + step);
                 seq += 1;
-                Stamped {
-                    seq: seq - 1,
-                    t,
-                    event,
-                }
+                Stamped { seq: seq - 1, t, event }
             })
             .collect()
     })
@@ -230,10 +157,7 @@ fn read(file: &[u8]) -> Result<(Vec<Stamped>, bool), ReadError> {
 fn stock_lines(file: &[u8]) -> Vec<String> {
     let text = zstd::decode_all(file).expect("ordinary zstd");
     let text = String::from_utf8(text).expect("UTF-8");
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect()
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
 proptest! {
@@ -350,23 +274,11 @@ fn every_cut_of_one_file() {
     let mut events = Vec::new();
     for n in 0..200u64 {
         let event = match n % 3 {
-            0 => Event::Output {
-                stream: Stream::Terminal,
-                data: format!("line {n} €\r\n").into_bytes(),
-            },
-            1 => Event::Alert {
-                pid: 1,
-                what: "x".to_owned(),
-            },
-            _ => Event::Input {
-                data: vec![0xff, n as u8],
-            },
+            0 => Event::Output { stream: Stream::Terminal, data: format!("line {n} €\r\n").into_bytes() },
+            1 => Event::Alert { pid: 1, what: "x".to_owned() },
+            _ => Event::Input { data: vec![0xff, n as u8] },
         };
-        events.push(Stamped {
-            seq: n,
-            t: n * 50_000_000,
-            event,
-        });
+        events.push(Stamped { seq: n, t: n * 50_000_000, event });
     }
     let file = written(&events, 10);
     let mut seen = 0;
@@ -388,8 +300,7 @@ fn a_bomb_is_refused_in_bounded_memory() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("an encoder");
     std::io::Write::write_all(&mut encoder, &bomb).expect("a vector takes everything");
     for _ in 0..256 {
-        std::io::Write::write_all(&mut encoder, &vec![b' '; 1 << 20])
-            .expect("a vector takes everything");
+        std::io::Write::write_all(&mut encoder, &vec![b' '; 1 << 20]).expect("a vector takes everything");
     }
     let file = encoder.finish().expect("a vector takes everything");
     assert!(matches!(read(&file), Err(ReadError::Damaged { .. })));
@@ -398,13 +309,9 @@ fn a_bomb_is_refused_in_bounded_memory() {
 #[test]
 fn an_empty_file_and_a_foreign_one() {
     assert_eq!(read(b"").expect("empty is cut"), (Vec::new(), true));
-    let stock = zstd::encode_all(
-        &b"{\"version\":3,\"term\":{\"cols\":80,\"rows\":24}}\n[0.1,\"o\",\"x\"]\n"[..],
-        3,
-    )
-    .expect("zstd");
+    let stock = zstd::encode_all(&b"{\"version\":3,\"term\":{\"cols\":80,\"rows\":24}}\n[0.1,\"o\",\"x\"]\n"[..], 3)
+        .expect("zstd");
     assert!(matches!(read(&stock), Err(ReadError::Foreign)));
-    let later =
-        zstd::encode_all(&b"{\"version\":3,\"govsh\":{\"format\":9}}\n"[..], 3).expect("zstd");
+    let later = zstd::encode_all(&b"{\"version\":3,\"govsh\":{\"format\":9}}\n"[..], 3).expect("zstd");
     assert!(matches!(read(&later), Err(ReadError::Newer { format: 9 })));
 }

@@ -78,72 +78,36 @@ struct Lost {
 impl<D: Disk> Tape<D> {
     /// Creates the file with its header in it. An error when that fails and the session may not go on without.
     pub(super) fn new(setup: Setup<D>) -> io::Result<Self> {
-        let Setup {
-            start,
-            path,
-            on_failure,
-            stop,
-            create,
-        } = setup;
+        let Setup { start, path, on_failure, stop, create } = setup;
         let (writer, broken) = match begin(&create, &start, &path) {
             Ok(writer) => (Some(writer), None),
             Err(error) if on_failure == OnFailure::Stop => return Err(error),
-            Err(error) => (
-                None,
-                Some(Broken {
-                    at: Instant::now(),
-                    why: error.to_string(),
-                }),
-            ),
+            Err(error) => (None, Some(Broken { at: Instant::now(), why: error.to_string() })),
         };
         let stop = (on_failure == OnFailure::Stop).then_some(stop);
         let synced = Instant::now();
-        Ok(Self {
-            writer,
-            start,
-            path,
-            stop,
-            create,
-            broken,
-            lost: None,
-            failure: None,
-            synced,
-            sync: false,
-        })
+        Ok(Self { writer, start, path, stop, create, broken, lost: None, failure: None, synced, sync: false })
     }
 
     pub(super) fn write(&mut self, stamped: &Stamped) {
         self.sync |= is_weighty(&stamped.event);
-        let held = self
-            .writer
-            .as_ref()
-            .is_some_and(|writer| self.broken.is_none() || writer.pending() < HELD);
+        let held = self.writer.as_ref().is_some_and(|writer| self.broken.is_none() || writer.pending() < HELD);
         // Once something is lost, nothing is written until that can be said.
         if !held || self.lost.is_some() {
             return self.lose(stamped);
         }
-        let outcome = self
-            .writer
-            .as_mut()
-            .map_or(Ok(()), |writer| writer.write(stamped));
+        let outcome = self.writer.as_mut().map_or(Ok(()), |writer| writer.write(stamped));
         self.judge(outcome);
     }
 
     /// Puts what was written into the file, or tries a failed disk again; syncs where that is due.
     pub(super) fn flush(&mut self) {
-        if self
-            .broken
-            .as_ref()
-            .is_some_and(|broken| broken.at.elapsed() < RETRY)
-        {
+        if self.broken.as_ref().is_some_and(|broken| broken.at.elapsed() < RETRY) {
             return;
         }
         self.recover();
         if self.broken.is_none() && self.sync && self.synced.elapsed() >= SYNC {
-            let outcome = self
-                .writer
-                .as_mut()
-                .map_or(Ok(()), |writer| writer.get_mut().sync());
+            let outcome = self.writer.as_mut().map_or(Ok(()), |writer| writer.get_mut().sync());
             (self.sync, self.synced) = (false, Instant::now());
             self.judge(outcome);
         }
@@ -165,10 +129,7 @@ impl<D: Disk> Tape<D> {
         // The session is over: there is nothing left to stop.
         self.stop = None;
         if let (Err(error), None) = (outcome, &self.failure) {
-            self.failure = Some(format!(
-                "cannot write recording '{}': {error}",
-                self.path.display()
-            ));
+            self.failure = Some(format!("cannot write recording '{}': {error}", self.path.display()));
         }
         self.failure.take()
     }
@@ -183,20 +144,10 @@ impl<D: Disk> Tape<D> {
             return self.judge(outcome);
         };
         let why = self.broken.take().map(|broken| broken.why);
-        let Some(Lost {
-            seq,
-            t,
-            events,
-            bytes,
-        }) = self.lost.take().filter(|lost| lost.events > 0)
-        else {
+        let Some(Lost { seq, t, events, bytes }) = self.lost.take().filter(|lost| lost.events > 0) else {
             return;
         };
-        let event = Event::Lost {
-            events,
-            bytes,
-            why: why.unwrap_or_default(),
-        };
+        let event = Event::Lost { events, bytes, why: why.unwrap_or_default() };
         let outcome = self.writer.as_mut().map_or(Ok(()), |writer| {
             writer.write(&Stamped { seq, t, event })?;
             writer.flush()
@@ -206,17 +157,11 @@ impl<D: Disk> Tape<D> {
 
     /// A late beginning: the session's first event is known and need not count as lost.
     fn create(&mut self) -> io::Result<()> {
-        let writer = self
-            .writer
-            .insert(begin(&self.create, &self.start, &self.path)?);
+        let writer = self.writer.insert(begin(&self.create, &self.start, &self.path)?);
         match self.lost.as_mut() {
             Some(lost) if lost.seq == 0 => {
                 let event = Event::Start(Box::new(self.start.clone()));
-                writer.write(&Stamped {
-                    seq: 0,
-                    t: lost.t,
-                    event,
-                })?;
+                writer.write(&Stamped { seq: 0, t: lost.t, event })?;
                 lost.seq = 1;
                 lost.events -= 1;
                 Ok(())
@@ -230,20 +175,12 @@ impl<D: Disk> Tape<D> {
             Event::Output { data, .. } | Event::Input { data } => data.len() as u64,
             _ => 0,
         };
-        let lost = self.lost.get_or_insert(Lost {
-            seq: stamped.seq,
-            t: stamped.t,
-            events: 0,
-            bytes: 0,
-        });
+        let lost = self.lost.get_or_insert(Lost { seq: stamped.seq, t: stamped.t, events: 0, bytes: 0 });
         lost.events += 1;
         lost.bytes += bytes;
         if self.failure.is_none() {
             let why = self.broken.as_ref().map_or("", |broken| &broken.why);
-            self.failure = Some(format!(
-                "recording '{}' is not complete: {why}",
-                self.path.display()
-            ));
+            self.failure = Some(format!("recording '{}' is not complete: {why}", self.path.display()));
         }
     }
 
@@ -252,10 +189,7 @@ impl<D: Disk> Tape<D> {
         let Err(error) = outcome else { return };
         let why = error.to_string();
         let text = format!("cannot write recording '{}': {why}", self.path.display());
-        self.broken = Some(Broken {
-            at: Instant::now(),
-            why,
-        });
+        self.broken = Some(Broken { at: Instant::now(), why });
         if let Some(stop) = self.stop.take() {
             stop(&text);
             self.failure = Some(text);
@@ -274,11 +208,7 @@ impl<D: Disk> Drop for Tape<D> {
 }
 
 /// A new file with its header in it; none is left behind when that fails.
-fn begin<D: Disk>(
-    create: &dyn Fn() -> io::Result<D>,
-    start: &Start,
-    path: &Path,
-) -> io::Result<Writer<D>> {
+fn begin<D: Disk>(create: &dyn Fn() -> io::Result<D>, start: &Start, path: &Path) -> io::Result<Writer<D>> {
     let mut writer = Writer::new(create()?, start)?;
     if let Err(error) = writer.flush() {
         // The first error is the one to tell.
@@ -292,9 +222,7 @@ fn begin<D: Disk>(
 fn is_weighty(event: &Event) -> bool {
     match event {
         Event::Judged(Judged { verdict, .. }) => *verdict == Verdict::Deny,
-        Event::Marker { .. } | Event::Alert { .. } | Event::Limit { .. } | Event::Lost { .. } => {
-            true
-        }
+        Event::Marker { .. } | Event::Alert { .. } | Event::Limit { .. } | Event::Lost { .. } => true,
         _ => false,
     }
 }
