@@ -32,6 +32,10 @@ pub struct Programs {
     pub notify: BpfProgram,
 }
 
+/// FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION (ioctl_iflags(2)): they change a file that is
+/// only open for reading.
+const INODE_FLAGS: [i64; 4] = [0x4008_6602, 0x4004_6602, 0x401c_5820, 0x4008_7602];
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 type Built<T> = Result<T, seccompiler::BackendError>;
 
@@ -138,6 +142,14 @@ fn notified(audit: Audit, root: bool) -> Built<Rules> {
     // With an address only: send(2) on a connected socket is a sendto without one and stays fast.
     let addressed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
     add(&mut rules, libc::SYS_sendto, SeccompRule::new(vec![addressed])?);
+    for (nr, argument) in sets::ABOUT_PROCESS {
+        add(&mut rules, *nr, rule([other(*argument, 0)])?);
+        if *argument == 1 {
+            // Which set of processes: only PRIO_PROCESS (0) and IOPRIO_WHO_PROCESS (1) name one.
+            let one = if *nr == libc::SYS_setpriority { 0 } else { 1 };
+            add(&mut rules, *nr, rule([other(0, one)])?);
+        }
+    }
     let fs = i64::from(libc::CLONE_FS);
     add(&mut rules, libc::SYS_unshare, rule([bits(0, fs, fs)])?);
     Ok(rules)
@@ -162,6 +174,9 @@ fn refused() -> Built<Rules> {
     let mut rules = whole(&[sets::REFUSED, sets::REFUSED_HERE]);
     for request in [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD, libc::TIOCCONS] {
         add(&mut rules, libc::SYS_ioctl, rule([equal(1, request as i64)])?);
+    }
+    for request in INODE_FLAGS {
+        add(&mut rules, libc::SYS_ioctl, rule([equal(1, request)])?);
     }
     let spaces = [
         libc::CLONE_NEWNS,

@@ -38,20 +38,20 @@ pub const ALLOWED: &[c_long] = numbers![
     SYS_ftruncate SYS_getcwd SYS_readlinkat SYS_umask SYS_gettimeofday SYS_getrlimit SYS_getrusage SYS_sysinfo
     SYS_times SYS_getuid SYS_getgid SYS_geteuid SYS_getegid SYS_setpgid SYS_getppid SYS_setsid SYS_getpgid
     SYS_getsid SYS_getgroups SYS_getresuid SYS_getresgid SYS_capget SYS_statfs SYS_fstatfs SYS_getpriority
-    SYS_setpriority SYS_sched_setparam SYS_sched_getparam SYS_sched_setscheduler SYS_sched_getscheduler
+    SYS_sched_getparam SYS_sched_getscheduler
     SYS_sched_get_priority_max SYS_sched_get_priority_min SYS_sched_rr_get_interval SYS_sched_getaffinity
-    SYS_sched_setattr SYS_sched_getattr SYS_mlock SYS_mlock2 SYS_munlock SYS_mlockall SYS_munlockall SYS_prctl
-    SYS_setrlimit SYS_prlimit64 SYS_sync SYS_syncfs SYS_gettid SYS_readahead SYS_getxattr SYS_lgetxattr SYS_fgetxattr
+    SYS_sched_getattr SYS_mlock SYS_mlock2 SYS_munlock SYS_mlockall SYS_munlockall SYS_prctl
+    SYS_setrlimit SYS_sync SYS_syncfs SYS_gettid SYS_readahead SYS_getxattr SYS_lgetxattr SYS_fgetxattr
     SYS_listxattr SYS_llistxattr SYS_flistxattr SYS_futex SYS_set_tid_address SYS_restart_syscall
     SYS_fadvise64 SYS_timer_create SYS_timer_settime SYS_timer_gettime SYS_timer_getoverrun SYS_timer_delete
     SYS_clock_gettime SYS_clock_getres SYS_clock_nanosleep SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_pwait
-    SYS_epoll_pwait2 SYS_mbind SYS_set_mempolicy SYS_get_mempolicy SYS_ioprio_set SYS_ioprio_get
+    SYS_epoll_pwait2 SYS_mbind SYS_set_mempolicy SYS_get_mempolicy SYS_ioprio_get
     SYS_inotify_init1 SYS_inotify_add_watch SYS_inotify_rm_watch SYS_set_robust_list SYS_get_robust_list SYS_splice
     SYS_tee SYS_sync_file_range SYS_signalfd4 SYS_timerfd_create SYS_timerfd_settime SYS_timerfd_gettime
     SYS_eventfd2 SYS_fallocate SYS_getcpu SYS_getrandom SYS_memfd_create SYS_membarrier SYS_copy_file_range SYS_statx
     SYS_rseq SYS_pkey_mprotect SYS_pkey_alloc SYS_pkey_free SYS_pidfd_open SYS_pidfd_send_signal SYS_newfstatat
     SYS_clone SYS_unshare SYS_ioctl SYS_personality SYS_seccomp SYS_socket SYS_setsockopt SYS_process_mrelease
-    SYS_futex_waitv SYS_mq_open SYS_mq_unlink SYS_mq_timedsend SYS_mq_timedreceive SYS_mq_notify SYS_mq_getsetattr
+    SYS_futex_waitv
     SYS_getdents64
 ];
 
@@ -100,6 +100,17 @@ pub const NOTIFIED_HERE: &[c_long] = numbers![SYS_renameat];
 
 /// Notified calls written by number.
 pub const NOTIFIED_NEWER: &[c_long] = &[newer::FCHMODAT2];
+
+/// Allowed on the caller itself (process 0) and notified on any other: only processes of the session may be meant.
+/// The argument that holds the process id stands beside.
+pub const ABOUT_PROCESS: &[(c_long, u8)] = &[
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setattr, 0),
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_setpriority, 1),
+    (libc::SYS_ioprio_set, 1),
+];
 
 /// Notified only when the front is root: they change the credentials that it must act with.
 pub const NOTIFIED_AS_ROOT: &[c_long] = numbers![

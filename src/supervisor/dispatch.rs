@@ -63,6 +63,12 @@ impl Worker {
                 Answer::Continue
             }
             libc::SYS_sched_setaffinity => self.affinity(call),
+            libc::SYS_sched_setscheduler | libc::SYS_sched_setparam | libc::SYS_sched_setattr | libc::SYS_prlimit64 => {
+                self.about(call, call.int(0))
+            }
+            libc::SYS_setpriority if call.int(0) == 0 => self.about(call, call.int(1)),
+            libc::SYS_ioprio_set if call.int(0) == 1 => self.about(call, call.int(1)),
+            libc::SYS_setpriority | libc::SYS_ioprio_set => Errno(libc::EPERM).into(),
             libc::SYS_setuid
             | libc::SYS_setgid
             | libc::SYS_setreuid
@@ -168,6 +174,12 @@ impl Worker {
         let words = Copier { tid: call.tid() }.words(addr, 2)?;
         let time = |i: usize| libc::timespec { tv_sec: words.get(i).map_or(0, |w| *w as i64), tv_nsec: 0 };
         Ok(Some([time(0), time(1)]))
+    }
+
+    /// A call about another process, named in a register: left to the kernel when that process is of the session.
+    fn about(&self, call: &Call, pid: i32) -> Answer {
+        use super::resolve::Session;
+        if pid == call.tid() || self.shared.contains(pid) { Answer::Continue } else { Errno(libc::EPERM).into() }
     }
 
     /// sched_setaffinity(2), done by us: so that holding a target on a CPU for a moment never undoes it.

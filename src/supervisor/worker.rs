@@ -102,12 +102,13 @@ pub struct Told<'a> {
 /// A thread that receives and answers.
 pub struct Worker {
     pub shared: Arc<Shared>,
-    cache: HashMap<(u8, Vec<u8>), Ruling, foldhash::fast::RandomState>,
+    /// By access bits, then by path.
+    cache: [HashMap<Vec<u8>, Ruling, foldhash::fast::RandomState>; 8],
 }
 
 impl Worker {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, cache: HashMap::default() }
+        Self { shared, cache: Default::default() }
     }
 
     pub fn resolver<'a>(&'a self, call: &'a Call) -> Resolver<'a> {
@@ -116,17 +117,17 @@ impl Worker {
 
     /// The policy's word on a resolved path.
     pub fn judge(&mut self, path: &[u8], access: Access) -> Ruling {
-        // The key is rebuilt only when it is new: looking up takes the path as it is.
-        let mut key = (access.bits(), Vec::new());
-        key.1.extend_from_slice(path);
-        if let Some(known) = self.cache.get(&key) {
+        let Some(cache) = self.cache.get_mut(usize::from(access.bits())) else {
+            return self.shared.ruling(self.shared.policy.decide_file(path, access));
+        };
+        if let Some(known) = cache.get(path) {
             return known.clone();
         }
         let ruling = self.shared.ruling(self.shared.policy.decide_file(path, access));
-        if self.cache.len() >= CACHE {
-            self.cache.clear();
+        if cache.len() >= CACHE {
+            cache.clear();
         }
-        self.cache.insert(key, ruling.clone());
+        cache.insert(path.to_vec(), ruling.clone());
         ruling
     }
 
