@@ -1,0 +1,193 @@
+//! The kernel floor: what BPF and Landlock refuse under every policy, even one that allows everything it can.
+//!
+//! Invariant: no case here can be allowed by a policy; each is shown to work outside instead.
+//! Leaves to others: sockets (`sockets`), files (`files`), other processes (`procs`).
+
+use crate::case::{Case, Never, Root, RootUnless, Table, Unless, Works, case};
+use crate::lab::Lab;
+use crate::rules::Rules;
+
+fn everything(cases: &[Case]) {
+    Table { set_up: |lab: &mut Lab| lab.dir("work/mount"), tested: Rules::everything(), allowing: None }.check(cases);
+}
+
+/// Calls that reach round every check on paths and addresses.
+#[test]
+fn calls_past_the_checks() {
+    everything(&[
+        case("io_uring_setup", Works, "EPERM|ENOSYS", ""),
+        case("io_uring_enter", Works, "EPERM|ENOSYS", ""),
+        case("io_uring_register", Works, "EPERM|ENOSYS", ""),
+        case("io_uring_open {out}/secret", Works, "EPERM|ENOSYS", ""),
+        case("io_setup", Works, "EPERM|ENOSYS", ""),
+        case("io_submit {work}/plain", Works, "EPERM|ENOSYS", ""),
+        case("ptrace_me", Works, "EPERM", ""),
+        case("process_vm_readv", Works, "EPERM", ""),
+        case("process_vm_writev", Works, "EPERM", ""),
+        case("process_madvise", Works, "EPERM", ""),
+        case("pidfd_getfd", Works, "EPERM", ""),
+        case("kcmp", Works, "EPERM", ""),
+        case("userfaultfd", Works, "EPERM", ""),
+        case("memfd_secret", Unless("ENOSYS"), "EPERM|ENOSYS", ""),
+        case("name_to_handle_at {out}/secret", Works, "EPERM", ""),
+        case("open_by_handle_at {out}/secret", Root, "EPERM", ""),
+        case("seccomp_listener", Works, "EPERM|EBUSY", ""),
+        case("landlock_version", Works, "EOPNOTSUPP", ""),
+        case("landlock_ruleset", Works, "EOPNOTSUPP", ""),
+        // ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC, MMAP_PAGE_ZERO
+        case("personality 262144", Works, "EPERM", ""),
+        case("personality 4194304", Works, "EPERM", ""),
+        case("personality 1048576", Works, "EPERM", ""),
+    ]);
+}
+
+/// The machine itself.
+#[test]
+fn calls_on_the_machine() {
+    everything(&[
+        case("bpf", Root, "EPERM", ""),
+        case("perf_event_open", RootUnless("ENOENT"), "EPERM", ""),
+        case("keyctl", Works, "EPERM", ""),
+        case("add_key", Works, "EPERM", ""),
+        case("request_key", Works, "EPERM", ""),
+        case("init_module", RootUnless("ENOSYS"), "EPERM", ""),
+        case("finit_module", RootUnless("ENOSYS"), "EPERM", ""),
+        case("delete_module", RootUnless("ENOSYS"), "EPERM", ""),
+        case("kexec_load", RootUnless("ENOSYS"), "EPERM", ""),
+        case("kexec_file_load", RootUnless("ENOSYS"), "EPERM", ""),
+        case("reboot", Root, "EPERM", ""),
+        case("swapon", Root, "EPERM", ""),
+        case("swapoff", Root, "EPERM", ""),
+        case("acct", Root, "EPERM", ""),
+        case("quotactl", Unless("ENOSYS"), "EPERM", ""),
+        case("quotactl_fd", Unless("ENOSYS"), "EPERM", ""),
+        case("settimeofday", Root, "EPERM", ""),
+        case("clock_settime", Works, "EPERM", ""),
+        case("adjtimex", Root, "EPERM", ""),
+        case("clock_adjtime", Root, "EPERM", ""),
+        case("iopl", RootUnless("ENOSYS"), "EPERM|ENOSYS", ""),
+        case("ioperm", RootUnless("ENOSYS"), "EPERM|ENOSYS", ""),
+        case("modify_ldt", Unless("ENOSYS"), "EPERM", ""),
+        case("vhangup", Root, "EPERM", ""),
+        case("syslog", Root, "EPERM", ""),
+        case("fanotify_init", Works, "EPERM", ""),
+        case("netlink_up", Root, "EPERM", ""),
+        case("interface_up", Root, "EPERM", ""),
+    ]);
+}
+
+/// Numbers the filter does not know, and other architectures' numbers for calls it does.
+#[test]
+fn unknown_numbers() {
+    everything(&[
+        case("unknown_call 400", Never("ENOSYS"), "ENOSYS", ""),
+        case("unknown_call 600", Never("ENOSYS"), "ENOSYS", ""),
+        case("unknown_call 100000", Never("ENOSYS"), "ENOSYS", ""),
+        // statmount and listmount: newer than the list, and not needed
+        case("unknown_call 457", Unless("ENOSYS"), "ENOSYS|EPERM", ""),
+        case("unknown_call 458", Unless("ENOSYS"), "ENOSYS|EPERM", ""),
+        // a kernel without x32 knows no such number either
+        case("x32_open {out}/secret", Unless("ENOSYS"), "ENOSYS", ""),
+        case("int80_open {out}/secret", Unless("ENOSYS"), "ENOSYS", ""),
+        case("clone3", Works, "ENOSYS", ""),
+        case("clone3_user", Unless("EPERM"), "ENOSYS", ""),
+    ]);
+}
+
+#[test]
+fn namespaces() {
+    everything(&[
+        case("unshare NEWUSER", Unless("EPERM"), "EPERM", ""),
+        case("unshare NEWNS", Root, "EPERM", ""),
+        case("unshare NEWUTS", Root, "EPERM", ""),
+        case("unshare NEWIPC", Root, "EPERM", ""),
+        case("unshare NEWPID", Root, "EPERM", ""),
+        case("unshare NEWNET", Root, "EPERM", ""),
+        case("unshare NEWCGROUP", Root, "EPERM", ""),
+        case("unshare NEWTIME", RootUnless("EINVAL"), "EPERM", ""),
+        case("unshare_high NEWUSER", Unless("EINVAL|EPERM"), "EPERM", ""),
+        case("unshare_high NEWNET", RootUnless("EINVAL"), "EPERM", ""),
+        case("clone NEWUSER", Unless("EPERM"), "EPERM", ""),
+        case("clone NEWNS", Root, "EPERM", ""),
+        case("clone NEWUTS", Root, "EPERM", ""),
+        case("clone NEWIPC", Root, "EPERM", ""),
+        case("clone NEWPID", Root, "EPERM", ""),
+        case("clone NEWNET", Root, "EPERM", ""),
+        case("clone NEWCGROUP", Root, "EPERM", ""),
+        case("clone_high NEWUSER", Unless("EPERM"), "EPERM", ""),
+        case("clone_high NEWPID", Root, "EPERM", ""),
+        // memory shared with something that is neither a thread nor a vfork child
+        case("clone_vm", Works, "EPERM", ""),
+        case("clone_vm_files", Works, "EPERM", ""),
+        case("setns", Root, "EPERM", ""),
+    ]);
+}
+
+#[test]
+fn mounts_and_roots() {
+    everything(&[
+        case("mount {work}/mount", Root, "EPERM", ""),
+        case("mount_bind {out} {work}/mount", Root, "EPERM", ""),
+        case("umount2", Root, "EPERM", ""),
+        case("move_mount", Root, "EPERM", ""),
+        case("open_tree", Root, "EPERM", ""),
+        case("open_tree_attr", RootUnless("ENOSYS"), "EPERM|ENOSYS", ""),
+        case("fsopen", Root, "EPERM", ""),
+        case("fsconfig", Works, "EPERM", ""),
+        case("fsmount", Root, "EPERM", ""),
+        case("fspick", Root, "EPERM", ""),
+        case("mount_setattr", Root, "EPERM", ""),
+        case("pivot_root {work}/mount", Root, "EPERM", ""),
+        case("chroot", Root, "EPERM", ""),
+    ]);
+}
+
+/// Typing into a terminal, changing its kind.
+#[test]
+fn terminals() {
+    everything(&[
+        case("tiocsti", Unless("EIO"), "EPERM", ""),
+        case("tiocsti_high", Unless("EIO"), "EPERM", ""),
+        case("tioclinux", Works, "EPERM", ""),
+        case("tiocsetd", Works, "EPERM", ""),
+        case("tiocsetd_high", Works, "EPERM", ""),
+    ]);
+}
+
+/// A descriptor that the caller left open does not reach the agent.
+#[test]
+fn inherited_descriptors() {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::process::CommandExt;
+    let lab = Lab::new();
+    let secret = std::fs::File::open(lab.path("out/secret")).expect("secret");
+    let number = secret.as_raw_fd();
+    let leave_open = move || {
+        // the file is closed by exec unless it is duplicated without that flag
+        if unsafe { libc::dup2(number, 77) } == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    };
+    let mut outside = std::process::Command::new(crate::lab::attempt());
+    outside.args(["inherited", "77"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    unsafe { outside.pre_exec(leave_open) };
+    let (status, stdout, _) = crate::lab::finish(outside, "inherited outside");
+    assert_eq!((status, stdout.contains("secret")), (0, true), "outside: {stdout}");
+    for words in [["inherited", "77"], ["open_above_2", ""]] {
+        let (mut inside, _) = lab.command(&Rules::everything(), &crate::lab::attempt().to_string_lossy());
+        inside.args(words);
+        unsafe { inside.pre_exec(leave_open) };
+        let (status, stdout, stderr) = crate::lab::finish(inside, "inherited inside");
+        assert_eq!((status, stdout.contains("EBADF")), (1, true), "inside: {words:?} {stdout} {stderr}");
+    }
+}
+
+/// What is allowed stays usable: the filter is not simply refusing everything.
+#[test]
+fn harmless_forms_still_work() {
+    let lab = Lab::new();
+    for words in ["personality 0", "own_children", "own_socket {work}/own.sock", "own_socket @govsh-escape-own", "pass_descriptor {work}/plain", "exec execve /bin/true"] {
+        for rules in [Rules::everything(), Rules::new()] {
+            let (said, _) = lab.inside(&rules, words);
+            assert!(said.worked(), "{words}: {said:?}");
+        }
+    }
+}

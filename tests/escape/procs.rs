@@ -1,0 +1,95 @@
+//! Processes outside: not read through /proc, not signalled, not traced, not throttled.
+//!
+//! Invariant: the process outside is the lab's own; it must live through every case.
+//! Leaves to others: govsh's own processes (`govsh`).
+
+use crate::case::{Case, Table, Unless, Works, case};
+use crate::lab::Lab;
+use crate::rules::Rules;
+
+fn with_victim(lab: &mut Lab) {
+    lab.victim();
+}
+
+const READ: &[Case] = &[
+    case("proc plain {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc task {pid} environ", Works, "EACCES|EPERM", "open *"),
+    case("proc dots {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc slashes {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc dirfd {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc process_dirfd {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc root {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc chdir {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc symlink {pid} environ {work}/link", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc openat2 {pid} environ", Works, "EACCES|EPERM", "open /proc/{pid}/environ"),
+    case("proc plain {pid} maps", Works, "EACCES|EPERM", "open /proc/{pid}/maps"),
+    case("proc plain {pid} auxv", Works, "EACCES|EPERM", "open /proc/{pid}/auxv"),
+    case("proc plain {pid} fd/0", Works, "EACCES|EPERM", "open *"),
+    case("proc plain {pid} cwd/secret", Works, "EACCES|EPERM", "open *"),
+    case("proc plain {pid} exe", Works, "EACCES|EPERM", "open *"),
+    case("proc list {pid} fd", Works, "EACCES|EPERM", "open /proc/{pid}/fd"),
+    case("proc list {pid} root", Works, "EACCES|EPERM", "open *"),
+    case("proc list {pid} cwd", Works, "EACCES|EPERM", "open *"),
+    case("proc write {pid} mem", Works, "EACCES|EPERM", "open /proc/{pid}/mem"),
+    case("proc write {pid} oom_score_adj", Works, "EACCES|EPERM", "open /proc/{pid}/oom_score_adj"),
+    case("proc write {pid} clear_refs", Works, "EACCES|EPERM", "open /proc/{pid}/clear_refs"),
+];
+
+/// The front could read them all; it must not do so for the agent, whatever the policy says of /proc.
+#[test]
+fn reading_through_proc() {
+    for tested in [Rules::new(), Rules::everything()] {
+        Table { set_up: with_victim, tested, allowing: None }.check(READ);
+    }
+}
+
+#[test]
+fn signals() {
+    let cases = [
+        case("kill {pid} 0", Works, "EPERM", ""),
+        case("kill {pid} 15", Works, "EPERM", ""),
+        case("kill {pid} 19", Works, "EPERM", ""),
+        case("tkill {pid} 15", Works, "EPERM", ""),
+        case("tgkill {pid} 15", Works, "EPERM", ""),
+        case("kill_group {pid} 15", Works, "EPERM", ""),
+        case("sigqueue {pid} 15", Works, "EPERM", ""),
+        case("pidfd_send_signal {pid} 15", Works, "EPERM", ""),
+    ];
+    for tested in [Rules::new(), Rules::everything()] {
+        Table { set_up: with_victim, tested, allowing: None }.check(&cases);
+    }
+}
+
+/// A signal that the kernel sends when a pipe becomes readable: asking is possible, it must not arrive.
+#[test]
+fn signals_by_way_of_a_descriptor() {
+    let gone = |lab: &mut Lab| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while lab.victim_lives() && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+        !lab.victim_lives()
+    };
+    let mut lab = Lab::new();
+    lab.victim();
+    assert!(lab.outside("sigio {pid} 15", false).worked() && gone(&mut lab), "outside it must kill");
+    let mut lab = Lab::new();
+    lab.victim();
+    lab.inside(&Rules::everything(), "sigio {pid} 15");
+    assert!(lab.victim_lives(), "the process outside died");
+}
+
+#[test]
+fn tracing_and_throttling() {
+    let table = Table { set_up: with_victim, tested: Rules::everything(), allowing: None };
+    table.check(&[
+        case("ptrace_seize {pid}", Unless("EPERM"), "EPERM", ""),
+        case("ptrace_attach {pid}", Unless("EPERM"), "EPERM", ""),
+        case("vm_readv {pid}", Unless("EPERM"), "EPERM", ""),
+        case("prlimit {pid}", Works, "EPERM", ""),
+        case("setaffinity {pid}", Works, "EPERM", ""),
+        case("setscheduler {pid}", Works, "EPERM", ""),
+        case("setpriority {pid}", Works, "EPERM", ""),
+        case("ioprio {pid}", Works, "EPERM", ""),
+    ]);
+}

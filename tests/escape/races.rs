@@ -1,0 +1,167 @@
+//! Pointers whose contents change while a call is judged: zero wins, and never a win by luck of the test.
+//!
+//! Invariant: where both are allowed the same race reaches both, so it would have shown a win.
+//! Leaves to others: what one try does (`tests/attempt/races.rs`).
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::lab::{Lab, Said};
+use crate::rules::Rules;
+
+/// Tries per race under the tested policy.
+fn tries() -> u64 {
+    std::env::var("GOVSH_ESCAPE_TRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+}
+
+/// `good 1 bad 2 refused 3` as numbers.
+fn score(said: &Said) -> [u64; 3] {
+    let mut numbers = said.detail.split(' ').filter_map(|word| word.parse().ok());
+    [(); 3].map(|()| numbers.next().unwrap_or_default())
+}
+
+/// Both reached where both are allowed; under the tested policy only the good one, and the bad one was tried.
+fn no_wins(set_up: fn(&Lab), words: &str, tried: u64, allowing: &Rules, tested: &Rules) {
+    let lab = Lab::new();
+    set_up(&lab);
+    let (open, _) = lab.inside(allowing, &format!("{words} {}", tried.min(3000)));
+    let [good, bad, _] = score(&open);
+    assert!(good > 0 && bad > 0, "{words}: allowed, both must be reached: {open:?}");
+    let lab = Lab::new();
+    set_up(&lab);
+    let (said, events) = lab.inside(tested, &format!("{words} {tried}"));
+    let [good, bad, refused] = score(&said);
+    assert_eq!(bad, 0, "{words}: {bad} wins of {tried}: {said:?}");
+    assert!(good > 0 && refused > 0, "{words}: the race did not race: {said:?}");
+    let denials = events.iter().filter(|event| event["verdict"] == "deny").count() as u64;
+    assert!(denials > 0, "{words}: {refused} refusals and no denial recorded");
+}
+
+fn files(lab: &Lab) {
+    for (face, text) in [("a", "a good one\n"), ("b", "b bad one\n")] {
+        lab.dir(&format!("work/{face}"));
+        lab.file(&format!("work/{face}/file"), text);
+    }
+}
+
+/// Inside a writable tree (brokered), and of two trees of which one is not granted (continued, Landlock beneath).
+#[test]
+fn opening() {
+    let allowing = Rules::new();
+    let tested = Rules::new().deny("{work}/b/**");
+    for how in ["open", "open_write", "openat2"] {
+        no_wins(files, &format!("race {how} {{work}}/a/file {{work}}/b/file"), tries(), &allowing, &tested);
+    }
+    let tree = |lab: &Lab| {
+        for (face, text) in [("a", "a good one\n"), ("b", "b bad one\n")] {
+            lab.dir(&format!("out/{face}"));
+            lab.file(&format!("out/{face}/file"), text);
+        }
+    };
+    let (allowing, tested) = (Rules::new().read("{out}/**"), Rules::new().read("{out}/a/**"));
+    no_wins(tree, "race open {out}/a/file {out}/b/file", tries(), &allowing, &tested);
+}
+
+/// `struct open_how` changes between reading and writing.
+#[test]
+fn open_how() {
+    let allowing = Rules::new();
+    let tested = Rules::new().readonly("{work}/a/**");
+    no_wins(files, "race openat2_how {work}/a/file {work}/b/file", tries(), &allowing, &tested);
+}
+
+#[test]
+fn renaming_linking_and_removing() {
+    let allowing = Rules::new();
+    let tested = Rules::new().deny("{work}/b/**");
+    for how in ["rename_from", "link"] {
+        no_wins(files, &format!("race {how} {{work}}/a/file {{work}}/b/file"), tries(), &allowing, &tested);
+    }
+    let tested = Rules::new().readonly("{work}/b/**");
+    no_wins(files, "race unlink {work}/a/file {work}/b/file", tries(), &allowing, &tested);
+    let empty = |lab: &Lab| ["work/a", "work/b"].map(|dir| lab.dir(dir)).into_iter().collect();
+    no_wins(empty, "race rename_to {work}/a/file {work}/b/file", tries(), &allowing, &tested);
+}
+
+/// Another process exchanges a directory and a link under the path that is opened.
+#[test]
+fn directories_that_swap() {
+    let set_up = |lab: &Lab| {
+        lab.dir("work/a");
+        lab.dir("work/b");
+        lab.file("work/b/file", "b bad one\n");
+    };
+    let tested = Rules::new().deny("{work}/b/**");
+    no_wins(set_up, "race tree {work}/a {work}/b", tries() / 2, &Rules::new(), &tested);
+}
+
+/// The path of an exec: a denied program may start, it must not get to do anything.
+#[test]
+fn running() {
+    let set_up = |lab: &Lab| {
+        for (face, status) in [("a", 0), ("b", 33)] {
+            lab.dir(&format!("work/{face}"));
+            let script = format!("#!/bin/sh\nexit {status}\n");
+            lab.file(&format!("work/{face}/tool"), &script);
+            std::fs::set_permissions(lab.path(&format!("work/{face}/tool")), std::fs::Permissions::from_mode(0o755)).expect("mode");
+        }
+    };
+    let allowing = Rules::new().exec("{work}/**");
+    let tested = Rules::new().exec("{work}/a/**");
+    no_wins(set_up, "race exec {work}/a/tool {work}/b/tool", tries() / 40, &allowing, &tested);
+    let tested = Rules::new().exec("{work}/**").exec_deny("{work}/b/tool");
+    no_wins(set_up, "race exec {work}/a/tool {work}/b/tool", tries() / 40, &allowing, &tested);
+}
+
+/// Two servers on ports that differ in one byte only.
+fn pair_of_servers() -> [u16; 2] {
+    for _ in 0..1000 {
+        let Ok(good) = TcpListener::bind("127.0.0.1:0") else { continue };
+        let port = good.local_addr().expect("address").port();
+        let other = port ^ 1;
+        let udp = |port| UdpSocket::bind(("127.0.0.1", port));
+        if let (Ok(bad), Ok(good_udp), Ok(bad_udp)) = (TcpListener::bind(("127.0.0.1", other)), udp(port), udp(other)) {
+            crate::sockets::serve(good, good_udp, b'a');
+            crate::sockets::serve(bad, bad_udp, b'b');
+            return [port, other];
+        }
+    }
+    panic!("no pair of free ports");
+}
+
+fn addresses(how: &str) {
+    let [good, bad] = pair_of_servers();
+    let (good, bad) = (format!("127.0.0.1:{good}"), format!("127.0.0.1:{bad}"));
+    let tested = Rules::new().network(&good);
+    let allowing = tested.clone().network(&bad);
+    no_wins(|_| (), &format!("race_net {how} {good} {bad}"), tries(), &allowing, &tested);
+}
+
+#[test]
+fn connecting() {
+    addresses("tcp");
+    addresses("udp");
+}
+
+#[test]
+fn sending() {
+    for how in ["sendto", "sendmsg", "sendmmsg"] {
+        addresses(how);
+    }
+}
+
+#[test]
+fn unix_sockets() {
+    let set_up = |lab: &Lab| {
+        for face in ["a", "b"] {
+            let listener = std::os::unix::net::UnixListener::bind(lab.path(&format!("out/{face}.sock"))).expect("bind");
+            lab.mode(&format!("out/{face}.sock"), 0o777);
+            std::thread::spawn(move || {
+                listener.incoming().flatten().for_each(|mut stream| drop(std::io::Write::write_all(&mut stream, face.as_bytes())));
+            });
+        }
+    };
+    let tested = Rules::new().socket("{out}/a.sock");
+    let allowing = tested.clone().socket("{out}/b.sock");
+    no_wins(set_up, "race_unix stream {out}/a.sock {out}/b.sock", tries(), &allowing, &tested);
+}

@@ -1,0 +1,183 @@
+//! Sockets: which kinds there may be, where they may reach, and that none leaves the machine unseen.
+//!
+//! Invariant: servers of these tests listen on loopback only; nothing is ever sent elsewhere.
+//! Leaves to others: races on addresses (`races`).
+
+use std::io::Write;
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::sync::OnceLock;
+
+use crate::case::{Never, Root, RootUnless, Table, Unless, Works, case};
+use crate::lab::Lab;
+use crate::rules::Rules;
+
+/// Servers that greet with a byte, for the whole test binary: TCP and UDP ports.
+pub fn greeters() -> [u16; 2] {
+    static PORTS: OnceLock<[u16; 2]> = OnceLock::new();
+    *PORTS.get_or_init(|| [greeter(b'a'), greeter(b'b')])
+}
+
+/// A server over TCP and UDP on one port; every answer begins with `face`.
+pub fn greeter(face: u8) -> u16 {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = tcp.local_addr().expect("address").port();
+        let Ok(udp) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
+        serve(tcp, udp, face);
+        return port;
+    }
+}
+
+/// Serves until the test binary ends.
+pub fn serve(tcp: TcpListener, udp: UdpSocket, face: u8) {
+    std::thread::spawn(move || {
+        for stream in tcp.incoming() {
+            let _ = stream.and_then(|mut stream| stream.write_all(&[face]));
+        }
+    });
+    std::thread::spawn(move || {
+        let mut bytes = [0u8; 64];
+        while let Ok((_, from)) = udp.recv_from(&mut bytes) {
+            let _ = udp.send_to(&[face], from);
+        }
+    });
+}
+
+#[test]
+fn families_types_and_protocols() {
+    let table = Table { set_up: |_| (), tested: Rules::everything(), allowing: None };
+    table.check(&[
+        case("socket 17 3 768", Root, "EAFNOSUPPORT|EPERM", ""),
+        case("socket 17 2 768", Root, "EAFNOSUPPORT|EPERM", ""),
+        case("socket_high 17 3 768", Root, "EAFNOSUPPORT|EPERM", ""),
+        // SOCK_PACKET, the old way to a packet socket
+        case("socket 2 10 768", Root, "EAFNOSUPPORT|EPERM|ESOCKTNOSUPPORT", ""),
+        case("socket 40 1 0", Unless("EAFNOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 38 5 0", Unless("EAFNOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 43 1 0", Unless("EAFNOSUPPORT|EPROTONOSUPPORT|ESOCKTNOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 21 5 0", Unless("EAFNOSUPPORT|EPROTONOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 30 1 0", Unless("EAFNOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 44 3 0", RootUnless("EAFNOSUPPORT|EPERM"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 15 3 2", RootUnless("EAFNOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 2 3 1", Root, "EAFNOSUPPORT|EPERM", ""),
+        case("socket 2 3 255", Root, "EAFNOSUPPORT|EPERM", ""),
+        case("socket 10 3 58", Root, "EAFNOSUPPORT|EPERM", ""),
+        case("socket_high 2 3 1", Root, "EAFNOSUPPORT|EPERM", ""),
+        case("socket 2 2 1", Unless("EACCES"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT|EACCES", ""),
+        case("socket 2 5 0", Never("ESOCKTNOSUPPORT|EPROTONOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+        case("socket 2 1 262", Unless("EPROTONOSUPPORT"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT", ""),
+        case("socket 10 1 262", Unless("EPROTONOSUPPORT"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT", ""),
+        case("socket_high 2 1 262", Unless("EPROTONOSUPPORT"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT", ""),
+        case("socket 2 1 132", Unless("EPROTONOSUPPORT"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT", ""),
+        case("socket 2 5 132", Unless("EPROTONOSUPPORT|ESOCKTNOSUPPORT"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT", ""),
+        case("socket 2 1 256", Unless("EPROTONOSUPPORT|ESOCKTNOSUPPORT"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT", ""),
+        case("socket 2 2 136", Unless("EPROTONOSUPPORT"), "EAFNOSUPPORT|EPERM|EPROTONOSUPPORT", ""),
+        // netlink: sock_diag, xfrm, audit, netfilter, uevent, generic, crypto
+        case("socket 16 3 4", Works, "EPROTONOSUPPORT|EPERM|EAFNOSUPPORT", ""),
+        case("socket 16 3 6", Unless("EPROTONOSUPPORT"), "EPROTONOSUPPORT|EPERM|EAFNOSUPPORT", ""),
+        case("socket 16 3 9", Unless("EPROTONOSUPPORT"), "EPROTONOSUPPORT|EPERM|EAFNOSUPPORT", ""),
+        case("socket 16 3 12", Unless("EPROTONOSUPPORT"), "EPROTONOSUPPORT|EPERM|EAFNOSUPPORT", ""),
+        case("socket 16 3 15", Works, "EPROTONOSUPPORT|EPERM|EAFNOSUPPORT", ""),
+        case("socket 16 3 16", Works, "EPROTONOSUPPORT|EPERM|EAFNOSUPPORT", ""),
+        case("socket 16 3 21", Unless("EPROTONOSUPPORT"), "EPROTONOSUPPORT|EPERM|EAFNOSUPPORT", ""),
+        case("socketpair 30 1 0", Unless("EAFNOSUPPORT"), "EAFNOSUPPORT|EPERM", ""),
+    ]);
+}
+
+/// Every internet socket is tied to the loopback device when it is handed over, and stays tied.
+#[test]
+fn ties_to_the_loopback_device() {
+    let table = Table { set_up: |_| (), tested: Rules::everything(), allowing: None };
+    table.check(&[
+        case("untie_name", Root, "EPERM", ""),
+        case("untie_name_high", Root, "EPERM", ""),
+        case("untie_other lo", Root, "EPERM", ""),
+        case("untie_index", Root, "EPERM", ""),
+    ]);
+    let lab = Lab::new();
+    assert!(lab.outside("tied_to", false).worked());
+    for rules in [Rules::everything(), Rules::new(), Rules::new().network("all")] {
+        let (said, _) = lab.inside(&rules, "tied_to");
+        assert_eq!((said.status, said.detail.as_str()), (1, "lo,lo,lo,lo"), "{said:?}");
+    }
+}
+
+/// Every call that reaches an address, with an address that is not allowed beside one that is.
+#[test]
+fn addresses() {
+    let [good, bad] = greeters();
+    let ways = [
+        "tcp-connect", "tcp-nonblock", "udp-connect", "udp-sendto", "udp-sendto_high", "udp-sendmsg", "udp-sendmsg_high", "udp-sendmmsg", "udp-sendmmsg_second",
+        "fastopen-sendto", "fastopen-sendto_high", "fastopen-sendmsg", "fastopen-sendmsg_high", "fastopen-sendmmsg", "mptcp-connect", "udp-pktinfo",
+    ];
+    let rules = Rules::new().network(&format!("127.0.0.1:{good}"));
+    let lab = Lab::new();
+    let mut wrong = Vec::new();
+    for way in ways {
+        let outside = lab.outside(&format!("net {way} 127.0.0.1:{bad}"), false);
+        // a message told to leave by another device cannot come back on loopback; what counts is that the kernel let it try
+        let proven = outside.worked() || (way == "udp-pktinfo" && ["ETIMEDOUT", "ENETUNREACH"].contains(&outside.short()));
+        let (allowed, _) = lab.inside(&rules, &format!("net {way} 127.0.0.1:{good}"));
+        let (refused, events) = lab.inside(&rules, &format!("net {way} 127.0.0.1:{bad}"));
+        let floor = way.starts_with("fastopen") || way.starts_with("mptcp");
+        if !proven {
+            wrong.push(format!("{way} outside: {outside:?}"));
+        }
+        if !floor && way != "udp-pktinfo" && !allowed.worked() {
+            wrong.push(format!("{way} allowed: {allowed:?}"));
+        }
+        let refusals = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM", "EPROTONOSUPPORT", "EAFNOSUPPORT"];
+        if refused.status != 1 || !refusals.contains(&refused.short()) {
+            wrong.push(format!("{way} refused: {refused:?}"));
+        }
+        let recorded = events.iter().any(|event| crate::case::denied(event, "connect|send|sendto|sendmsg|sendmmsg", &format!("127.0.0.1:{bad}")));
+        if !floor && !recorded {
+            wrong.push(format!("{way}: no event of the refusal"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Unix sockets of other programs: by path, by abstract name; each only when it is named.
+#[test]
+fn unix_sockets() {
+    let table = Table {
+        set_up: |lab| {
+            lab.dir("out/sockets");
+            let stream = UnixListener::bind(lab.path("out/sockets/stream")).expect("bind");
+            let datagram = UnixDatagram::bind(lab.path("out/sockets/dgram")).expect("bind");
+            for name in ["stream", "dgram"] {
+                lab.mode(&format!("out/sockets/{name}"), 0o777);
+            }
+            std::thread::spawn(move || stream.incoming().flatten().for_each(|mut stream| drop(stream.write_all(b"a"))));
+            std::thread::spawn(move || while datagram.recv(&mut [0u8; 16]).is_ok() {});
+        },
+        tested: Rules::new().read("{out}/**"),
+        allowing: Some(Rules::new().read("{out}/**").socket("{out}/sockets/*")),
+    };
+    table.check(&[
+        case("unix stream-connect {out}/sockets/stream", Works, "EACCES", "connect {out}/sockets/stream"),
+        case("unix dgram-connect {out}/sockets/dgram", Works, "EACCES", "connect {out}/sockets/dgram"),
+        case("unix dgram-sendto {out}/sockets/dgram", Works, "EACCES", "send|sendto {out}/sockets/dgram"),
+        case("unix dgram-sendmsg {out}/sockets/dgram", Works, "EACCES", "send|sendmsg {out}/sockets/dgram"),
+        case("unix dgram-sendmmsg {out}/sockets/dgram", Works, "EACCES", "send|sendmmsg {out}/sockets/dgram"),
+    ]);
+}
+
+/// An abstract socket made outside is out of reach whatever the policy says of files.
+#[test]
+fn abstract_sockets() {
+    use std::os::linux::net::SocketAddrExt;
+    let name = format!("govsh-escape-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).expect("a name");
+    let listener = UnixListener::bind_addr(&address).expect("bind");
+    std::thread::spawn(move || listener.incoming().flatten().for_each(|mut stream| drop(stream.write_all(b"a"))));
+    let lab = Lab::new();
+    let words = format!("unix stream-connect @{name}");
+    assert!(lab.outside(&words, false).worked());
+    for rules in [Rules::everything(), Rules::new()] {
+        let (said, _) = lab.inside(&rules, &words);
+        assert!(said.status == 1 && ["EPERM", "EACCES", "ECONNREFUSED"].contains(&said.short()), "{said:?}");
+    }
+}
