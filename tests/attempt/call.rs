@@ -20,7 +20,6 @@ pub fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
-
 /// `AT_FDCWD` as a register holds it.
 pub const CWD: usize = libc::AT_FDCWD as isize as usize;
 

@@ -50,7 +50,9 @@ fn steal(args: &Args) -> Outcome {
         "rename_above" => rename(above, &loot, 0).and_then(|_| read(&format!("{loot}/{parent_name}/{name}"))),
         "exchange" => make(&loot).and_then(|_| rename(denied, &loot, EXCHANGE)).and_then(|_| read(&loot)),
         "exchange_back" => make(&loot).and_then(|_| rename(&loot, denied, EXCHANGE)).and_then(|_| read(&loot)),
-        "exchange_parent" => mkdir(&loot).and_then(|_| rename(parent, &loot, EXCHANGE)).and_then(|_| read(&format!("{loot}/{name}"))),
+        "exchange_parent" => {
+            mkdir(&loot).and_then(|_| rename(parent, &loot, EXCHANGE)).and_then(|_| read(&format!("{loot}/{name}")))
+        }
         "link" => call(SYS_linkat, &[CWD, at(&c(denied)), CWD, at(&c(&loot)), 0]).and_then(|_| read(&loot)),
         "symlink" => symlink(&loot, denied).and_then(|_| read(&loot)),
         "symlink_parent" => symlink(&loot, parent).and_then(|_| read(&format!("{loot}/{name}"))),
@@ -87,12 +89,16 @@ fn plant(args: &Args) -> Outcome {
             let from = c(&format!("/proc/self/fd/{fd}"));
             call(SYS_linkat, &[CWD, at(&from), CWD, at(&c(path)), AT_SYMLINK_FOLLOW as usize])
         }),
-        "rename_parent" => mkdir(&seed).and_then(|_| make(&format!("{seed}/{name}"))).and_then(|_| rename(&seed, parent, 0)),
+        "rename_parent" => {
+            mkdir(&seed).and_then(|_| make(&format!("{seed}/{name}"))).and_then(|_| rename(&seed, parent, 0))
+        }
         "rename_above" => mkdir(&seed)
             .and_then(|_| mkdir(&format!("{seed}/{parent_name}")))
             .and_then(|_| make(&format!("{seed}/{parent_name}/{name}")))
             .and_then(|_| rename(&seed, above, 0)),
-        "symlink_parent" => mkdir(&seed).and_then(|_| make(&format!("{seed}/{name}"))).and_then(|_| symlink(parent, &seed)),
+        "symlink_parent" => {
+            mkdir(&seed).and_then(|_| make(&format!("{seed}/{name}"))).and_then(|_| symlink(parent, &seed))
+        }
         "through_link" => symlink(&seed, path).and_then(|_| make(&seed)),
         other => return Misuse(format!("no way '{other}'")),
     };

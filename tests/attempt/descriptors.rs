@@ -5,15 +5,12 @@
 
 use libc::*;
 
+use crate::Attempt;
 use crate::call::{call, into};
 use crate::floor::shows;
 use crate::report::{Outcome, Refused, Worked};
-use crate::Attempt;
 
-pub const ATTEMPTS: &[Attempt] = &[
-    ("inherited", |args| shows(Ok(args.number(0)))),
-    ("open_above_2", |_| above_two()),
-];
+pub const ATTEMPTS: &[Attempt] = &[("inherited", |args| shows(Ok(args.number(0)))), ("open_above_2", |_| above_two())];
 
 /// A pipe whose ends an exec closes.
 pub fn pipe() -> [i32; 2] {

@@ -31,7 +31,8 @@ pub mod old {
 /// Splits a path into its directory's descriptor (`O_PATH`) and last name.
 pub fn parent(path: &str) -> Result<(usize, CString), i32> {
     let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
-    let fd = call(SYS_openat, &[CWD, at(&c(if dir.is_empty() { "/" } else { dir })), (O_PATH | O_DIRECTORY) as usize, 0])?;
+    let fd =
+        call(SYS_openat, &[CWD, at(&c(if dir.is_empty() { "/" } else { dir })), (O_PATH | O_DIRECTORY) as usize, 0])?;
     Ok((fd as usize, c(name)))
 }
 
@@ -64,7 +65,8 @@ fn open(args: &Args) -> Outcome {
         "dots" => call(SYS_openat, &[CWD, at(&c(&format!("/usr/../proc/../{}", args.text(1)))), 0, 0]),
         "symlink" => {
             let _ = call(SYS_unlinkat, &[CWD, at(&args.path(2)), 0]);
-            call(SYS_symlinkat, &[at_path, CWD, at(&args.path(2))]).and_then(|_| call(SYS_openat, &[CWD, at(&args.path(2)), 0, 0]))
+            call(SYS_symlinkat, &[at_path, CWD, at(&args.path(2))])
+                .and_then(|_| call(SYS_openat, &[CWD, at(&args.path(2)), 0, 0]))
         }
         other => return Misuse(format!("no way '{other}'")),
     };
@@ -92,9 +94,8 @@ fn write(args: &Args) -> Outcome {
             return call(SYS_openat, &[CWD, at_path, (O_RDONLY | O_TRUNC) as usize, 0]).into();
         }
         "truncate" => return call(SYS_truncate, &[at_path, 0]).into(),
-        "fd" => call(SYS_openat, &[CWD, at_path, O_RDONLY as usize, 0]).and_then(|fd| {
-            call(SYS_openat, &[CWD, at(&c(&format!("/proc/self/fd/{fd}"))), O_WRONLY as usize, 0])
-        }),
+        "fd" => call(SYS_openat, &[CWD, at_path, O_RDONLY as usize, 0])
+            .and_then(|fd| call(SYS_openat, &[CWD, at(&c(&format!("/proc/self/fd/{fd}"))), O_WRONLY as usize, 0])),
         other => return Misuse(format!("no way '{other}'")),
     };
     opened.and_then(|fd| call(SYS_write, &[fd as usize, to(b"changed\n"), 8])).into()
@@ -112,7 +113,7 @@ fn list(args: &Args) -> Outcome {
 fn exec(args: &Args) -> Outcome {
     let path = args.path(1);
     let argument = args.path(2);
-    let words = if args.len() > 2 { [at(&path), at(&argument), 0] } else { [at(&path), 0, 0] };
+    let words = if args.count() > 2 { [at(&path), at(&argument), 0] } else { [at(&path), 0, 0] };
     let none = [0usize];
     let pipe = crate::descriptors::pipe();
     let status = forked(|| {
@@ -120,16 +121,17 @@ fn exec(args: &Args) -> Outcome {
         let got = match args.text(0) {
             "execve" => call(SYS_execve, &[at(&path), to(&words), to(&none)]),
             "execveat" => call(SYS_execveat, &[CWD, at(&path), to(&words), to(&none), 0]),
-            "empty_path" => call(SYS_openat, &[CWD, at(&path), (O_PATH) as usize, 0])
-                .and_then(|fd| call(SYS_execveat, &[fd as usize, at(&empty), to(&words), to(&none), AT_EMPTY_PATH as usize])),
-            "read_fd" => call(SYS_openat, &[CWD, at(&path), (O_RDONLY | O_CLOEXEC) as usize, 0])
-                .and_then(|fd| call(SYS_execveat, &[fd as usize, at(&empty), to(&words), to(&none), AT_EMPTY_PATH as usize])),
+            "empty_path" => call(SYS_openat, &[CWD, at(&path), (O_PATH) as usize, 0]).and_then(|fd| {
+                call(SYS_execveat, &[fd as usize, at(&empty), to(&words), to(&none), AT_EMPTY_PATH as usize])
+            }),
+            "read_fd" => call(SYS_openat, &[CWD, at(&path), (O_RDONLY | O_CLOEXEC) as usize, 0]).and_then(|fd| {
+                call(SYS_execveat, &[fd as usize, at(&empty), to(&words), to(&none), AT_EMPTY_PATH as usize])
+            }),
             "memfd" => in_memory(&path).and_then(|fd| {
                 call(SYS_execveat, &[fd as usize, at(&empty), to(&words), to(&none), AT_EMPTY_PATH as usize])
             }),
-            "memfd_proc" => in_memory(&path).and_then(|fd| {
-                call(SYS_execve, &[at(&c(&format!("/proc/self/fd/{fd}"))), to(&words), to(&none)])
-            }),
+            "memfd_proc" => in_memory(&path)
+                .and_then(|fd| call(SYS_execve, &[at(&c(&format!("/proc/self/fd/{fd}"))), to(&words), to(&none)])),
             "loader" => {
                 let loader = c("/lib64/ld-linux-x86-64.so.2");
                 call(SYS_execve, &[at(&loader), to(&[at(&loader), at(&path), words[1], 0]), to(&none)])
@@ -142,7 +144,9 @@ fn exec(args: &Args) -> Outcome {
     });
     let _ = call(SYS_close, &[pipe[1] as usize]);
     match crate::call::read_some(i64::from(pipe[0])) {
-        Ok(bytes) if bytes.len() == 4 => Refused(i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]), String::new()),
+        Ok(bytes) if bytes.len() == 4 => {
+            Refused(i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]), String::new())
+        }
         _ => match child(status) {
             Ok(_) => Worked("ran".into()),
             Err(status) => Refused(0, format!("ended with {status}")),

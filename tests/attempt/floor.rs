@@ -65,11 +65,14 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("iopl", |_| forked_call(172, &[3]).into()),
     ("ioperm", |_| forked_call(173, &[0x80, 1, 1]).into()),
     ("modify_ldt", |_| call(154, &[0, into(&mut [0u8; 64]), 64]).into()),
-    ("vhangup", |_| child(forked(|| {
-        // a session without a terminal: there is nothing to hang up
-        unsafe { setsid() };
-        call(SYS_vhangup, &[]).err().unwrap_or(0)
-    })).into()),
+    ("vhangup", |_| {
+        child(forked(|| {
+            // a session without a terminal: there is nothing to hang up
+            unsafe { setsid() };
+            call(SYS_vhangup, &[]).err().unwrap_or(0)
+        }))
+        .into()
+    }),
     ("syslog", |_| call(SYS_syslog, &[3, into(&mut [0u8; 256]), 256]).into()),
     ("fanotify_init", |_| call(SYS_fanotify_init, &[0x200, 0]).into()),
     ("personality", |args| forked_call(SYS_personality, &[args.number(0) as usize]).into()),
@@ -144,7 +147,8 @@ fn file_handle(path: &CString) -> Result<[u32; 34], i32> {
 
 fn by_handle(path: &CString) -> Outcome {
     let handle = file_handle(path).unwrap_or([0; 34]);
-    let root = call(SYS_openat, &[CWD, at(&c("/")), (O_RDONLY | O_DIRECTORY) as usize, 0]).unwrap_or(i64::from(AT_FDCWD));
+    let root =
+        call(SYS_openat, &[CWD, at(&c("/")), (O_RDONLY | O_DIRECTORY) as usize, 0]).unwrap_or(i64::from(AT_FDCWD));
     shows(call(SYS_open_by_handle_at, &[root as usize, to(&handle), O_RDONLY as usize]))
 }
 

@@ -41,8 +41,13 @@ fn fds(dir: &str) -> Vec<String> {
     let fd = file_with(&format!("{dir}/fds"), "text");
     let (pid, tid) = (std::process::id(), std::process::id());
     let names = [
-        format!("/proc/self/fd/{fd}"), format!("/proc/thread-self/fd/{fd}"), format!("/proc/{pid}/fd/{fd}"),
-        format!("/proc/self/task/{tid}/fd/{fd}"), format!("/dev/fd/{fd}"), "/proc/self/fd/999".into(), "/dev/fd/999".into(),
+        format!("/proc/self/fd/{fd}"),
+        format!("/proc/thread-self/fd/{fd}"),
+        format!("/proc/{pid}/fd/{fd}"),
+        format!("/proc/self/task/{tid}/fd/{fd}"),
+        format!("/dev/fd/{fd}"),
+        "/proc/self/fd/999".into(),
+        "/dev/fd/999".into(),
     ];
     let mut told: Vec<String> = names.iter().map(|name| content(open(name, O_RDONLY, 0))).collect();
     told.push(word(open(&names[0], O_WRONLY | O_APPEND, 0)));
@@ -69,9 +74,14 @@ fn kinds(dir: &str) -> Vec<String> {
     let event = call(SYS_eventfd2, &[1, 0]).unwrap_or(-1);
     let again = |fd: i64, flags: i32| open(&format!("/proc/self/fd/{fd}"), flags, 0);
     vec![
-        content(again(fd, O_RDONLY)), word(again(fd, O_RDWR)), content(again(memory, O_RDONLY)), word(again(memory, O_RDWR)),
-        content(again(i64::from(pipe[0]), O_RDONLY)), word(again(i64::from(pipe[1]), O_WRONLY | O_NONBLOCK)),
-        word(again(socket, O_RDWR)), word(again(event, O_RDONLY)),
+        content(again(fd, O_RDONLY)),
+        word(again(fd, O_RDWR)),
+        content(again(memory, O_RDONLY)),
+        word(again(memory, O_RDWR)),
+        content(again(i64::from(pipe[0]), O_RDONLY)),
+        word(again(i64::from(pipe[1]), O_WRONLY | O_NONBLOCK)),
+        word(again(socket, O_RDWR)),
+        word(again(event, O_RDONLY)),
     ]
 }
 
@@ -86,7 +96,11 @@ fn own_files() -> Vec<String> {
             if first == pid { "mine".to_owned() } else { first }
         })
     };
-    let mut told = vec![first_word("/proc/self/stat"), first_word(&format!("/proc/{pid}/stat")), first_word("/proc/thread-self/stat")];
+    let mut told = vec![
+        first_word("/proc/self/stat"),
+        first_word(&format!("/proc/{pid}/stat")),
+        first_word("/proc/thread-self/stat"),
+    ];
     let cmdline = content(open("/proc/self/cmdline", O_RDONLY, 0));
     told.push(cmdline.contains("magic").to_string());
     let environment = content(open("/proc/self/environ", O_RDONLY, 0));
@@ -112,7 +126,8 @@ fn thread() -> Vec<String> {
         unsafe { prctl(PR_SET_NAME, c"the-thread".as_ptr()) };
         let tid = unsafe { gettid() };
         vec![
-            content(open("/proc/thread-self/comm", O_RDONLY, 0)), content(open(&format!("/proc/self/task/{tid}/comm"), O_RDONLY, 0)),
+            content(open("/proc/thread-self/comm", O_RDONLY, 0)),
+            content(open(&format!("/proc/self/task/{tid}/comm"), O_RDONLY, 0)),
             word(open("/proc/thread-self/comm", O_WRONLY, 0)),
         ]
     });
@@ -122,11 +137,23 @@ fn thread() -> Vec<String> {
 fn roots(dir: &str) -> Vec<String> {
     let _ = file_with(&format!("{dir}/roots"), "here");
     let _ = call(SYS_chdir, &[at(&c(dir))]);
-    let through = [format!("/proc/self/root{dir}/roots"), "/proc/self/cwd/roots".into(), "/proc/thread-self/cwd/roots".into(), "/proc/self/root/".into()];
+    let through = [
+        format!("/proc/self/root{dir}/roots"),
+        "/proc/self/cwd/roots".into(),
+        "/proc/thread-self/cwd/roots".into(),
+        "/proc/self/root/".into(),
+    ];
     let mut told: Vec<String> = through.iter().map(|path| word(open(path, O_RDONLY, 0))).collect();
     told.push(content(open(&through[1], O_RDONLY, 0)));
     // resolve flags of openat2, in the kernel's words
-    for (resolve, path) in [(0x02u64, "/proc/self/cwd/roots"), (0x04, "/proc/self/cwd/roots"), (0x08, "/usr/bin"), (0x08, "../x"), (0x10, "/roots"), (0x01, "/proc/self")] {
+    for (resolve, path) in [
+        (0x02u64, "/proc/self/cwd/roots"),
+        (0x04, "/proc/self/cwd/roots"),
+        (0x08, "/usr/bin"),
+        (0x08, "../x"),
+        (0x10, "/roots"),
+        (0x01, "/proc/self"),
+    ] {
         let dirfd = open(dir, O_PATH | O_DIRECTORY, 0).unwrap_or(-1);
         told.push(word(call(SYS_openat2, &[dirfd as usize, at(&c(path)), to(&[0u64, 0, resolve]), 24])));
     }

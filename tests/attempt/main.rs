@@ -69,16 +69,32 @@ impl Args {
         0
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 }
 
 fn all() -> impl Iterator<Item = Attempt> {
     [
-        floor::ATTEMPTS, spaces::ATTEMPTS, sockets::ATTEMPTS, network::ATTEMPTS, unix::ATTEMPTS, files::ATTEMPTS, names::ATTEMPTS,
-        metadata::ATTEMPTS, descriptors::ATTEMPTS, procs::ATTEMPTS, terminal::ATTEMPTS, parity::ATTEMPTS, paths::ATTEMPTS,
-        magic::ATTEMPTS, parked::ATTEMPTS, carve::ATTEMPTS, races::ATTEMPTS, racesnet::ATTEMPTS, storm::ATTEMPTS,
+        floor::ATTEMPTS,
+        spaces::ATTEMPTS,
+        sockets::ATTEMPTS,
+        network::ATTEMPTS,
+        unix::ATTEMPTS,
+        files::ATTEMPTS,
+        names::ATTEMPTS,
+        metadata::ATTEMPTS,
+        descriptors::ATTEMPTS,
+        procs::ATTEMPTS,
+        terminal::ATTEMPTS,
+        parity::ATTEMPTS,
+        paths::ATTEMPTS,
+        magic::ATTEMPTS,
+        parked::ATTEMPTS,
+        carve::ATTEMPTS,
+        races::ATTEMPTS,
+        racesnet::ATTEMPTS,
+        storm::ATTEMPTS,
     ]
     .into_iter()
     .flatten()

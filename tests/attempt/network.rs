@@ -154,7 +154,8 @@ fn bind_and_name(args: &Args) -> Outcome {
     let kind = if args.text(1) == "udp" { SOCK_DGRAM } else { SOCK_STREAM };
     let (name, bytes) = sockaddr(addr);
     let family = if addr.is_ipv4() { AF_INET } else { AF_INET6 };
-    let bound = socket(family, kind, 0).and_then(|socket| call(SYS_bind, &[socket as usize, to(&name), bytes]).map(|_| socket));
+    let bound =
+        socket(family, kind, 0).and_then(|socket| call(SYS_bind, &[socket as usize, to(&name), bytes]).map(|_| socket));
     let listening = bound.and_then(|socket| match kind {
         SOCK_STREAM => call(SYS_listen, &[socket as usize, 1]),
         _ => Ok(0),

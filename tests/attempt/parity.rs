@@ -56,7 +56,11 @@ fn umask_kept(dir: &str) -> Vec<String> {
         let _ = open(&path("f"), O_WRONLY | O_CREAT, 0o666);
         let _ = call(SYS_mkdirat, &[CWD, at(&c(&path("d"))), 0o777]);
         let _ = call(SYS_mknodat, &[CWD, at(&c(&path("p"))), (S_IFIFO | 0o666) as usize, 0]);
-        told.extend([stat(&path("f")), stat(&path("d")).split(':').next().unwrap_or_default().to_owned(), stat(&path("p"))]);
+        told.extend([
+            stat(&path("f")),
+            stat(&path("d")).split(':').next().unwrap_or_default().to_owned(),
+            stat(&path("p")),
+        ]);
     }
     unsafe { umask(0o022) };
     // the mask belongs to the process: a thread's change counts for all
@@ -83,8 +87,19 @@ fn cloexec(dir: &str) -> Vec<String> {
 fn flags(dir: &str) -> Vec<String> {
     let file = format!("{dir}/flags");
     let asked = [
-        O_RDONLY, O_RDWR | O_CREAT, O_WRONLY | O_APPEND, O_RDWR | O_NONBLOCK, O_RDWR | O_SYNC, O_RDWR | O_DSYNC, O_RDONLY | O_NOATIME,
-        O_RDWR | O_DIRECT, O_RDWR | O_LARGEFILE, O_RDWR | O_ASYNC, O_RDWR | O_NOCTTY, O_RDWR | O_TRUNC, 3,
+        O_RDONLY,
+        O_RDWR | O_CREAT,
+        O_WRONLY | O_APPEND,
+        O_RDWR | O_NONBLOCK,
+        O_RDWR | O_SYNC,
+        O_RDWR | O_DSYNC,
+        O_RDONLY | O_NOATIME,
+        O_RDWR | O_DIRECT,
+        O_RDWR | O_LARGEFILE,
+        O_RDWR | O_ASYNC,
+        O_RDWR | O_NOCTTY,
+        O_RDWR | O_TRUNC,
+        3,
     ];
     let mut told: Vec<String> = asked
         .iter()
@@ -109,9 +124,21 @@ fn excl(dir: &str) -> Vec<String> {
     let make = O_WRONLY | O_CREAT | O_EXCL;
     let (file, dangling, aim) = (format!("{dir}/excl"), format!("{dir}/dangling"), format!("{dir}/aim"));
     let _ = call(SYS_symlinkat, &[at(&c("aim")), CWD, at(&c(&dangling))]);
-    let mut told = vec![word(open(&file, make, 0o600)), word(open(&file, make, 0o600)), word(open(&dangling, make, 0o600)), stat(&aim)];
-    told.extend([word(open(&dangling, O_WRONLY | O_CREAT, 0o600)), stat(&aim), word(open(&format!("{dir}/no/file"), make, 0o600))]);
-    told.extend([word(open(dir, O_WRONLY | O_CREAT, 0o600)), word(open(&format!("{dir}/slash/"), O_WRONLY | O_CREAT, 0o600))]);
+    let mut told = vec![
+        word(open(&file, make, 0o600)),
+        word(open(&file, make, 0o600)),
+        word(open(&dangling, make, 0o600)),
+        stat(&aim),
+    ];
+    told.extend([
+        word(open(&dangling, O_WRONLY | O_CREAT, 0o600)),
+        stat(&aim),
+        word(open(&format!("{dir}/no/file"), make, 0o600)),
+    ]);
+    told.extend([
+        word(open(dir, O_WRONLY | O_CREAT, 0o600)),
+        word(open(&format!("{dir}/slash/"), O_WRONLY | O_CREAT, 0o600)),
+    ]);
     told
 }
 
@@ -121,10 +148,19 @@ fn nofollow(dir: &str) -> Vec<String> {
     let _ = call(SYS_symlinkat, &[at(&c("file")), CWD, at(&c(&link))]);
     let _ = call(SYS_symlinkat, &[at(&c("loop")), CWD, at(&c(&loops))]);
     [
-        open(&link, O_RDONLY | O_NOFOLLOW, 0), open(&link, O_RDONLY, 0), open(&link, O_PATH | O_NOFOLLOW, 0), open(&loops, O_RDONLY, 0),
-        open(&file, O_RDONLY | O_DIRECTORY, 0), open(&format!("{file}/"), O_RDONLY, 0), open(&format!("{file}/x"), O_RDONLY, 0),
-        open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0), open(dir, O_RDWR, 0), open(dir, O_RDONLY | O_CREAT, 0o600),
-        open(&file, O_RDONLY | O_DIRECTORY | O_CREAT, 0o600), open(&format!("{link}/"), O_RDONLY, 0), open(&file, O_RDWR | O_NOFOLLOW, 0),
+        open(&link, O_RDONLY | O_NOFOLLOW, 0),
+        open(&link, O_RDONLY, 0),
+        open(&link, O_PATH | O_NOFOLLOW, 0),
+        open(&loops, O_RDONLY, 0),
+        open(&file, O_RDONLY | O_DIRECTORY, 0),
+        open(&format!("{file}/"), O_RDONLY, 0),
+        open(&format!("{file}/x"), O_RDONLY, 0),
+        open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0),
+        open(dir, O_RDWR, 0),
+        open(dir, O_RDONLY | O_CREAT, 0o600),
+        open(&file, O_RDONLY | O_DIRECTORY | O_CREAT, 0o600),
+        open(&format!("{link}/"), O_RDONLY, 0),
+        open(&file, O_RDWR | O_NOFOLLOW, 0),
     ]
     .into_iter()
     .map(word)
@@ -182,18 +218,35 @@ fn names(dir: &str) -> Vec<String> {
     let (file, sub, other, none) = (path("nf"), path("nd"), path("no"), path("none/x"));
     let _ = open(&format!("{dir}/nf"), O_WRONLY | O_CREAT, 0o600);
     [
-        call(SYS_mkdirat, &[CWD, at(&sub), 0o755]), call(SYS_mkdirat, &[CWD, at(&sub), 0o755]), call(SYS_mkdirat, &[CWD, at(&none), 0o755]),
-        call(SYS_unlinkat, &[CWD, at(&sub), 0]), call(SYS_unlinkat, &[CWD, at(&file), AT_REMOVEDIR as usize]), call(SYS_unlinkat, &[CWD, at(&none), 0]),
-        call(SYS_renameat2, &[CWD, at(&file), CWD, at(&sub), 0]), call(SYS_renameat2, &[CWD, at(&sub), CWD, at(&file), 0]),
-        call(SYS_renameat2, &[CWD, at(&file), CWD, at(&sub), 1]), call(SYS_renameat2, &[CWD, at(&file), CWD, at(&none), 0]),
-        call(SYS_renameat2, &[CWD, at(&sub), CWD, at(&path("nd/in")), 0]), call(SYS_renameat2, &[CWD, at(&file), CWD, at(&file), 99]),
-        call(SYS_linkat, &[CWD, at(&file), CWD, at(&sub), 0]), call(SYS_linkat, &[CWD, at(&sub), CWD, at(&other), 0]),
-        call(SYS_linkat, &[CWD, at(&file), CWD, at(&other), 0]), call(SYS_symlinkat, &[at(&c("")), CWD, at(&path("se"))]),
-        call(SYS_symlinkat, &[at(&c("x")), CWD, at(&file)]), call(SYS_mknodat, &[CWD, at(&file), S_IFIFO as usize, 0]),
-        call(SYS_unlinkat, &[CWD, at(&path("nd/.")), AT_REMOVEDIR as usize]), call(SYS_unlinkat, &[CWD, at(&path("nd/..")), AT_REMOVEDIR as usize]),
-        call(SYS_mkdirat, &[CWD, at(&path("trail/")), 0o755]), call(SYS_unlinkat, &[CWD, at(&path("nf/")), 0]), call(SYS_unlinkat, &[CWD, at(&c("")), 0]),
-        call(SYS_unlinkat, &[CWD, 1, 0]), call(SYS_renameat2, &[CWD, 1, CWD, at(&file), 0]), call(SYS_truncate, &[at(&file), 5]),
-        call(SYS_truncate, &[at(&sub), 5]), call(SYS_truncate, &[at(&file), usize::MAX]), call(SYS_unlinkat, &[CWD, at(&sub), AT_REMOVEDIR as usize]),
+        call(SYS_mkdirat, &[CWD, at(&sub), 0o755]),
+        call(SYS_mkdirat, &[CWD, at(&sub), 0o755]),
+        call(SYS_mkdirat, &[CWD, at(&none), 0o755]),
+        call(SYS_unlinkat, &[CWD, at(&sub), 0]),
+        call(SYS_unlinkat, &[CWD, at(&file), AT_REMOVEDIR as usize]),
+        call(SYS_unlinkat, &[CWD, at(&none), 0]),
+        call(SYS_renameat2, &[CWD, at(&file), CWD, at(&sub), 0]),
+        call(SYS_renameat2, &[CWD, at(&sub), CWD, at(&file), 0]),
+        call(SYS_renameat2, &[CWD, at(&file), CWD, at(&sub), 1]),
+        call(SYS_renameat2, &[CWD, at(&file), CWD, at(&none), 0]),
+        call(SYS_renameat2, &[CWD, at(&sub), CWD, at(&path("nd/in")), 0]),
+        call(SYS_renameat2, &[CWD, at(&file), CWD, at(&file), 99]),
+        call(SYS_linkat, &[CWD, at(&file), CWD, at(&sub), 0]),
+        call(SYS_linkat, &[CWD, at(&sub), CWD, at(&other), 0]),
+        call(SYS_linkat, &[CWD, at(&file), CWD, at(&other), 0]),
+        call(SYS_symlinkat, &[at(&c("")), CWD, at(&path("se"))]),
+        call(SYS_symlinkat, &[at(&c("x")), CWD, at(&file)]),
+        call(SYS_mknodat, &[CWD, at(&file), S_IFIFO as usize, 0]),
+        call(SYS_unlinkat, &[CWD, at(&path("nd/.")), AT_REMOVEDIR as usize]),
+        call(SYS_unlinkat, &[CWD, at(&path("nd/..")), AT_REMOVEDIR as usize]),
+        call(SYS_mkdirat, &[CWD, at(&path("trail/")), 0o755]),
+        call(SYS_unlinkat, &[CWD, at(&path("nf/")), 0]),
+        call(SYS_unlinkat, &[CWD, at(&c("")), 0]),
+        call(SYS_unlinkat, &[CWD, 1, 0]),
+        call(SYS_renameat2, &[CWD, 1, CWD, at(&file), 0]),
+        call(SYS_truncate, &[at(&file), 5]),
+        call(SYS_truncate, &[at(&sub), 5]),
+        call(SYS_truncate, &[at(&file), usize::MAX]),
+        call(SYS_unlinkat, &[CWD, at(&sub), AT_REMOVEDIR as usize]),
     ]
     .into_iter()
     .map(word)
@@ -209,7 +262,14 @@ fn owner(dir: &str) -> Vec<String> {
     let made = word(open(&mine, O_WRONLY | O_CREAT, 0o644));
     let closed = [O_RDONLY, O_RDWR].map(|flags| word(open(&format!("{dir}/roots"), flags, 0)));
     let [reading, writing] = closed;
-    vec![word(dropped), made, stat(&mine), reading, writing, word(call(SYS_mkdirat, &[CWD, at(&c("/usr/nobodys")), 0o755]))]
+    vec![
+        word(dropped),
+        made,
+        stat(&mine),
+        reading,
+        writing,
+        word(call(SYS_mkdirat, &[CWD, at(&c("/usr/nobodys")), 0o755])),
+    ]
 }
 
 /// Errors of exec: none, a directory, no execute bit, no format, a script without its interpreter, too long.
@@ -223,14 +283,22 @@ fn exec(dir: &str) -> Vec<String> {
         path
     };
     let paths = [
-        format!("{dir}/none"), dir.to_owned(), write("plain", "x", 0o644), write("format", "\u{1}\u{2}", 0o755),
-        write("lost", "#!/nowhere/sh\n", 0o755), write("script", "#!/bin/true\n", 0o755), "/bin/true".to_owned(), format!("{dir}/plain/x"),
+        format!("{dir}/none"),
+        dir.to_owned(),
+        write("plain", "x", 0o644),
+        write("format", "\u{1}\u{2}", 0o755),
+        write("lost", "#!/nowhere/sh\n", 0o755),
+        write("script", "#!/bin/true\n", 0o755),
+        "/bin/true".to_owned(),
+        format!("{dir}/plain/x"),
     ];
     paths
         .iter()
         .map(|path| {
             let path = c(path);
-            let status = crate::call::forked(|| call(SYS_execve, &[at(&path), to(&[at(&path), 0]), to(&[0usize])]).err().unwrap_or(0));
+            let status = crate::call::forked(|| {
+                call(SYS_execve, &[at(&path), to(&[at(&path), 0]), to(&[0usize])]).err().unwrap_or(0)
+            });
             if status == 0 { "ran".to_owned() } else { errno_name(status) }
         })
         .collect()

@@ -52,17 +52,23 @@ fn parked(args: &Args) -> Outcome {
 fn fifos(dir: &str) -> Vec<String> {
     let path = format!("{dir}/fifo");
     fifo(&path);
-    let mut told = vec![word(open(&path, O_WRONLY | O_NONBLOCK, 0)), word(open(&path, O_RDONLY | O_NONBLOCK, 0)), word(open(&path, O_RDWR, 0))];
+    let mut told = vec![
+        word(open(&path, O_WRONLY | O_NONBLOCK, 0)),
+        word(open(&path, O_RDONLY | O_NONBLOCK, 0)),
+        word(open(&path, O_RDWR, 0)),
+    ];
     let other = format!("{dir}/fifo2");
     fifo(&other);
     // both ends wait for each other, in two processes and then in two threads
     for threads in [false, true] {
         let writer = other.clone();
-        let write = move || open(&writer, O_WRONLY, 0).and_then(|fd| {
-            let done = call(SYS_write, &[fd as usize, to(b"through"), 7]);
-            let _ = call(SYS_close, &[fd as usize]);
-            done
-        });
+        let write = move || {
+            open(&writer, O_WRONLY, 0).and_then(|fd| {
+                let done = call(SYS_write, &[fd as usize, to(b"through"), 7]);
+                let _ = call(SYS_close, &[fd as usize]);
+                done
+            })
+        };
         let pid = if threads { -1 } else { unsafe { fork() } };
         if pid == 0 {
             unsafe { _exit(i32::from(write().is_err())) };
@@ -144,11 +150,13 @@ fn busy_sibling(dir: &str) {
     let path = c(&format!("{dir}/busy"));
     let running = std::sync::Arc::new(AtomicBool::new(false));
     let seen = running.clone();
-    std::thread::spawn(move || loop {
-        if let Ok(fd) = call(SYS_openat, &[CWD, at(&path), (O_RDWR | O_CREAT) as usize, 0o600]) {
-            let _ = call(SYS_close, &[fd as usize]);
+    std::thread::spawn(move || {
+        loop {
+            if let Ok(fd) = call(SYS_openat, &[CWD, at(&path), (O_RDWR | O_CREAT) as usize, 0o600]) {
+                let _ = call(SYS_close, &[fd as usize]);
+            }
+            seen.store(true, Ordering::Relaxed);
         }
-        seen.store(true, Ordering::Relaxed);
     });
     while !running.load(Ordering::Relaxed) {
         std::thread::yield_now();
@@ -170,7 +178,14 @@ fn sibling_exec(dir: &str) -> Vec<String> {
 }
 
 fn sibling_exit(dir: &str) -> Vec<String> {
-    let good = (0..30).filter(|_| forked(|| { busy_sibling(dir); 7 }) == 7).count();
+    let good = (0..30)
+        .filter(|_| {
+            forked(|| {
+                busy_sibling(dir);
+                7
+            }) == 7
+        })
+        .count();
     vec![good.to_string()]
 }
 
@@ -186,7 +201,8 @@ fn dying_threads(dir: &str) -> Vec<String> {
                 let _ = open(&path, O_RDONLY, 0);
             }
             loop {
-                let _ = open(&format!("{dir}/dying-file"), O_RDWR | O_CREAT, 0o600).map(|fd| call(SYS_close, &[fd as usize]));
+                let _ = open(&format!("{dir}/dying-file"), O_RDWR | O_CREAT, 0o600)
+                    .map(|fd| call(SYS_close, &[fd as usize]));
             }
         }
         std::thread::sleep(Duration::from_millis(3));

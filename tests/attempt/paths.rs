@@ -93,9 +93,7 @@ fn dirfds(dir: &str) -> Vec<String> {
     let _ = call(SYS_mkdirat, &[CWD, at(&c(&sub)), 0o755]);
     let _ = open(&format!("{sub}/file"), O_WRONLY | O_CREAT, 0o600);
     let name = c("file");
-    let relative = |fd: usize| {
-        [0, O_RDWR].map(|flags| word(call(SYS_openat, &[fd, at(&name), flags as usize, 0])))
-    };
+    let relative = |fd: usize| [0, O_RDWR].map(|flags| word(call(SYS_openat, &[fd, at(&name), flags as usize, 0])));
     let fd_of = |path: &str, flags: i32| open(path, flags, 0).map_or(usize::MAX, |fd| fd as usize);
     let real = fd_of(&sub, O_RDONLY | O_DIRECTORY);
     let mut told = Vec::new();
@@ -206,5 +204,11 @@ fn deleted_cwd(dir: &str) -> Vec<String> {
     go(&gone);
     let _ = call(SYS_unlinkat, &[CWD, at(&c(&gone)), AT_REMOVEDIR as usize]);
     let make = word(open("new", O_WRONLY | O_CREAT, 0o600));
-    vec![what_is_here(), make, word(open(".", O_RDONLY, 0)), word(open("/usr", O_RDONLY, 0)), word(open("..", O_RDONLY, 0))]
+    vec![
+        what_is_here(),
+        make,
+        word(open(".", O_RDONLY, 0)),
+        word(open("/usr", O_RDONLY, 0)),
+        word(open("..", O_RDONLY, 0)),
+    ]
 }

@@ -22,7 +22,9 @@ pub const ATTEMPTS: &[Attempt] = &[
         call(SYS_rt_sigqueueinfo, &[pid(args, 0), pid(args, 1), to(&told)]).into()
     }),
     ("pidfd_send_signal", |args| {
-        call(SYS_pidfd_open, &[pid(args, 0), 0]).and_then(|fd| call(SYS_pidfd_send_signal, &[fd as usize, pid(args, 1), 0, 0])).into()
+        call(SYS_pidfd_open, &[pid(args, 0), 0])
+            .and_then(|fd| call(SYS_pidfd_send_signal, &[fd as usize, pid(args, 1), 0, 0]))
+            .into()
     }),
     ("sigio", sigio),
     ("ptrace_seize", |args| call(SYS_ptrace, &[0x4206, pid(args, 0), 0, 0]).into()),

@@ -148,7 +148,11 @@ fn how_race(file: &str, tries: u64) -> Outcome {
             match call(SYS_openat2, &[CWD, at(&path), flags.at(), 24]) {
                 Ok(fd) => {
                     let mode = call(SYS_fcntl, &[fd as usize, F_GETFL as usize]).unwrap_or(0) as i32 & O_ACCMODE;
-                    if mode == O_RDONLY { score.good += 1 } else { score.bad += 1 }
+                    if mode == O_RDONLY {
+                        score.good += 1
+                    } else {
+                        score.bad += 1
+                    }
                     let _ = call(SYS_close, &[fd as usize]);
                 }
                 Err(errno) => score.refuse(errno),
@@ -175,7 +179,11 @@ fn renames(tries: u64, path: &Swapped, good: &str, bad: &str, from: bool) -> Sco
     let third_text = format!("{good}.third");
     let mut score = Score::default();
     for _ in 0..tries {
-        if from { touch(good) } else { touch(&third_text) }
+        if from {
+            touch(good)
+        } else {
+            touch(&third_text)
+        }
         let words = if from { [CWD, path.at(), CWD, at(&third)] } else { [CWD, at(&third), CWD, path.at()] };
         match call(SYS_renameat, &words) {
             Ok(_) if exists(bad) != from => {
@@ -263,7 +271,9 @@ fn tree(good: &str, bad: &str, tries: u64) -> Outcome {
         }
     }
     let path = c(&file);
-    let score = opens(tries, |turn| call(SYS_openat, &[CWD, at(&path), if turn % 2 == 0 { O_RDONLY } else { O_RDWR } as usize, 0]));
+    let score = opens(tries, |turn| {
+        call(SYS_openat, &[CWD, at(&path), if turn % 2 == 0 { O_RDONLY } else { O_RDWR } as usize, 0])
+    });
     let _ = call(SYS_kill, &[swapper as usize, SIGKILL as usize]);
     crate::call::reap(swapper);
     score.outcome()

@@ -60,7 +60,8 @@ fn race_net(args: &Args) -> Outcome {
             let socket = socket as usize;
             let reached = match how.as_str() {
                 "tcp" => call(SYS_connect, &[socket, name.at(), bytes]),
-                "udp" => call(SYS_connect, &[socket, name.at(), bytes]).and_then(|_| call(SYS_sendto, &[socket, to(&text), 5, 0, 0, 0])),
+                "udp" => call(SYS_connect, &[socket, name.at(), bytes])
+                    .and_then(|_| call(SYS_sendto, &[socket, to(&text), 5, 0, 0, 0])),
                 "sendto" => call(SYS_sendto, &[socket, to(&text), 5, 0, name.at(), bytes]),
                 "sendmsg" => call(SYS_sendmsg, &[socket, to(&plain), 0]),
                 "sendmmsg" => call(SYS_sendmmsg, &[socket, to(&plain), 1, 0]),

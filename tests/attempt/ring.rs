@@ -19,7 +19,9 @@ const ENTER_GETEVENTS: usize = 1;
 
 fn map(fd: i64, bytes: usize, offset: i64) -> Result<*mut u8, i32> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    let got = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED | libc::MAP_POPULATE, fd as i32, offset) };
+    let got = unsafe {
+        libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED | libc::MAP_POPULATE, fd as i32, offset)
+    };
     if got == libc::MAP_FAILED { Err(errno()) } else { Ok(got.cast()) }
 }
 

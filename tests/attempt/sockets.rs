@@ -10,26 +10,40 @@ use crate::report::{Misuse, Outcome, Refused, Worked};
 use crate::{Args, Attempt};
 
 pub const ATTEMPTS: &[Attempt] = &[
-    ("socket", |args| three(args).map_or_else(Misuse, |[family, kind, protocol]| call(SYS_socket, &[family, kind, protocol]).into())),
-    ("socket_high", |args| three(args).map_or_else(Misuse, |[family, kind, protocol]| {
-        call(SYS_socket, &[family | HIGH, kind | HIGH, protocol | HIGH]).into()
-    })),
-    ("socketpair", |args| three(args).map_or_else(Misuse, |[family, kind, protocol]| {
-        call(SYS_socketpair, &[family, kind, protocol, into(&mut [0i32; 2])]).into()
-    })),
-    ("untie_name", |_| untie(|socket| call(SYS_setsockopt, &[socket, SOL_SOCKET as usize, SO_BINDTODEVICE as usize, at(&c("")), 0]))),
-    ("untie_name_high", |_| untie(|socket| {
-        call(SYS_setsockopt, &[socket, SOL_SOCKET as usize | HIGH, SO_BINDTODEVICE as usize | HIGH, at(&c("")), 0])
-    })),
+    ("socket", |args| {
+        three(args).map_or_else(Misuse, |[family, kind, protocol]| call(SYS_socket, &[family, kind, protocol]).into())
+    }),
+    ("socket_high", |args| {
+        three(args).map_or_else(Misuse, |[family, kind, protocol]| {
+            call(SYS_socket, &[family | HIGH, kind | HIGH, protocol | HIGH]).into()
+        })
+    }),
+    ("socketpair", |args| {
+        three(args).map_or_else(Misuse, |[family, kind, protocol]| {
+            call(SYS_socketpair, &[family, kind, protocol, into(&mut [0i32; 2])]).into()
+        })
+    }),
+    ("untie_name", |_| {
+        untie(|socket| call(SYS_setsockopt, &[socket, SOL_SOCKET as usize, SO_BINDTODEVICE as usize, at(&c("")), 0]))
+    }),
+    ("untie_name_high", |_| {
+        untie(|socket| {
+            call(SYS_setsockopt, &[socket, SOL_SOCKET as usize | HIGH, SO_BINDTODEVICE as usize | HIGH, at(&c("")), 0])
+        })
+    }),
     ("untie_other", |args| {
         let device = args.path(0);
         let bytes = device.as_bytes().len() + 1;
-        untie(|socket| call(SYS_setsockopt, &[socket, SOL_SOCKET as usize, SO_BINDTODEVICE as usize, at(&device), bytes]))
+        untie(|socket| {
+            call(SYS_setsockopt, &[socket, SOL_SOCKET as usize, SO_BINDTODEVICE as usize, at(&device), bytes])
+        })
     }),
-    ("untie_index", |_| untie(|socket| {
-        let mut none = 0i32;
-        call(SYS_setsockopt, &[socket, SOL_SOCKET as usize, 62, into(&mut none), 4])
-    })),
+    ("untie_index", |_| {
+        untie(|socket| {
+            let mut none = 0i32;
+            call(SYS_setsockopt, &[socket, SOL_SOCKET as usize, 62, into(&mut none), 4])
+        })
+    }),
     ("tied_to", tied_to),
     ("netlink_up", |_| netlink_up()),
     ("interface_up", |_| interface_up()),
@@ -57,13 +71,18 @@ fn untie(undo: impl FnOnce(usize) -> Result<i64, i32>) -> Outcome {
 /// Which device fresh internet sockets of every kind are tied to: `worked` unless all say `lo`.
 fn tied_to(_: &Args) -> Outcome {
     let mut said = Vec::new();
-    for (family, kind) in [(AF_INET, SOCK_STREAM), (AF_INET, SOCK_DGRAM), (AF_INET6, SOCK_STREAM), (AF_INET6, SOCK_DGRAM)] {
+    for (family, kind) in
+        [(AF_INET, SOCK_STREAM), (AF_INET, SOCK_DGRAM), (AF_INET6, SOCK_STREAM), (AF_INET6, SOCK_DGRAM)]
+    {
         let socket = match call(SYS_socket, &[family as usize, (kind | SOCK_CLOEXEC) as usize, 0]) {
             Ok(socket) => socket as usize,
             Err(errno) => return Refused(errno, "socket".into()),
         };
         let (mut name, mut bytes) = ([0u8; 16], 16u32);
-        if let Err(errno) = call(SYS_getsockopt, &[socket, SOL_SOCKET as usize, SO_BINDTODEVICE as usize, into(&mut name[..]), into(&mut bytes)]) {
+        if let Err(errno) = call(
+            SYS_getsockopt,
+            &[socket, SOL_SOCKET as usize, SO_BINDTODEVICE as usize, into(&mut name[..]), into(&mut bytes)],
+        ) {
             return Refused(errno, "getsockopt".into());
         }
         said.push(String::from_utf8_lossy(&name[..bytes as usize]).trim_end_matches('\0').to_owned());

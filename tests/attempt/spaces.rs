@@ -11,11 +11,15 @@ use crate::{Args, Attempt};
 
 pub const ATTEMPTS: &[Attempt] = &[
     ("unshare", |args| with_flag(args, |flag| child(forked(|| call(SYS_unshare, &[flag]).err().unwrap_or(0))))),
-    ("unshare_high", |args| with_flag(args, |flag| child(forked(|| call(SYS_unshare, &[flag | HIGH]).err().unwrap_or(0))))),
+    ("unshare_high", |args| {
+        with_flag(args, |flag| child(forked(|| call(SYS_unshare, &[flag | HIGH]).err().unwrap_or(0))))
+    }),
     ("clone", |args| with_flag(args, |flag| fork_like(SYS_clone, &[flag | SIGCHLD as usize, 0, 0, 0, 0]))),
     ("clone_high", |args| with_flag(args, |flag| fork_like(SYS_clone, &[flag | SIGCHLD as usize | HIGH, 0, 0, 0, 0]))),
     ("clone3", |_| fork_like(SYS_clone3, &[to(&[0u64, 0, 0, 0, SIGCHLD as u64, 0, 0, 0]), 64]).into()),
-    ("clone3_user", |_| fork_like(SYS_clone3, &[to(&[CLONE_NEWUSER as u64, 0, 0, 0, SIGCHLD as u64, 0, 0, 0]), 64]).into()),
+    ("clone3_user", |_| {
+        fork_like(SYS_clone3, &[to(&[CLONE_NEWUSER as u64, 0, 0, 0, SIGCHLD as u64, 0, 0, 0]), 64]).into()
+    }),
     ("clone_vm", |_| shared_memory(CLONE_VM).into()),
     ("clone_vm_files", |_| shared_memory(CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_SIGHAND).into()),
     ("setns", |_| {
@@ -23,20 +27,28 @@ pub const ATTEMPTS: &[Attempt] = &[
         reaches(call(SYS_setns, &[own, CLONE_NEWUTS as usize]), &[EBADF])
     }),
     ("chroot", |_| child(forked(|| call(SYS_chroot, &[at(&c("/"))]).err().unwrap_or(0))).into()),
-    ("pivot_root", |args| reaches(in_own_mounts(|| call(SYS_pivot_root, &[at(&args.path(0)), at(&args.path(0))])), &[EINVAL, EBUSY])),
-    ("mount", |args| in_own_mounts(|| call(SYS_mount, &[at(&c("none")), at(&args.path(0)), at(&c("tmpfs")), 0, 0])).into()),
-    ("mount_bind", |args| in_own_mounts(|| {
-        call(SYS_mount, &[at(&args.path(0)), at(&args.path(1)), 0, MS_BIND as usize, 0])
-    }).into()),
+    ("pivot_root", |args| {
+        reaches(in_own_mounts(|| call(SYS_pivot_root, &[at(&args.path(0)), at(&args.path(0))])), &[EINVAL, EBUSY])
+    }),
+    ("mount", |args| {
+        in_own_mounts(|| call(SYS_mount, &[at(&c("none")), at(&args.path(0)), at(&c("tmpfs")), 0, 0])).into()
+    }),
+    ("mount_bind", |args| {
+        in_own_mounts(|| call(SYS_mount, &[at(&args.path(0)), at(&args.path(1)), 0, MS_BIND as usize, 0])).into()
+    }),
     ("umount2", |_| reaches(call(SYS_umount2, &[at(&c("/nowhere/mount")), 0]), &[ENOENT])),
-    ("move_mount", |_| reaches(call(SYS_move_mount, &[usize::MAX, at(&c("")), usize::MAX, at(&c("")), 0]), &[ENOENT, EBADF])),
+    ("move_mount", |_| {
+        reaches(call(SYS_move_mount, &[usize::MAX, at(&c("")), usize::MAX, at(&c("")), 0]), &[ENOENT, EBADF])
+    }),
     ("open_tree", |_| call(SYS_open_tree, &[CWD, at(&c("/")), 1]).into()),
     ("open_tree_attr", |_| reaches(call(467, &[CWD, at(&c("/")), 1, to(&[0u64; 4]), 32]), &[])),
     ("fsopen", |_| call(SYS_fsopen, &[at(&c("tmpfs")), 0]).into()),
     ("fsconfig", |_| reaches(call(SYS_fsconfig, &[usize::MAX, 6, 0, 0, 0]), &[EBADF, EINVAL])),
     ("fsmount", |_| reaches(call(SYS_fsmount, &[usize::MAX, 0, 0]), &[EBADF])),
     ("fspick", |_| call(SYS_fspick, &[CWD, at(&c("/")), 0]).into()),
-    ("mount_setattr", |_| reaches(call(SYS_mount_setattr, &[CWD, at(&c("/nowhere/mount")), 0, to(&[1u64, 0, 0, 0]), 32]), &[ENOENT])),
+    ("mount_setattr", |_| {
+        reaches(call(SYS_mount_setattr, &[CWD, at(&c("/nowhere/mount")), 0, to(&[1u64, 0, 0, 0]), 32]), &[ENOENT])
+    }),
 ];
 
 /// The flag called `NEWUSER`, `NEWNET`, … as clone(2) has it.

@@ -29,7 +29,11 @@ fn storm(args: &Args) -> Outcome {
         })
         .collect();
     let wrong: i32 = pids.into_iter().map(crate::call::reap).sum();
-    if wrong == 0 { Worked((processes * threads * opens).to_string()) } else { Refused(0, "an open did not do as it should".into()) }
+    if wrong == 0 {
+        Worked((processes * threads * opens).to_string())
+    } else {
+        Refused(0, "an open did not do as it should".into())
+    }
 }
 
 /// Worked when every open gave what it should: a descriptor, or ENOENT for a name of its own that is not there.

@@ -6,16 +6,24 @@
 
 use libc::*;
 
+use crate::Attempt;
 use crate::call::{HIGH, call, child, forked, into, to};
 use crate::report::{Outcome, reaches};
-use crate::Attempt;
 
 pub const ATTEMPTS: &[Attempt] = &[
     ("tiocsti", |_| on_own_terminal(|tty| call(SYS_ioctl, &[tty, TIOCSTI as usize, to(b"x")]).err().unwrap_or(0), &[])),
-    ("tiocsti_high", |_| on_own_terminal(|tty| call(SYS_ioctl, &[tty, TIOCSTI as usize | HIGH, to(b"x")]).err().unwrap_or(0), &[])),
-    ("tioclinux", |_| on_own_terminal(|tty| call(SYS_ioctl, &[tty, 0x541c, to(&[2u8, 0])]).err().unwrap_or(0), &[ENOTTY, EINVAL])),
-    ("tiocsetd", |_| on_own_terminal(|tty| call(SYS_ioctl, &[tty, TIOCSETD as usize, to(&0i32)]).err().unwrap_or(0), &[])),
-    ("tiocsetd_high", |_| on_own_terminal(|tty| call(SYS_ioctl, &[tty, TIOCSETD as usize | HIGH, to(&0i32)]).err().unwrap_or(0), &[])),
+    ("tiocsti_high", |_| {
+        on_own_terminal(|tty| call(SYS_ioctl, &[tty, TIOCSTI as usize | HIGH, to(b"x")]).err().unwrap_or(0), &[])
+    }),
+    ("tioclinux", |_| {
+        on_own_terminal(|tty| call(SYS_ioctl, &[tty, 0x541c, to(&[2u8, 0])]).err().unwrap_or(0), &[ENOTTY, EINVAL])
+    }),
+    ("tiocsetd", |_| {
+        on_own_terminal(|tty| call(SYS_ioctl, &[tty, TIOCSETD as usize, to(&0i32)]).err().unwrap_or(0), &[])
+    }),
+    ("tiocsetd_high", |_| {
+        on_own_terminal(|tty| call(SYS_ioctl, &[tty, TIOCSETD as usize | HIGH, to(&0i32)]).err().unwrap_or(0), &[])
+    }),
     ("openpty", |_| own_terminal().map(i64::from).into()),
 ];
 

@@ -5,7 +5,7 @@
 
 use libc::*;
 
-use crate::call::{call, c, at, into, to};
+use crate::call::{at, c, call, into, to};
 use crate::network::{answer, message, socket};
 use crate::report::{Misuse, Outcome, Refused, Try, Worked};
 use crate::{Args, Attempt};
@@ -42,7 +42,9 @@ fn unix(args: &Args) -> Outcome {
     let piece = [to(&text), 5];
     let plain = message(at_name, bytes, &piece, &[]);
     let reached = match how {
-        "connect" if kind == SOCK_DGRAM => call(SYS_connect, &[socket, at_name, bytes]).and_then(|_| call(SYS_write, &[socket, to(&text), 5])),
+        "connect" if kind == SOCK_DGRAM => {
+            call(SYS_connect, &[socket, at_name, bytes]).and_then(|_| call(SYS_write, &[socket, to(&text), 5]))
+        }
         "connect" => call(SYS_connect, &[socket, at_name, bytes]).and_then(|_| answer(socket, 2000)),
         "sendto" => call(SYS_sendto, &[socket, to(&text), 5, 0, at_name, bytes]),
         "sendmsg" => call(SYS_sendmsg, &[socket, to(&plain), 0]),

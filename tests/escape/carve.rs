@@ -31,7 +31,8 @@ const STEAL: &[Case] = &[
 
 #[test]
 fn stealing_a_denied_file() {
-    for deny in ["{work}/vault/inner/.env", "{work}/vault/inner/**", "**/.env", "{work}/**/.env", "{work}/vault/*/.env"] {
+    for deny in ["{work}/vault/inner/.env", "{work}/vault/inner/**", "**/.env", "{work}/**/.env", "{work}/vault/*/.env"]
+    {
         let allowing = (deny == "**/.env").then(Rules::new);
         Table { set_up: vault, tested: Rules::new().deny(deny), allowing }.check(STEAL);
     }
@@ -91,7 +92,11 @@ fn planting_where_nothing_is_yet() {
         case("plant rename_above {work}/keep/inner/new {work}/d", Works, "EACCES", "rename {work}/keep"),
         case("plant mkdir {work}/keep/inner {work}/d", Never("ENOENT"), "EACCES|ENOENT", ""),
     ];
-    for tested in [Rules::new().readonly("{work}/keep/inner/**"), Rules::new().readonly("{work}/keep/inner/new"), Rules::new().deny("**/new")] {
+    for tested in [
+        Rules::new().readonly("{work}/keep/inner/**"),
+        Rules::new().readonly("{work}/keep/inner/new"),
+        Rules::new().deny("**/new"),
+    ] {
         Table { set_up, tested, allowing: Some(Rules::new()) }.check(&cases);
     }
     let set_up = |lab: &mut Lab| {
@@ -120,9 +125,19 @@ fn built_in_protections() {
     let tested = Rules::new().write("{home}/**");
     let allowing = None;
     Table { set_up, tested, allowing }.check(&[
-        case("plant create {work}/.git/hooks/pre-commit {work}/d", Works, "EACCES", "open {work}/.git/hooks/pre-commit"),
+        case(
+            "plant create {work}/.git/hooks/pre-commit {work}/d",
+            Works,
+            "EACCES",
+            "open {work}/.git/hooks/pre-commit",
+        ),
         case("plant rename_parent {work}/.git/hooks/pre-commit {work}/d", Works, "EACCES", "rename {work}/.git/hooks"),
-        case("steal rename_parent {work}/.git/hooks/pre-commit {work}/d", Never("ENOENT"), "EACCES", "rename {work}/.git/hooks"),
+        case(
+            "steal rename_parent {work}/.git/hooks/pre-commit {work}/d",
+            Never("ENOENT"),
+            "EACCES",
+            "rename {work}/.git/hooks",
+        ),
         case("write append {work}/.git/config", Works, "EACCES", "open {work}/.git/config"),
         case("name exchange {work}/plain {work}/.git/config", Works, "EACCES", "rename {work}/.git/config"),
         case("write append {work}/.mcp.json", Works, "EACCES", "open {work}/.mcp.json"),

@@ -109,7 +109,8 @@ impl Table {
         if let Some((op, object)) = lab.expand(case.event).split_once(' ')
             && !events.iter().any(|event| denied(event, op, object))
         {
-            let near: Vec<String> = events.iter().filter(|event| event["verdict"] == "deny").map(Value::to_string).collect();
+            let near: Vec<String> =
+                events.iter().filter(|event| event["verdict"] == "deny").map(Value::to_string).collect();
             wrong.push(format!("{}: no event 'deny {op} {object}'; denied were: {}", case.words, near.join(" ")));
         }
         if lab.expand("{pid}") != "{pid}" && !lab.victim_lives() {
@@ -120,7 +121,10 @@ impl Table {
 
 fn fault(case: &Case, run: &str, expected: &str, said: &Said) -> String {
     let last = said.stderr.lines().last().unwrap_or_default();
-    format!("{}: {run}: expected {expected}, got '{}' (status {}) {} {last}", case.words, said.result, said.status, said.detail)
+    format!(
+        "{}: {run}: expected {expected}, got '{}' (status {}) {} {last}",
+        case.words, said.result, said.status, said.detail
+    )
 }
 
 /// Whether an event is a denial of `op` on this path or address. `*` stands for any path.

@@ -21,10 +21,8 @@ fn storm(how: &str, rules: &Rules) -> HashMap<String, usize> {
     lab.file("work/storm/same", "same\n");
     let (said, events) = lab.inside(rules, &format!("storm {how} 4 4 {} {{work}}/storm", opens()));
     assert!(said.worked(), "{how}: {said:?}");
-    let mut next = 0;
-    for event in &events {
+    for (next, event) in events.iter().enumerate() {
         assert_eq!(event["seq"], next, "sequence numbers have no gap");
-        next += 1;
     }
     assert!(!events.iter().any(|event| event["kind"] == "lost"), "nothing is lost");
     let beneath = format!("{}/", lab.path("work/storm").to_string_lossy());

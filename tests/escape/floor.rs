@@ -184,7 +184,14 @@ fn inherited_descriptors() {
 #[test]
 fn harmless_forms_still_work() {
     let lab = Lab::new();
-    for words in ["personality 0", "own_children", "own_socket {work}/own.sock", "own_socket @govsh-escape-own", "pass_descriptor {work}/plain", "exec execve /bin/true"] {
+    for words in [
+        "personality 0",
+        "own_children",
+        "own_socket {work}/own.sock",
+        "own_socket @govsh-escape-own",
+        "pass_descriptor {work}/plain",
+        "exec execve /bin/true",
+    ] {
         for rules in [Rules::everything(), Rules::new()] {
             let (said, _) = lab.inside(&rules, words);
             assert!(said.worked(), "{words}: {said:?}");

@@ -32,10 +32,20 @@ fn withstands(lab: impl Fn() -> Lab, lines: &[String]) {
 
 fn every_way(file: &str) -> Vec<String> {
     let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let mut lines: Vec<String> = ["open openat", "open opath", "write append", "write trunc", "write truncate", "name unlink", "meta chmod", "meta utimes", "meta proc_chmod"]
-        .iter()
-        .map(|way| format!("{way} {file}"))
-        .collect();
+    let mut lines: Vec<String> = [
+        "open openat",
+        "open opath",
+        "write append",
+        "write trunc",
+        "write truncate",
+        "name unlink",
+        "meta chmod",
+        "meta utimes",
+        "meta proc_chmod",
+    ]
+    .iter()
+    .map(|way| format!("{way} {file}"))
+    .collect();
     lines.push(format!("name rename {file} {{work}}/taken"));
     lines.push(format!("name rename {{work}}/plain {file}"));
     lines.push(format!("name link {file} {{work}}/taken"));
@@ -81,14 +91,26 @@ fn older_recordings_and_configuration() {
 /// The runtime directory: nothing to list, to connect to, or to put there.
 #[test]
 fn the_runtime_directory() {
-    let lines = ["list {run}/govsh", "write openat {run}/govsh/new", "name bind {run}/govsh/socket", "name rename {run}/govsh {work}/taken", "name mkdir {run}/govsh/new"];
+    let lines = [
+        "list {run}/govsh",
+        "write openat {run}/govsh/new",
+        "name bind {run}/govsh/socket",
+        "name rename {run}/govsh {work}/taken",
+        "name mkdir {run}/govsh/new",
+    ];
     withstands(Lab::new, &lines.map(str::to_owned));
 }
 
 /// The policy of the session cannot be written; a session's own policy in the project least of all.
 #[test]
 fn the_policy_file() {
-    let lines = ["write append {base}/policy0.toml", "write trunc {base}/policy0.toml", "name unlink {base}/policy0.toml", "name rename {work}/plain {base}/policy0.toml", "meta chmod {base}/policy0.toml"];
+    let lines = [
+        "write append {base}/policy0.toml",
+        "write trunc {base}/policy0.toml",
+        "name unlink {base}/policy0.toml",
+        "name rename {work}/plain {base}/policy0.toml",
+        "meta chmod {base}/policy0.toml",
+    ];
     withstands(Lab::new, &lines.map(str::to_owned));
 }
 
@@ -96,8 +118,22 @@ fn the_policy_file() {
 #[test]
 fn the_processes() {
     let ways = [
-        "kill {who} 9", "kill {who} 19", "kill {who} 0", "tgkill {who} 9", "pidfd_send_signal {who} 9", "sigqueue {who} 9", "ptrace_seize {who}", "vm_readv {who}",
-        "prlimit {who}", "setscheduler {who}", "setpriority {who}", "setaffinity {who}", "proc plain {who} environ", "proc list {who} fd", "proc write {who} mem", "proc plain {who} maps",
+        "kill {who} 9",
+        "kill {who} 19",
+        "kill {who} 0",
+        "tgkill {who} 9",
+        "pidfd_send_signal {who} 9",
+        "sigqueue {who} 9",
+        "ptrace_seize {who}",
+        "vm_readv {who}",
+        "prlimit {who}",
+        "setscheduler {who}",
+        "setpriority {who}",
+        "setaffinity {who}",
+        "proc plain {who} environ",
+        "proc list {who} fd",
+        "proc write {who} mem",
+        "proc plain {who} maps",
     ];
     let mut wrong = Vec::new();
     for way in ways {
@@ -135,6 +171,7 @@ fn nothing_left_behind() {
     command.stdin(Stdio::null());
     let (status, stdout, _) = finish(command, "env");
     assert_eq!(status, 0);
-    let names: Vec<&str> = stdout.lines().filter(|line| line.to_lowercase().contains(".sock") || line.contains("/run/govsh")).collect();
+    let names: Vec<&str> =
+        stdout.lines().filter(|line| line.to_lowercase().contains(".sock") || line.contains("/run/govsh")).collect();
     assert!(names.is_empty(), "the environment names govsh's own: {names:?}");
 }

@@ -134,7 +134,13 @@ impl Lab {
     /// Starts a process outside, of the same user, with a secret in its environment and its memory.
     pub fn victim(&mut self) -> u32 {
         let mut command = Command::new("/bin/sleep");
-        command.arg("600").env_clear().env("GOVSH_VICTIM", "secret").current_dir(self.path("out")).stdin(Stdio::null()).process_group(0);
+        command
+            .arg("600")
+            .env_clear()
+            .env("GOVSH_VICTIM", "secret")
+            .current_dir(self.path("out"))
+            .stdin(Stdio::null())
+            .process_group(0);
         as_user(&mut command);
         let child = command.spawn().expect("sleep");
         let pid = child.id();
@@ -179,7 +185,14 @@ impl Lab {
         fs::write(&policy, self.expand(&rules.text())).expect("policy");
         let recording = self.path(&self.record).join(format!("recording{run}.cast.zst"));
         let mut command = Command::new(govsh());
-        command.args(["run", "--quiet", "--policy"]).arg(&policy).arg("--record").arg(&recording).args(rules.options()).arg("--").arg(program);
+        command
+            .args(["run", "--quiet", "--policy"])
+            .arg(&policy)
+            .arg("--record")
+            .arg(&recording)
+            .args(rules.options())
+            .arg("--")
+            .arg(program);
         self.environment(&mut command);
         as_user(&mut command);
         (command, recording)
@@ -271,7 +284,14 @@ pub fn attempt() -> PathBuf {
     PLACE
         .get_or_init(|| {
             let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "--quiet", "--example", "attempt", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+            build.args([
+                "build",
+                "--quiet",
+                "--example",
+                "attempt",
+                "--manifest-path",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            ]);
             if !cfg!(debug_assertions) {
                 build.arg("--release");
             }

@@ -28,7 +28,10 @@ fn same(words: &[&str]) {
             lab.dir("work/d");
             let (inside, _) = lab.inside(&rules, &format!("{words} {{work}}/d"));
             if inside.detail != outside.detail {
-                wrong.push(format!("{words}, {name}:\n  outside {}\n  inside  {} {} {}", outside.detail, inside.detail, inside.result, inside.stderr));
+                wrong.push(format!(
+                    "{words}, {name}:\n  outside {}\n  inside  {} {} {}",
+                    outside.detail, inside.detail, inside.result, inside.stderr
+                ));
             }
         }
     }
@@ -37,7 +40,16 @@ fn same(words: &[&str]) {
 
 #[test]
 fn opening() {
-    same(&["same umask", "same cloexec", "same flags", "same excl", "same nofollow", "same tmpfile", "same limits", "same numbers"]);
+    same(&[
+        "same umask",
+        "same cloexec",
+        "same flags",
+        "same excl",
+        "same nofollow",
+        "same tmpfile",
+        "same limits",
+        "same numbers",
+    ]);
 }
 
 #[test]
@@ -55,7 +67,15 @@ fn given_up_root() {
 
 #[test]
 fn paths() {
-    same(&["path lengths", "path memory", "path dirfds", "path chdir", "path thread_chdir", "path own_cwd", "path deleted_cwd"]);
+    same(&[
+        "path lengths",
+        "path memory",
+        "path dirfds",
+        "path chdir",
+        "path thread_chdir",
+        "path own_cwd",
+        "path deleted_cwd",
+    ]);
 }
 
 #[test]
@@ -105,7 +125,10 @@ fn not_dumpable() {
         assert_eq!(inside.detail, "ok", "{inside:?}");
     } else {
         assert_eq!(inside.detail, "EACCES", "{inside:?}");
-        assert!(events.iter().any(|event| event["verdict"] == "deny" || event["kind"] == "alert"), "the refusal is recorded");
+        assert!(
+            events.iter().any(|event| event["verdict"] == "deny" || event["kind"] == "alert"),
+            "the refusal is recorded"
+        );
     }
 }
 
@@ -122,6 +145,9 @@ fn execute_only() {
         assert!(inside.worked(), "{inside:?}");
     } else {
         assert_eq!(inside.result, "errno EACCES", "{inside:?}");
-        assert!(events.iter().any(|event| crate::case::denied(event, "exec", &lab.expand("{work}/only"))), "the refusal is recorded");
+        assert!(
+            events.iter().any(|event| crate::case::denied(event, "exec", &lab.expand("{work}/only"))),
+            "the refusal is recorded"
+        );
     }
 }

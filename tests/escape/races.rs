@@ -103,7 +103,8 @@ fn running() {
             lab.dir(&format!("work/{face}"));
             let script = format!("#!/bin/sh\nexit {status}\n");
             lab.file(&format!("work/{face}/tool"), &script);
-            std::fs::set_permissions(lab.path(&format!("work/{face}/tool")), std::fs::Permissions::from_mode(0o755)).expect("mode");
+            std::fs::set_permissions(lab.path(&format!("work/{face}/tool")), std::fs::Permissions::from_mode(0o755))
+                .expect("mode");
         }
     };
     let allowing = Rules::new().exec("{work}/**");
@@ -157,7 +158,10 @@ fn unix_sockets() {
             let listener = std::os::unix::net::UnixListener::bind(lab.path(&format!("out/{face}.sock"))).expect("bind");
             lab.mode(&format!("out/{face}.sock"), 0o777);
             std::thread::spawn(move || {
-                listener.incoming().flatten().for_each(|mut stream| drop(std::io::Write::write_all(&mut stream, face.as_bytes())));
+                listener
+                    .incoming()
+                    .flatten()
+                    .for_each(|mut stream| drop(std::io::Write::write_all(&mut stream, face.as_bytes())));
             });
         }
     };

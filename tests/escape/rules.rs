@@ -86,7 +86,8 @@ impl Rules {
     pub fn text(&self) -> String {
         let mut text = String::from("version = 1\n[files]\n");
         for key in ["read", "write", "exec", "deny", "readonly"] {
-            let all: Vec<&String> = self.lists.iter().filter(|(of, _)| *of == key).map(|(_, pattern)| pattern).collect();
+            let all: Vec<&String> =
+                self.lists.iter().filter(|(of, _)| *of == key).map(|(_, pattern)| pattern).collect();
             text.push_str(&format!("{key} = {all:?}\n"));
         }
         text.push_str(&format!("[exec]\ndeny = {:?}\n[sockets]\nallow = {:?}\n", self.exec_deny, self.sockets));

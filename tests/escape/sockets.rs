@@ -108,8 +108,22 @@ fn ties_to_the_loopback_device() {
 fn addresses() {
     let [good, bad] = greeters();
     let ways = [
-        "tcp-connect", "tcp-nonblock", "udp-connect", "udp-sendto", "udp-sendto_high", "udp-sendmsg", "udp-sendmsg_high", "udp-sendmmsg", "udp-sendmmsg_second",
-        "fastopen-sendto", "fastopen-sendto_high", "fastopen-sendmsg", "fastopen-sendmsg_high", "fastopen-sendmmsg", "mptcp-connect", "udp-pktinfo",
+        "tcp-connect",
+        "tcp-nonblock",
+        "udp-connect",
+        "udp-sendto",
+        "udp-sendto_high",
+        "udp-sendmsg",
+        "udp-sendmsg_high",
+        "udp-sendmmsg",
+        "udp-sendmmsg_second",
+        "fastopen-sendto",
+        "fastopen-sendto_high",
+        "fastopen-sendmsg",
+        "fastopen-sendmsg_high",
+        "fastopen-sendmmsg",
+        "mptcp-connect",
+        "udp-pktinfo",
     ];
     let rules = Rules::new().network(&format!("127.0.0.1:{good}"));
     let lab = Lab::new();
@@ -117,7 +131,8 @@ fn addresses() {
     for way in ways {
         let outside = lab.outside(&format!("net {way} 127.0.0.1:{bad}"), false);
         // a message told to leave by another device cannot come back on loopback; what counts is that the kernel let it try
-        let proven = outside.worked() || (way == "udp-pktinfo" && ["ETIMEDOUT", "ENETUNREACH"].contains(&outside.short()));
+        let proven =
+            outside.worked() || (way == "udp-pktinfo" && ["ETIMEDOUT", "ENETUNREACH"].contains(&outside.short()));
         let (allowed, _) = lab.inside(&rules, &format!("net {way} 127.0.0.1:{good}"));
         let (refused, events) = lab.inside(&rules, &format!("net {way} 127.0.0.1:{bad}"));
         let floor = way.starts_with("fastopen") || way.starts_with("mptcp");
@@ -127,11 +142,14 @@ fn addresses() {
         if !floor && way != "udp-pktinfo" && !allowed.worked() {
             wrong.push(format!("{way} allowed: {allowed:?}"));
         }
-        let refusals = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM", "EPROTONOSUPPORT", "EAFNOSUPPORT"];
+        let refusals =
+            ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM", "EPROTONOSUPPORT", "EAFNOSUPPORT"];
         if refused.status != 1 || !refusals.contains(&refused.short()) {
             wrong.push(format!("{way} refused: {refused:?}"));
         }
-        let recorded = events.iter().any(|event| crate::case::denied(event, "connect|send|sendto|sendmsg|sendmmsg", &format!("127.0.0.1:{bad}")));
+        let recorded = events.iter().any(|event| {
+            crate::case::denied(event, "connect|send|sendto|sendmsg|sendmmsg", &format!("127.0.0.1:{bad}"))
+        });
         if !floor && !recorded {
             wrong.push(format!("{way}: no event of the refusal"));
         }

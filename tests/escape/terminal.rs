@@ -66,7 +66,10 @@ impl OnTerminal {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status.exit_code());
             }
-            let _ = self.shown.recv_timeout(Duration::from_millis(10)).map(|bytes| self.seen.push_str(&String::from_utf8_lossy(&bytes)));
+            let _ = self
+                .shown
+                .recv_timeout(Duration::from_millis(10))
+                .map(|bytes| self.seen.push_str(&String::from_utf8_lossy(&bytes)));
         }
         let _ = self.child.kill();
         None
