@@ -1,9 +1,137 @@
-//! `govsh ls`: the recordings in the default place, newest last.
+//! `govsh ls`: recordings, newest first.
+//!
+//! Invariant: a file that cannot be read is listed with the reason, never left out.
+//! Leaves to others: which files there are (`find`), what they say of themselves (`recording`).
 
-/// Lists; exit status 0, also when there are none.
-pub fn ls(json: bool) -> anyhow::Result<i32> {
-    if json {
-        println!("[]");
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::find::{Found, recordings};
+use super::paint::{Paint, home, printed};
+use crate::recording::summary::{cut, home_short, lasted};
+use crate::recording::{Glance, ReadError, glance, visible};
+use crate::session::recorder::default_dir;
+
+/// Lists those in `dir`, by default govsh's own; exit status 0, also when there are none.
+pub fn ls(dir: Option<&Path>, json: bool) -> anyhow::Result<i32> {
+    let own;
+    let dir = match dir {
+        Some(dir) if !dir.is_dir() => bail!("no directory '{}'", dir.display()),
+        Some(dir) => dir,
+        None => {
+            own = default_dir()?;
+            &own
+        }
+    };
+    let mut all = recordings(dir)?;
+    all.reverse();
+    let rows = all.iter().map(|found| (found, look(found)));
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let outcome = if json {
+        let rows: Vec<_> = rows.map(|(found, seen)| object(found, &seen)).collect();
+        serde_json::to_writer_pretty(&mut out, &rows).map_err(io::Error::from).and_then(|()| writeln!(out))
+    } else if all.is_empty() {
+        writeln!(out, "no recordings in '{}'", dir.display())
+    } else {
+        table(rows, &mut out)
+    };
+    printed(outcome.and_then(|()| out.flush()), 0)
+}
+
+fn look(found: &Found) -> Result<Glance, String> {
+    File::open(&found.path).map_err(ReadError::from).and_then(glance).map_err(|error| match error {
+        ReadError::Io(error) => error.to_string(),
+        error => error.to_string(),
+    })
+}
+
+/// One of the words in column STATE.
+fn state(glance: &Glance) -> String {
+    match &glance.end {
+        _ if glance.start.is_none() => "empty".to_owned(),
+        None => "not closed".to_owned(),
+        Some(end) => match (end.status, end.signal) {
+            (_, Some(signal)) => format!("signal {signal}"),
+            (Some(status), None) => format!("exit {status}"),
+            (None, None) => "closed".to_owned(),
+        },
     }
-    Ok(0)
+}
+
+fn object(found: &Found, seen: &Result<Glance, String>) -> Value {
+    let file = found.path.to_string_lossy();
+    match seen {
+        Err(error) => json!({ "id": found.id, "file": file, "size": found.size, "error": error }),
+        Ok(glance) => {
+            let start = glance.start.as_ref();
+            let end = glance.end.as_ref();
+            json!({
+                "id": found.id,
+                "file": file,
+                "size": found.size,
+                "argv": start.map(|start| lossy(&start.argv)),
+                "cwd": start.map(|start| String::from_utf8_lossy(&start.cwd)),
+                "started": start.map(|start| start.timestamp),
+                "duration": glance.ns as f64 / 1e9,
+                "complete": end.is_some(),
+                "exit": end.and_then(|end| end.status),
+                "signal": end.and_then(|end| end.signal),
+                "denied": glance.tally.denied,
+                "alerts": glance.tally.count("alert"),
+                "events": glance.tally.counts.values().sum::<u64>(),
+            })
+        }
+    }
+}
+
+fn lossy(argv: &[Vec<u8>]) -> Vec<String> {
+    argv.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+fn table<'a>(rows: impl Iterator<Item = (&'a Found, Result<Glance, String>)>, out: &mut impl Write) -> io::Result<()> {
+    let (paint, home) = (Paint::stdout(), home());
+    let head =
+        format!("{:<6}{:<18}{:>8}  {:<12}{:>6}  {:<16}WHERE", "ID", "STARTED", "TOOK", "STATE", "DENIED", "COMMAND");
+    writeln!(out, "{}", paint.dim(&head))?;
+    for (found, seen) in rows {
+        let id = format!("{:<6}", cut(&visible(found.id.as_bytes()), 20));
+        let glance = match seen {
+            Ok(glance) => glance,
+            Err(error) => {
+                writeln!(out, "{id}{} {}", paint.warm("unreadable:"), visible(error.as_bytes()))?;
+                continue;
+            }
+        };
+        let (started, command, place) = match &glance.start {
+            None => (String::new(), String::new(), String::new()),
+            Some(start) => (day(start.timestamp), command(&start.argv), home_short(&start.cwd, &home)),
+        };
+        let denied = match glance.tally.denied {
+            0 => format!("{:>6}", 0),
+            count => paint.warm(&format!("{count:>6}")),
+        };
+        let (took, state) = (lasted(glance.ns), state(&glance));
+        writeln!(out, "{id}{started:<18}{took:>8}  {state:<12}{denied}  {command:<16}{}", cut(&place, 60))?;
+    }
+    Ok(())
+}
+
+/// The program's name.
+fn command(argv: &[Vec<u8>]) -> String {
+    let path = argv.first().map_or(&[][..], |path| path);
+    cut(&visible(path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)), 15)
+}
+
+/// Local date and time to the minute.
+pub(super) fn day(timestamp: i64) -> String {
+    local(timestamp, "%Y-%m-%d %H:%M")
+}
+
+pub(super) fn local(timestamp: i64, format: &str) -> String {
+    let when = jiff::Timestamp::from_second(timestamp).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    when.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string()
 }

@@ -1,4 +1,24 @@
-//! `govsh show`: what happened in a session, on one page, or event by event.
+//! `govsh show`: what happened in a session, on one page, as a tree of its programs, or event by event.
+//!
+//! Invariant: memory is bounded however large the recording is; a recording that was cut or damaged is shown up to there, and said so.
+//! Leaves to others: reading (`recording`), which file (`find`).
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::find::find;
+use super::paint::{Paint, home, printed};
+use crate::recording::{ReadError, Reader, Summary, visible};
+use crate::session::recorder::{default_dir, id_of};
+
+mod events;
+mod json;
+mod page;
+mod tree;
 
 /// What to show of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -9,14 +29,89 @@ pub struct ShowOptions {
     pub programs: bool,
     /// Event by event.
     pub events: bool,
-    /// Only events of this kind.
-    pub kind: Option<String>,
-    /// Only what was denied.
+    /// With `events`: only these kinds; all when empty.
+    pub kinds: Vec<String>,
+    /// With `events`: only what was denied.
     pub denied: bool,
 }
 
-pub fn show(session: &str, opts: &ShowOptions) -> anyhow::Result<i32> {
-    let path = super::find::find(session)?;
-    println!("{} {}", path.display(), opts.json);
-    Ok(0)
+/// How a recording ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ending {
+    Complete,
+    /// Still running, killed, or cut.
+    Open,
+    Damaged(String),
+}
+
+/// Shows `session`. Exit status 0, 1 when the recording is damaged.
+pub fn show(session: &OsStr, opts: &ShowOptions) -> anyhow::Result<i32> {
+    let path = find(session)?;
+    let reader = open(&path)?;
+    if opts.events {
+        return self::events::list(reader, &path, opts);
+    }
+    let (summary, ending) = summarise(reader);
+    if summary.events == 0 {
+        match ending {
+            Ending::Damaged(what) => bail!("recording '{}' is {what}", path.display()),
+            Ending::Complete | Ending::Open => return Err(nothing_in(&path)),
+        }
+    }
+    let status = i32::from(matches!(ending, Ending::Damaged(_)));
+    let name = typed(&path);
+    let mut text = Vec::new();
+    match (opts.json, opts.programs) {
+        (true, _) => self::json::whole(&summary, &ending, &path, &mut text)?,
+        (false, true) => self::tree::draw(&summary, Paint::stdout(), &mut text)?,
+        (false, false) => self::page::draw(&summary, &ending, &name, &home(), Paint::stdout(), &mut text)?,
+    }
+    let mut out = io::stdout().lock();
+    printed(out.write_all(&text).and_then(|()| out.flush()), status)
+}
+
+/// The recording in `path`, or why it cannot be read, in one line.
+pub(super) fn open(path: &Path) -> anyhow::Result<Reader<File>> {
+    let shown = visible(path.as_os_str().as_encoded_bytes());
+    let file = File::open(path).with_context(|| format!("cannot open recording '{shown}'"))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        bail!("'{shown}' is a directory\nhint: 'govsh ls {shown}' lists the recordings in it");
+    }
+    match Reader::open(file) {
+        Ok(reader) => Ok(reader),
+        Err(ReadError::Foreign) => bail!("'{shown}' is not a govsh recording"),
+        Err(error) => Err(error).with_context(|| format!("cannot read recording '{shown}'")),
+    }
+}
+
+/// Says on stderr why there is no more, after what was printed.
+pub(super) fn complain(path: &Path, error: ReadError) {
+    let shown = visible(path.as_os_str().as_encoded_bytes());
+    eprintln!("govsh: recording '{shown}': {:#}", anyhow::Error::from(error));
+}
+
+/// Why a recording without a single event cannot be shown.
+pub(super) fn nothing_in(path: &Path) -> anyhow::Error {
+    let shown = visible(path.as_os_str().as_encoded_bytes());
+    anyhow::anyhow!("recording '{shown}' holds no events: it is empty, or was cut at its beginning")
+}
+
+fn summarise(mut reader: Reader<File>) -> (Summary, Ending) {
+    let mut summary = Summary::default();
+    for item in reader.by_ref() {
+        match item {
+            Ok(stamped) => summary.feed(&stamped),
+            Err(ReadError::Io(error)) => return (summary, Ending::Damaged(format!("unreadable: {error}"))),
+            Err(error) => return (summary, Ending::Damaged(error.to_string())),
+        }
+    }
+    let ending = if reader.truncated() { Ending::Open } else { Ending::Complete };
+    (summary, ending)
+}
+
+/// What to type for the recording in `path`.
+fn typed(path: &Path) -> String {
+    let own = default_dir().is_ok_and(|dir| path.parent() == Some(&dir));
+    let id = path.file_name().and_then(id_of).filter(|_| own);
+    id.map_or_else(|| visible(path.as_os_str().as_encoded_bytes()), str::to_owned)
 }

@@ -22,7 +22,7 @@ mod lines;
 mod parse;
 mod readback;
 mod reader;
-mod summary;
+pub mod summary;
 mod visible;
 mod words;
 mod writer;

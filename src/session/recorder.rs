@@ -91,6 +91,21 @@ pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> 
     Ok(Recorder { path, thread })
 }
 
+impl Outcome {
+    /// What to type for this recording: its id, or its file where it does not lie in the default place.
+    pub fn session(&self) -> Option<String> {
+        let path = self.path.as_ref()?;
+        let by_id = default_dir().is_ok_and(|dir| path.parent() == Some(&dir));
+        let id = path.file_name().and_then(id_of).filter(|_| by_id);
+        Some(id.map_or_else(|| path.to_string_lossy().into_owned(), str::to_owned))
+    }
+
+    /// The two lines at the end of a run, see [`Summary::closing_lines`]. `home` is the home directory, empty for none.
+    pub fn closing_lines(&self, home: &[u8]) -> [String; 2] {
+        self.summary.closing_lines(self.session().as_deref(), home)
+    }
+}
+
 impl Recorder {
     /// None when nothing is recorded.
     pub fn path(&self) -> Option<&Path> {

@@ -1,28 +1,128 @@
 //! What a session did, in bounded memory, from its events in order.
+//!
+//! Invariant: however much a hostile agent does, this holds a few megabytes: beyond its bounds things are counted, not kept,
+//! and the counts say so. Pure: no clock, no environment.
+//! Leaves to others: drawing the page (`cmd::show`).
 
-use crate::event::{Event, Stamped};
+use crate::event::{Event, Judged, Kind, PolicyUsed, Report, Stamped, Start};
+use crate::policy::{Access, Verdict};
 
+mod closing;
+mod denials;
+mod paths;
+mod phrase;
+mod programs;
+mod reached;
+
+pub use closing::step_summary;
+pub use denials::{Denial, Denials};
+pub use paths::{Group, Paths};
+pub use phrase::{clock, cut, home_short, lasted};
+pub use programs::{Program, Programs};
+pub use reached::{Reached, Spot};
+
+/// Alerts and limits that are kept word for word.
+const NOTES: usize = 200;
+
+/// Feed it all events of a session, in order.
 #[derive(Debug, Default)]
 pub struct Summary {
-    last: u64,
-    exit: Option<(i32, Option<i32>)>,
+    pub start: Option<Start>,
+    pub policy: Option<PolicyUsed>,
+    pub report: Option<Report>,
+    /// Exit status and signal, when the session ended in order.
+    pub exit: Option<(i32, Option<i32>)>,
+    /// Time of the last event, in nanoseconds since the session's start.
+    pub last: u64,
+    pub events: u64,
+    pub denied: Denials,
+    pub programs: Programs,
+    pub wrote: Paths,
+    pub removed: Paths,
+    pub read: Paths,
+    pub reached: Reached,
+    pub alerts: Notes,
+    pub limits: Notes,
+    pub markers: Notes,
+    /// Bytes the agent wrote to its terminal and streams.
+    pub output: u64,
+    /// Bytes that went to the agent, redacted ones included.
+    pub input: u64,
+    /// Events that are not in the recording.
+    pub lost: u64,
+}
+
+/// The first few of something in words, and how many there were.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// With their times.
+    pub first: Vec<(u64, String)>,
+    pub total: u64,
+}
+
+impl Notes {
+    fn add(&mut self, t: u64, text: &str) {
+        self.total += 1;
+        if self.first.len() < NOTES {
+            self.first.push((t, cut(text, 400)));
+        }
+    }
 }
 
 impl Summary {
     pub fn feed(&mut self, stamped: &Stamped) {
-        self.last = stamped.t;
-        if let Event::Exit { status, signal } = stamped.event {
-            self.exit = Some((status, signal));
+        let t = stamped.t;
+        self.events += 1;
+        self.last = self.last.max(t);
+        match &stamped.event {
+            Event::Start(start) => self.start = Some(Start::clone(start)),
+            Event::Policy(policy) => self.policy = Some(PolicyUsed::clone(policy)),
+            Event::Report(report) => self.report = Some(Report::clone(report)),
+            Event::Output { data, .. } => self.output += data.len() as u64,
+            Event::Input { data } => self.input += data.len() as u64,
+            Event::Redacted { bytes } => self.input = self.input.saturating_add(*bytes),
+            Event::Resize { .. } => {}
+            Event::Marker { label } => self.markers.add(t, label),
+            Event::Proc(proc) => self.programs.add(t, proc),
+            Event::Judged(judged) => self.judged(t, judged),
+            Event::Alert { what, .. } => self.alerts.add(t, what),
+            Event::Limit { what } => self.limits.add(t, what),
+            Event::Lost { events, .. } => self.lost = self.lost.saturating_add(*events),
+            Event::Exit { status, signal } => self.exit = Some((*status, *signal)),
         }
     }
 
-    /// The two lines at the end of a run, without `govsh: ` and colours: what went wrong and what was done, then what to type.
-    pub fn closing_lines(&self, _recorded: bool) -> [String; 2] {
-        [String::new(), String::new()]
+    fn judged(&mut self, t: u64, judged: &Judged) {
+        if judged.verdict == Verdict::Deny {
+            return self.denied.add(t, judged, self.programs.name(judged.pid));
+        }
+        match judged.kind {
+            Kind::Net => self.reached.add(judged),
+            Kind::File if judged.errno == 0 => self.file(judged),
+            Kind::File | Kind::Exec => {}
+        }
+    }
+
+    /// Access to devices that hold nothing is not worth a reviewer's time.
+    fn file(&mut self, judged: &Judged) {
+        let Judged { op, path, path2, access, .. } = judged;
+        let cwd = self.start.as_ref().map_or(&[][..], |start| &start.cwd);
+        if matches!(&path[..], b"/dev/null" | b"/dev/tty" | b"/dev/zero" | b"/dev/full" | b"/dev/ptmx")
+            || path.starts_with(b"/dev/pts/")
+        {
+            return;
+        }
+        if op.starts_with("unlink") || op.starts_with("rmdir") {
+            self.removed.add(path, cwd);
+        } else if access.contains(Access::WRITE) {
+            // What a rename or link makes is its second path.
+            let made = if path2.is_empty() { path } else { path2 };
+            self.wrote.add(made, cwd);
+        } else if access.contains(Access::READ) {
+            self.read.add(path, cwd);
+        }
     }
 }
 
-/// Markdown for `$GITHUB_STEP_SUMMARY`.
-pub fn step_summary(_summary: &Summary) -> String {
-    String::new()
-}
+#[cfg(test)]
+mod tests;

@@ -32,16 +32,19 @@ impl Disk for File {
     }
 }
 
+/// Ends the session, with the reason.
+pub(super) type Stop = Box<dyn FnOnce(&str) + Send>;
+/// Creates the file.
+type Create<D> = Box<dyn Fn() -> io::Result<D> + Send>;
+
 /// What a tape needs to begin, and to begin again.
 pub(super) struct Setup<D> {
     pub start: Start,
     /// For messages.
     pub path: PathBuf,
     pub on_failure: OnFailure,
-    /// Ends the session, with the reason.
-    pub stop: Box<dyn FnOnce(&str) + Send>,
-    /// Creates the file.
-    pub create: Box<dyn Fn() -> io::Result<D> + Send>,
+    pub stop: Stop,
+    pub create: Create<D>,
 }
 
 pub(super) struct Tape<D: Disk> {
@@ -50,8 +53,8 @@ pub(super) struct Tape<D: Disk> {
     start: Start,
     path: PathBuf,
     /// None when the session goes on after a failure, or was stopped by one.
-    stop: Option<Box<dyn FnOnce(&str) + Send>>,
-    create: Box<dyn Fn() -> io::Result<D> + Send>,
+    stop: Option<Stop>,
+    create: Create<D>,
     broken: Option<Broken>,
     lost: Option<Lost>,
     /// Why something is not in the file, the first time.

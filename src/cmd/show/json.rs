@@ -1,0 +1,135 @@
+//! The whole summary as one JSON object. Members are only ever added.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::Ending;
+use crate::recording::summary::{Notes, Paths, Spot, Summary};
+use crate::recording::{Word, errno};
+
+pub(super) fn whole(summary: &Summary, ending: &Ending, path: &Path, out: &mut impl Write) -> io::Result<()> {
+    let start = summary.start.as_ref();
+    let value = json!({
+        "id": start.map(|start| &start.id),
+        "file": path.to_string_lossy(),
+        "argv": start.map(|start| list(&start.argv)),
+        "cwd": start.map(|start| text(&start.cwd)),
+        "user": start.map(|start| &start.user),
+        "host": start.map(|start| &start.host),
+        "version": start.map(|start| &start.version),
+        "started": start.map(|start| start.timestamp),
+        "duration": seconds(summary.last),
+        "exit": summary.exit.map(|exit| exit.0),
+        "signal": summary.exit.and_then(|exit| exit.1),
+        "complete": *ending == Ending::Complete,
+        "damaged": match ending { Ending::Damaged(what) => Some(what), Ending::Complete | Ending::Open => None },
+        "policy": policy(summary),
+        "events": summary.events,
+        "lost": summary.lost,
+        "output_bytes": summary.output,
+        "input_bytes": summary.input,
+        "denied": denied(summary),
+        "alerts": notes(&summary.alerts),
+        "limits": notes(&summary.limits),
+        "markers": notes(&summary.markers),
+        "programs": programs(summary),
+        "wrote": files(&summary.wrote),
+        "removed": files(&summary.removed),
+        "read": files(&summary.read),
+        "reached": reached(summary),
+    });
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn list(argv: &[Vec<u8>]) -> Vec<String> {
+    argv.iter().map(|word| text(word)).collect()
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn notes(notes: &Notes) -> Value {
+    let list: Vec<_> = notes.first.iter().map(|(t, what)| json!({ "t": seconds(*t), "what": what })).collect();
+    json!({ "total": notes.total, "list": list })
+}
+
+fn policy(summary: &Summary) -> Value {
+    let lines = summary.report.iter().flat_map(|report| &report.lines);
+    let lines: Vec<_> = lines.map(|line| json!({ "rule": line.rule, "how": line.how, "by": line.by })).collect();
+    summary.policy.as_ref().map_or(Value::Null, |policy| {
+        json!({
+            "name": policy.name,
+            "sources": policy.sources,
+            "audit": policy.audit,
+            "denies": policy.denies,
+            "asks": policy.asks,
+            "appended": policy.appended,
+            "landlock_abi": summary.report.as_ref().map(|report| report.landlock_abi),
+            "report": lines,
+        })
+    })
+}
+
+fn denied(summary: &Summary) -> Value {
+    let list = summary.denied.kept().iter().map(|denial| {
+        json!({
+            "t": seconds(denial.first),
+            "last": seconds(denial.last),
+            "count": denial.count,
+            "kind": denial.kind.word(),
+            "what": denial.verb,
+            "object": text(&denial.object),
+            "program": text(&denial.program),
+            "pid": denial.pid,
+            "rule": &*denial.rule,
+            "layer": denial.layer.word(),
+            "errno": errno::name(denial.errno),
+        })
+    });
+    json!({ "total": summary.denied.total(), "list": list.collect::<Vec<_>>() })
+}
+
+fn programs(summary: &Summary) -> Value {
+    let names: Map<_, _> = summary.programs.names().iter().map(|(name, count)| (text(name), json!(count))).collect();
+    let list = summary.programs.kept().iter().map(|program| {
+        json!({
+            "t": seconds(program.from),
+            "end": program.to.map(seconds),
+            "pid": program.pid,
+            "parent": program.parent,
+            "exe": text(&program.exe),
+            "argv": list(&program.argv),
+            "argv_cut": program.argv_cut,
+            "exit": program.exit,
+            "signal": program.signal,
+        })
+    });
+    json!({ "total": summary.programs.total(), "names": names, "list": list.collect::<Vec<_>>() })
+}
+
+fn files(paths: &Paths) -> Value {
+    let directories: Map<_, _> = paths.groups().iter().map(|(dir, group)| (text(dir), json!(group.count))).collect();
+    json!({
+        "total": paths.total(),
+        "exact": paths.is_exact(),
+        "directories": directories,
+        "elsewhere": paths.elsewhere(),
+        "files": list(paths.named()),
+    })
+}
+
+fn reached(summary: &Summary) -> Value {
+    let list = summary.reached.spots().map(|(spot, count)| match spot {
+        Spot::Internet(addr) => json!({ "addr": addr.to_string(), "count": count }),
+        Spot::Socket(path) => json!({ "path": text(path), "count": count }),
+    });
+    json!({ "hosts": summary.reached.hosts(), "beyond": summary.reached.beyond(), "list": list.collect::<Vec<_>>() })
+}

@@ -1,0 +1,194 @@
+//! The page: a reviewer's first minute. Denials first; every line ends in something to type.
+
+use std::io::{self, Write};
+
+use super::super::ls::local;
+use super::super::paint::Paint;
+use super::Ending;
+use crate::event::Start;
+use crate::recording::summary::{Denials, Paths, Spot, Summary, clock, cut, home_short, lasted};
+use crate::recording::visible;
+
+/// Denials that are listed; the events have all.
+const DENIALS: usize = 100;
+
+pub(super) fn draw(
+    summary: &Summary,
+    ending: &Ending,
+    name: &str,
+    home: &[u8],
+    paint: Paint,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut page = Page { home, paint, name, out };
+    page.head(summary, ending)?;
+    page.wrong(summary)?;
+    page.denied(&summary.denied)?;
+    page.programs(summary)?;
+    page.files("wrote", &summary.wrote)?;
+    page.files("removed", &summary.removed)?;
+    page.files("read", &summary.read)?;
+    page.reached(summary)
+}
+
+struct Page<'a, W> {
+    home: &'a [u8],
+    paint: Paint,
+    name: &'a str,
+    out: &'a mut W,
+}
+
+impl<W: Write> Page<'_, W> {
+    fn head(&mut self, summary: &Summary, ending: &Ending) -> io::Result<()> {
+        let mut parts = Vec::new();
+        if let Some(start) = &summary.start {
+            parts.push(self.paint.bold(&command(start)));
+            parts.push(home_short(&start.cwd, self.home));
+            parts.push(when(start, summary.last));
+        } else {
+            parts.push(format!("({})", lasted(summary.last)));
+        }
+        match summary.exit {
+            Some((_, Some(signal))) => parts.push(self.paint.warm(&format!("ended by signal {signal}"))),
+            Some((status, None)) => parts.push(format!("exit {status}")),
+            None => {}
+        }
+        parts.push(match ending {
+            Ending::Complete => "complete".to_owned(),
+            Ending::Open => self.paint.warm("not closed: still running, killed or cut"),
+            Ending::Damaged(what) => self.paint.warm(what),
+        });
+        writeln!(self.out, "{}", parts.join(" · "))?;
+        if let Some(policy) = &summary.policy {
+            let appended = match policy.appended.as_slice() {
+                [] => String::new(),
+                words => format!(" · added to the command: {}", visible(words.join(" ").as_bytes())),
+            };
+            let (name, audit) = (visible(policy.name.as_bytes()), visible(policy.audit.as_bytes()));
+            let text = format!("policy {name} (deny {}, ask {}) · audit {audit}{appended}", policy.denies, policy.asks);
+            writeln!(self.out, "{}", self.paint.dim(&text))?;
+        }
+        Ok(())
+    }
+
+    /// Alerts, limits, and what the recording does not hold.
+    fn wrong(&mut self, summary: &Summary) -> io::Result<()> {
+        for (label, notes) in [("alerts", &summary.alerts), ("limits", &summary.limits)] {
+            for (index, (t, what)) in notes.first.iter().take(20).enumerate() {
+                let label = if index == 0 { self.label(label, notes.total) } else { self.label("", 0) };
+                let text = self.paint.warm(&format!("{} {}", clock(*t), visible(what.as_bytes())));
+                writeln!(self.out, "{label}{text}")?;
+            }
+        }
+        if summary.lost > 0 {
+            let label = self.label("lost", summary.lost);
+            writeln!(self.out, "{label}{}", self.paint.warm("events that could not be recorded"))?;
+        }
+        Ok(())
+    }
+
+    fn denied(&mut self, denied: &Denials) -> io::Result<()> {
+        let label = self.label("denied", denied.total());
+        if denied.total() == 0 {
+            return writeln!(self.out, "{label}nothing");
+        }
+        for (index, denial) in denied.kept().iter().take(DENIALS).enumerate() {
+            let label = if index == 0 { label.clone() } else { self.label("", 0) };
+            let what = self.paint.warm(&padded(&denial.what(self.home, 60), 34));
+            let times = if denial.count > 1 { format!(" ×{}", denial.count) } else { String::new() };
+            let program = padded(&cut(&visible(&denial.program), 16), 8);
+            let rule = visible(denial.rule.as_bytes());
+            let hint = self.paint.dim(&format!("replay {} --at {}", self.name, at(denial.first)));
+            writeln!(self.out, "{label}{} {what} {program} {rule}{times}   {hint}", clock(denial.first))?;
+        }
+        let listed: u64 = denied.kept().iter().take(DENIALS).map(|denial| denial.count).sum();
+        if listed < denied.total() {
+            let more = format!("{} more: show {} --events --denied", denied.total() - listed, self.name);
+            let label = self.label("", 0);
+            writeln!(self.out, "{label}{}", self.paint.dim(&more))?;
+        }
+        Ok(())
+    }
+
+    fn programs(&mut self, summary: &Summary) -> io::Result<()> {
+        let names = summary.programs.names();
+        let shown: Vec<_> = names.iter().take(8).map(|(name, count)| format!("{} {count}", visible(name))).collect();
+        let more = if names.len() > 8 { format!(" · {} others", names.len() - 8) } else { String::new() };
+        let label = self.label("programs", summary.programs.total());
+        let hint = self.paint.dim("   --programs for the tree");
+        writeln!(self.out, "{label}{}{more}{hint}", shown.join(" · "))
+    }
+
+    fn files(&mut self, label: &str, paths: &Paths) -> io::Result<()> {
+        if paths.total() == 0 {
+            return Ok(());
+        }
+        let label = self.label(label, paths.total());
+        let groups = paths.groups();
+        let mut shown = Vec::new();
+        for (directory, group) in groups.iter().take(10) {
+            if group.count <= 3 && group.first.len() as u64 == group.count && !label.trim_start().starts_with("read") {
+                shown.extend(group.first.iter().map(|path| cut(&home_short(path, self.home), 60)));
+            } else {
+                shown.push(format!("{} {}", cut(&home_short(directory, self.home), 60), group.count));
+            }
+        }
+        if groups.len() > 10 {
+            shown.push(format!("{} other places", groups.len() - 10));
+        }
+        let about = if paths.is_exact() { "" } else { "   (too many to tell apart: some count twice)" };
+        writeln!(self.out, "{label}{}{about}", shown.join(" · "))
+    }
+
+    fn reached(&mut self, summary: &Summary) -> io::Result<()> {
+        let count = summary.reached.spots().count() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let shown = summary.reached.spots().take(12).map(|(spot, times)| {
+            let place = match spot {
+                Spot::Internet(addr) => addr.to_string(),
+                Spot::Socket(path) => cut(&home_short(path, self.home), 60),
+            };
+            if times > 1 { format!("{place} ×{times}") } else { place }
+        });
+        let mut shown: Vec<_> = shown.collect();
+        if count > 12 {
+            shown.push(format!("{} others", count - 12));
+        }
+        let label = self.label("reached", count);
+        writeln!(self.out, "{label}{}", shown.join(" · "))
+    }
+
+    /// The left column: what, and how many of it.
+    fn label(&self, label: &str, count: u64) -> String {
+        let count = if label.is_empty() { String::new() } else { count.to_string() };
+        let width = 12usize.saturating_sub(label.len());
+        format!("{}{count:>width$}  ", self.paint.bold(label))
+    }
+}
+
+/// The command line, in one piece.
+fn command(start: &Start) -> String {
+    let mut words = start.argv.iter().map(|word| visible(word));
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    cut(&std::iter::once(program).chain(words).collect::<Vec<_>>().join(" "), 60)
+}
+
+/// `21 Nov 2026 17:49 → 18:01 (12m 03s)`.
+fn when(start: &Start, last: u64) -> String {
+    let ended = start.timestamp.saturating_add_unsigned(last / 1_000_000_000);
+    let (from, to) = (local(start.timestamp, "%-d %b %Y %H:%M"), local(ended, "%H:%M"));
+    format!("{from} → {to} ({})", lasted(last))
+}
+
+/// As `--at` takes it.
+fn at(nanos: u64) -> String {
+    let clock = clock(nanos);
+    clock.strip_prefix('0').map_or(clock.clone(), str::to_owned)
+}
+
+fn padded(text: &str, width: usize) -> String {
+    format!("{text:<width$}")
+}

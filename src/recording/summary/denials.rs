@@ -1,0 +1,155 @@
+//! Everything that was denied, the same thing once.
+//!
+//! Invariant: bounded; every denial is counted, whether it is kept or not.
+
+use std::collections::HashMap;
+
+use super::phrase::{cut, home_short};
+use crate::event::{Judged, Kind};
+use crate::policy::{Access, Layer};
+use crate::recording::visible;
+
+/// Different denials that are kept.
+const KEPT: usize = 1_000;
+/// Bytes of a path or command that are kept.
+const LONGEST: usize = 1 << 10;
+
+#[derive(Debug, Default)]
+pub struct Denials {
+    kept: Vec<Denial>,
+    same: HashMap<Same, usize>,
+    total: u64,
+}
+
+/// What makes two denials the same to a reviewer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Same {
+    what: What,
+    rule: std::sync::Arc<str>,
+    program: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct What {
+    verb: &'static str,
+    object: Vec<u8>,
+}
+
+/// A request that was denied, one time or more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The first and the last time, in nanoseconds since the session's start.
+    pub first: u64,
+    pub last: u64,
+    pub count: u64,
+    pub kind: Kind,
+    /// `read`, `connect`, `run`, …
+    pub verb: &'static str,
+    /// Path, address or command line.
+    pub object: Vec<u8>,
+    /// Name of the program that tried; empty when it is not known.
+    pub program: Vec<u8>,
+    pub pid: i32,
+    pub rule: std::sync::Arc<str>,
+    pub layer: Layer,
+    pub errno: i32,
+}
+
+impl Denials {
+    pub(super) fn add(&mut self, t: u64, judged: &Judged, program: &[u8]) {
+        self.total += 1;
+        let mut object = object(judged);
+        object.truncate(LONGEST);
+        let what = What { verb: verb(judged), object };
+        let same = Same { what, rule: judged.rule.clone(), program: program.to_vec() };
+        if let Some(denial) = self.same.get(&same).and_then(|at| self.kept.get_mut(*at)) {
+            (denial.count, denial.last) = (denial.count + 1, t);
+            return;
+        }
+        if self.kept.len() >= KEPT {
+            return;
+        }
+        self.same.insert(same.clone(), self.kept.len());
+        self.kept.push(Denial {
+            first: t,
+            last: t,
+            count: 1,
+            kind: judged.kind,
+            verb: same.what.verb,
+            object: same.what.object,
+            program: same.program,
+            pid: judged.pid,
+            rule: same.rule,
+            layer: judged.layer,
+            errno: judged.errno,
+        });
+    }
+
+    /// How many requests were denied.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The first different ones, in the order of their first time.
+    pub fn kept(&self) -> &[Denial] {
+        &self.kept
+    }
+
+    /// How many requests are not among those of [`Denials::kept`].
+    pub fn beyond(&self) -> u64 {
+        self.total - self.kept.iter().map(|denial| denial.count).sum::<u64>()
+    }
+}
+
+impl Denial {
+    /// `read ~/.ssh/id_rsa`, the object in at most `most` characters.
+    pub fn what(&self, home: &[u8], most: usize) -> String {
+        let object = match self.kind {
+            Kind::File => home_short(&self.object, home),
+            Kind::Exec | Kind::Net => visible(&self.object),
+        };
+        format!("{} {}", self.verb, cut(&object, most))
+    }
+}
+
+/// One word for what was tried.
+fn verb(judged: &Judged) -> &'static str {
+    match judged.kind {
+        Kind::Exec => "run",
+        Kind::Net => judged.op,
+        Kind::File if judged.op.starts_with("open") || judged.op == "creat" => {
+            if judged.access.contains(Access::WRITE) {
+                "write"
+            } else if judged.access.contains(Access::EXEC) {
+                "run"
+            } else {
+                "read"
+            }
+        }
+        Kind::File => judged.op,
+    }
+}
+
+fn object(judged: &Judged) -> Vec<u8> {
+    if let Some(addr) = judged.addr {
+        return addr.to_string().into_bytes();
+    }
+    let mut object = judged.path.clone();
+    match judged.kind {
+        Kind::Exec => {
+            for argument in judged.argv.iter().skip(1) {
+                if object.len() > LONGEST {
+                    break;
+                }
+                object.push(b' ');
+                object.extend_from_slice(argument);
+            }
+        }
+        Kind::File if !judged.path2.is_empty() => {
+            object.extend_from_slice(" → ".as_bytes());
+            object.extend_from_slice(&judged.path2);
+        }
+        Kind::File | Kind::Net => {}
+    }
+    object
+}

@@ -1,0 +1,104 @@
+//! The summary of a small session, and of a hostile one.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::event::{Proc, ProcOp, Via};
+use crate::policy::Layer;
+
+fn judged(kind: Kind, op: &'static str, access: Access, verdict: Verdict, path: &str) -> Event {
+    Event::Judged(Judged {
+        kind,
+        op,
+        pid: 11,
+        access,
+        path: path.into(),
+        path2: Vec::new(),
+        addr: None,
+        argv: Vec::new(),
+        verdict,
+        rule: Arc::from("\"~/.ssh/**\" agent.toml:18"),
+        layer: Layer::Shipped,
+        via: Via::Brokered,
+        errno: if verdict == Verdict::Deny { libc::EACCES } else { 0 },
+        duration: 6_000,
+    })
+}
+
+fn exec(pid: i32, parent: i32, exe: &str) -> Event {
+    let argv = vec![exe.as_bytes().to_vec(), b"-x".to_vec()];
+    Event::Proc(Box::new(Proc {
+        pid,
+        parent,
+        op: ProcOp::Exec,
+        exe: exe.into(),
+        argv,
+        argv_cut: false,
+        cwd: b"/home/u/shop".to_vec(),
+        exit: None,
+        signal: None,
+    }))
+}
+
+fn summary(events: Vec<Event>) -> Summary {
+    let mut summary = Summary::default();
+    for (n, event) in (0u64..).zip(events) {
+        summary.feed(&Stamped { seq: n, t: n * 1_000_000_000, event });
+    }
+    summary
+}
+
+fn small() -> Summary {
+    let connect = judged(Kind::Net, "connect", Access::empty(), Verdict::Allow, "");
+    let Event::Judged(mut connect) = connect else { panic!("made above") };
+    connect.addr = Some("10.0.0.1:443".parse().expect("an address"));
+    summary(vec![
+        exec(10, 1, "/usr/bin/bash"),
+        exec(11, 10, "/usr/bin/cat"),
+        judged(Kind::File, "openat", Access::READ, Verdict::Deny, "/home/u/.ssh/id_rsa"),
+        judged(Kind::File, "openat", Access::READ, Verdict::Deny, "/home/u/.ssh/id_rsa"),
+        judged(Kind::File, "openat", Access::WRITE, Verdict::Allow, "/home/u/shop/a|`\n"),
+        judged(Kind::File, "openat", Access::READ, Verdict::Allow, "/usr/lib/x"),
+        Event::Judged(connect),
+        Event::Exit { status: 0, signal: None },
+    ])
+}
+
+#[test]
+fn denials_come_first_then_what_to_type() {
+    let [first, second] = small().closing_lines(Some("k3f9"), b"/home/u");
+    assert_eq!(first, "2 denied: read ~/.ssh/id_rsa (cat) · 7.0s · 2 programs · 1 file written · 1 host");
+    assert_eq!(second, "look at it: govsh show k3f9");
+}
+
+#[test]
+fn programs_are_a_tree() {
+    let summary = small();
+    let kept = summary.programs.kept();
+    assert_eq!((kept[0].parent, kept[1].parent), (None, Some(0)));
+    assert_eq!(summary.programs.names(), [(&b"bash"[..], 1), (&b"cat"[..], 1)]);
+}
+
+#[test]
+fn markdown_cannot_be_broken_out_of() {
+    let text = step_summary(&small(), b"/home/u");
+    assert!(text.contains("| 00:02 | `read ~/.ssh/id_rsa` ×2 | `cat` | `\"~/.ssh/**\" agent.toml:18` |"), "{text}");
+    assert!(text.contains("1 file written: `~/shop` 1"), "{text}");
+}
+
+#[test]
+fn a_hostile_agent_costs_bounded_memory_and_every_denial_counts() {
+    let mut summary = Summary::default();
+    for n in 0..20_000u64 {
+        let path = format!("/{n}/{}", "x".repeat(8_000));
+        let denied = judged(Kind::File, "open", Access::READ, Verdict::Deny, &path);
+        summary.feed(&Stamped { seq: n, t: n, event: denied });
+        summary.feed(&Stamped { seq: n, t: n, event: exec(n as i32, 0, &path) });
+        summary.feed(&Stamped { seq: n, t: n, event: Event::Alert { pid: 1, what: path } });
+    }
+    assert_eq!(summary.denied.total(), 20_000);
+    assert_eq!(summary.denied.beyond(), 19_000);
+    assert!(summary.denied.kept().iter().all(|denial| denial.object.len() <= 1 << 10));
+    assert_eq!((summary.programs.total(), summary.programs.kept().len()), (20_000, 4_096));
+    assert_eq!((summary.alerts.total, summary.alerts.first.len()), (20_000, NOTES));
+}
