@@ -1,5 +1,8 @@
 //! Interactive start: under the profile chosen by the agent's name, it reaches the same first screen as natively, and quits.
 
+use std::fs;
+use std::path::PathBuf;
+
 use crate::evidence::Evidence;
 use crate::install::node_modules;
 use crate::model::Model;
@@ -12,10 +15,17 @@ struct Look {
     banner: &'static str,
     prompt: &'static str,
     quit: &'static str,
+    /// Natively only: so that it leaves no process behind, which under govsh it cannot.
+    alone: &'static [&'static str],
 }
 
-const CODEX_LOOK: Look = Look { banner: "OpenAI Codex", prompt: "\u{203a} ", quit: "/quit" };
-const CLAUDE_LOOK: Look = Look { banner: "Claude Code v", prompt: "\u{276f}", quit: "/exit" };
+const CODEX_LOOK: Look = Look {
+    banner: "OpenAI Codex",
+    prompt: "\u{203a} ",
+    quit: "/quit",
+    alone: &["-c", "features.daemon_auto_start=false"],
+};
+const CLAUDE_LOOK: Look = Look { banner: "Claude Code v", prompt: "\u{276f}", quit: "/exit", alone: &[] };
 
 fn first_screen(agent: Agent, look: Look, user: User) {
     let banner = start_and_quit(&mut Stage::new(user), agent, &look, false);
@@ -27,14 +37,25 @@ fn first_screen(agent: Agent, look: Look, user: User) {
     assert_eq!(policy["name"], agent.name, "{policy}");
     let exit = evidence.events.last().unwrap();
     assert!(exit["kind"] == "exit" && exit["status"] == 0, "{exit}");
+    assert_eq!(left_behind(&stage), Vec::<PathBuf>::new(), "outlived the session");
 }
 
-/// The line with the agent's banner.
+/// Programs of the stage that still run, whoever started them.
+fn left_behind(stage: &Stage) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let programs = processes.filter_map(|process| fs::read_link(process.path().join("exe")).ok());
+    programs.filter(|program| program.starts_with(stage.path("home"))).collect()
+}
+
+/// The agent's banner, its version with it.
 fn start_and_quit(stage: &mut Stage, agent: Agent, look: &Look, under_govsh: bool) -> String {
     stage.install(node_modules());
     let model = Model::start(&stage.path(""), "true");
     agent.settle(stage, model.port);
-    let command = if under_govsh { stage.govsh(["--", agent.name]) } else { stage.command([agent.name]) };
+    let mut command = if under_govsh { stage.govsh(["--", agent.name]) } else { stage.command([agent.name]) };
+    if !under_govsh {
+        command.args(look.alone);
+    }
     let terminal = Terminal::start(stage, &command);
     terminal.shows(look.prompt);
     let screen = terminal.shows(look.banner);
@@ -42,7 +63,8 @@ fn start_and_quit(stage: &mut Stage, agent: Agent, look: &Look, under_govsh: boo
     terminal.shows(look.quit);
     terminal.types(&["Enter"]);
     assert_eq!(terminal.ended(), 0);
-    screen.lines().find(|line| line.contains(look.banner)).unwrap().trim().to_owned()
+    let from = screen.find(look.banner).unwrap(); // what stands before it moves
+    screen[from..].lines().next().unwrap().trim().to_owned()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Invariant: the server's socket lies in the stage, and the server ends with the test.
 //! Leaves to others: what is to be seen.
 
+use std::fs;
 use std::process::Command;
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
@@ -11,6 +12,8 @@ use crate::stage::Stage;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 const PACE: Duration = Duration::from_millis(100);
+/// Where the pane's shell writes how the program ended.
+const STATUS: &str = "status";
 
 /// A pane of 100 columns and 30 rows that stays when its program has ended.
 pub struct Terminal<'a> {
@@ -21,12 +24,13 @@ impl<'a> Terminal<'a> {
     /// Starts a command of the stage in a new pane.
     pub fn start(stage: &'a Stage, command: &Command) -> Terminal<'a> {
         let terminal = Terminal { stage };
-        let conf = stage.write("tmux.conf", "set -g remain-on-exit on\nset -g default-terminal screen-256color\n");
+        let conf = stage.write("tmux.conf", "set -g remain-on-exit on\n");
         let mut start = terminal.tmux(&["-f", conf.to_str().unwrap(), "new-session", "-d", "-x", "100", "-y", "30"]);
+        start.args(["sh", "-c", "\"$@\"; echo $? > \"$0\"", &stage.text(STATUS)]);
         // The pane's program does not learn of the tmux around it: it meets the terminal as a user's.
         start.args(["env", "-u", "TMUX", "-u", "TMUX_PANE", "-u", "TMUX_TMPDIR"]);
-        start.args(["timeout", "--foreground", "120"]);
-        start.args(command.get_args().skip(2)); // its own `timeout` puts it into the background of the terminal
+        // The command's own `timeout` would put it into the background of the terminal.
+        start.args(["timeout", "--foreground", "120"]).args(command.get_args().skip(2));
         start.current_dir(stage.path("project"));
         let output = start.output().expect("tmux is installed");
         assert!(output.status.success(), "{output:?}");
@@ -74,14 +78,10 @@ impl<'a> Terminal<'a> {
         self.asked(&["capture-pane", "-p"])
     }
 
-    /// The program's exit status, 128+n after signal n, `None` while it runs.
+    /// The program's exit status as a shell sees it, `None` while it runs.
     fn status(&self) -> Option<i32> {
-        let told = self.asked(&["display-message", "-p", "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}"]);
-        let mut words = told.split(' ').map(str::trim);
-        let dead = words.next() == Some("1");
-        let mut number = || words.next().and_then(|word| word.parse::<i32>().ok());
-        let (status, signal) = (number(), number());
-        dead.then(|| signal.map(|signal| 128 + signal).or(status).unwrap_or(-1))
+        let written = fs::read_to_string(self.stage.path(STATUS)).ok()?;
+        written.strip_suffix('\n')?.parse().ok()
     }
 
     fn asked(&self, arguments: &[&str]) -> String {

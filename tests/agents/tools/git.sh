@@ -22,7 +22,7 @@ echo topic > topic.txt
 git add topic.txt
 git commit --quiet -m topic
 git rebase --quiet main
-git log --oneline --format=%s | head -3
+git log --format=%s -3
 git worktree add --quiet ../tree main~1
 (cd ../tree && echo tree > tree.txt && git add tree.txt && git commit --quiet -m tree && git log --format=%s -1)
 git worktree list | wc -l
@@ -34,7 +34,7 @@ git status --short
 git checkout --quiet topic.txt
 git gc --quiet --prune=now
 git fsck --strict
-git grep -c 17 -- 'file*' | head -3
+git grep -c 17 -- 'file*'
 git push --quiet origin topic
 git -C ../origin branch --list topic
 git mv topic.txt moved.txt
