@@ -55,8 +55,8 @@ pub(super) const PLANS: &[Plan] = &[
     Plan {
         name: "cgroup",
         need: Stronger,
-        gives: "a control group of one's own, which ends all its processes at one stroke",
-        without: "the monitor ends the session's processes one by one until none is left",
+        gives: "a control group that ends all its processes at one stroke; this version does not need it",
+        without: "nothing: the monitor ends a session's processes one by one until none is left",
         run: cgroup,
     },
 ];

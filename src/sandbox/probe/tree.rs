@@ -11,7 +11,7 @@ use landlock::{ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr,
 
 use super::Need::{Required, Stronger};
 use super::{Fault, LIMIT, Outcome, Plan, Step};
-use crate::sys::{Errno, memory, pidfd, probe as sys};
+use crate::sys::{Errno, memory, pidfd, probe as sys, sched};
 
 pub(super) const PLANS: &[Plan] = &[
     Plan {
@@ -50,10 +50,17 @@ pub(super) const PLANS: &[Plan] = &[
         run: close,
     },
     Plan {
+        name: "affinity",
+        need: Stronger,
+        gives: "a program held on govsh's CPU while a file is handed over to it",
+        without: "brokered opens may cost several times as much on an idle machine",
+        run: affinity,
+    },
+    Plan {
         name: "namespaces",
         need: Stronger,
-        gives: "user and PID namespaces for those who want them around govsh",
-        without: "nothing in this version, which does without them",
+        gives: "a PID namespace that ends with its first process; this version does not need it",
+        without: "nothing: the monitor ends a session's processes one by one until none is left",
         run: namespaces,
     },
 ];
@@ -189,6 +196,17 @@ fn nesting() -> Outcome {
         }
         _ => Err(Fault::wrong("an inner domain can see into an outer one")),
     }
+}
+
+/// Any CPU will do, since it is given back at once.
+fn affinity() -> Outcome {
+    let (child, _shown) = shown(|| Ok(()))?;
+    let before = sched::affinity(child.pid()).step("reading a child's CPUs")?;
+    let here = sched::only(sched::current_cpu());
+    sched::set_affinity(child.pid(), &here).step("holding a child on a CPU")?;
+    let held = sched::affinity(child.pid()).step("reading a child's CPUs")?;
+    sched::set_affinity(child.pid(), &before).step("giving a child its CPUs back")?;
+    if held == here { Ok("a child can be held".into()) } else { Err(Fault::wrong("the child was not held")) }
 }
 
 fn close() -> Outcome {
