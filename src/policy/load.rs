@@ -25,8 +25,8 @@ struct PathRule {
     rule: u32,
     pattern: Pattern,
     except: Vec<Pattern>,
-    /// Where a rule must come from to lift built-ins.
-    trusted: bool,
+    /// Index of its file in the chain; None for what is built in.
+    file: Option<usize>,
 }
 
 impl Policy {
@@ -44,7 +44,13 @@ impl Policy {
         for link in &chain {
             build.merge(link)?;
         }
-        Ok(build.finish(&mut Links::new(library)))
+        Ok(build.finish(&chain, &mut Links::new(library)))
+    }
+
+    /// The programs that a policy was made for by its own `agent.match`; nothing else of it is looked at.
+    pub fn matches(source: &Source) -> Result<Vec<String>, PolicyError> {
+        let document = super::document::Document::parse(source)?;
+        Ok(document.matches.into_iter().flatten().map(|name| name.value).collect())
     }
 }
 
@@ -147,7 +153,7 @@ impl<'v> Build<'v> {
     }
 
     fn restrict(&mut self, key: FileKey, rule: u32, pattern: Pattern) {
-        self.paths.push(PathRule { key, rule, pattern, except: Vec::new(), trusted: true });
+        self.paths.push(PathRule { key, rule, pattern, except: Vec::new(), file: None });
     }
 
     /// One file's rules, added to those of its bases.
@@ -191,8 +197,8 @@ impl<'v> Build<'v> {
         pattern.tree |= entry.key.narrows();
         let except = entry.except.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let rule = self.add(file.rule(entry.name, &entry.path.value, entry.path.at));
-        let trusted = file.source.layer != Layer::Project;
-        self.paths.push(PathRule { key: entry.key, rule, pattern, except, trusted });
+        let file = self.policy.sources.len().checked_sub(1);
+        self.paths.push(PathRule { key: entry.key, rule, pattern, except, file });
         Ok(())
     }
 
@@ -260,11 +266,11 @@ impl<'v> Build<'v> {
         Ok(())
     }
 
-    fn finish(mut self, links: &mut Links<'_>) -> Policy {
+    fn finish(mut self, chain: &[Link], links: &mut Links<'_>) -> Policy {
         self.as_written();
         self.policy.files.roots = self.roots();
         self.by_real_path(links);
-        self.lift();
+        self.lift(chain);
         let files = &mut self.policy.files;
         let denied = self.paths.iter().filter(|path| path.key == FileKey::Deny);
         files.denied = denied
@@ -357,12 +363,18 @@ impl<'v> Build<'v> {
         }
     }
 
-    /// Finds which rules name what is protected, and so lift it.
-    fn lift(&mut self) {
+    /// Finds which rules name what is protected, and so lift it: not those of a file that the agent could have written.
+    fn lift(&mut self, chain: &[Link]) {
         let files = &mut self.policy.files;
-        for path in
-            self.paths.iter().filter(|path| path.key == FileKey::Write && path.trusted && path.pattern.is_literal())
-        {
+        let trusted = |link: &Link| {
+            let hits = link.source.path.as_deref().map(|path| files.trie.hits(path));
+            let written = hits.is_some_and(|hits| hits.rule(Slot::Write).is_some() && hits.rule(Slot::Deny).is_none());
+            link.source.layer != Layer::Project && !written
+        };
+        let trusted: Vec<bool> = chain.iter().map(trusted).collect();
+        let trusted = |path: &PathRule| path.file.and_then(|file| trusted.get(file)).copied().unwrap_or(false);
+        let literal = |path: &&PathRule| path.key == FileKey::Write && path.pattern.is_literal() && trusted(path);
+        for path in self.paths.iter().filter(literal) {
             let (root, _) = path.pattern.literal_prefix();
             let held: Vec<u32> =
                 files.held.iter().filter(|(_, pattern)| pattern.matches(&root)).map(|(rule, _)| *rule).collect();
