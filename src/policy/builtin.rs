@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::Vars;
-use super::pattern::Pattern;
+use super::pattern::{Glob, Pattern, Segment};
 
 /// One protected place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,7 +174,7 @@ const SYSTEM: &[(&str, &[&str])] = &[
 pub fn protections(vars: &Vars) -> Vec<Protection> {
     let mut all = Vec::new();
     for dir in vars.state_dirs.iter().filter(|dir| dir.starts_with(b"/")) {
-        all.push(Protection { label: OWN, pattern: Pattern::literal(dir, true), access: Protected::Everything });
+        all.push(Protection { label: OWN, pattern: own(dir, vars), access: Protected::Everything });
     }
     let env = |name: &str| {
         let value = vars.env.iter().find(|(key, _)| key == OsStr::new(name)).map(|(_, value)| value.as_bytes());
@@ -204,6 +204,20 @@ pub fn protections(vars: &Vars) -> Vec<Protection> {
     all
 }
 
+/// A directory of govsh's own, whole; but if the agent works in it or below (`--record .`), only the recordings in it.
+fn own(dir: &[u8], vars: &Vars) -> Pattern {
+    let whole = Pattern::literal(dir, true);
+    let mut recordings = Pattern::literal(dir, false);
+    let shared = [&vars.workdir, &vars.home, &vars.tmp].iter().any(|used| whole.matches(used));
+    match Glob::parse("*.cast.zst") {
+        Some(name) if shared => {
+            recordings.segments.push(Segment::Glob(name));
+            recordings
+        }
+        _ => whole,
+    }
+}
+
 fn join(dir: &[u8], name: &str) -> Vec<u8> {
     let slash: &[u8] = if name.starts_with('/') || dir.ends_with(b"/") { b"" } else { b"/" };
     [dir, slash, name.as_bytes()].concat()
@@ -231,5 +245,12 @@ mod tests {
         assert_eq!(find("/home/u/.config/fish/x"), [(SHELL, Protected::Write)]);
         assert_eq!(find("/z/.zshrc"), [(SHELL, Protected::Write)]);
         assert_eq!(find("/etc/crontab"), [(LOGIN, Protected::Write)]);
+    }
+
+    #[test]
+    fn leaves_the_working_directory_usable() {
+        let vars = Vars { workdir: b"/src".into(), tmp: b"/tmp".into(), ..Vars::default() };
+        assert!(own(b"/src", &vars).matches(b"/src/x.cast.zst") && !own(b"/src", &vars).matches(b"/src/main.rs"));
+        assert!(own(b"/src/logs", &vars).matches(b"/src/logs/x"));
     }
 }
