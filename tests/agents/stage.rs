@@ -38,11 +38,13 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(user: User) -> Stage {
-        let dir = tempfile::Builder::new().prefix("govsh-stage-").tempdir_in("/var/tmp").unwrap();
+        // Not among the temporary directories, which every profile lets its agent write.
+        let beneath = if is_root() { "/srv" } else { env!("CARGO_TARGET_TMPDIR") };
+        let dir = tempfile::Builder::new().prefix("govsh-stage-").tempdir_in(beneath).unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let user = if is_root() { user } else { User::Own };
         let stage = Stage { dir, user, variables: Vec::new(), path_before: String::new() };
-        for made in ["home", "project", "tmp", "run"] {
+        for made in ["home", "home/.cache", "home/.cargo", "home/.config", "project", "tmp", "run"] {
             fs::create_dir(stage.path(made)).unwrap();
             stage.own(&stage.path(made));
         }
