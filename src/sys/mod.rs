@@ -6,6 +6,7 @@
 pub mod clone;
 pub mod cred;
 pub mod file;
+pub mod inherited;
 pub mod interrupt;
 pub mod limits;
 pub mod memory;
@@ -13,8 +14,12 @@ pub mod mutate;
 pub mod net;
 pub mod pidfd;
 pub mod probe;
+pub mod process;
 pub mod sched;
 pub mod seccomp;
+pub mod signals;
+pub mod tty;
+pub mod unix;
 
 use std::fmt;
 
