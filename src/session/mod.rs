@@ -1,2 +1,312 @@
-//! To be written.
+//! One run, wired: launch, monitor, pump, recorder. The only module that knows everybody.
+//!
+//! ```text
+//! cmd::run ─Run─▶ run ─▶ streams, terminal, recorder ─▶ launch ─▶ [monitor ─▶ agent]
+//!                  └──▶ pump: terminal ↔ PTY, streams, signals, monitor ─▶ Finished ─▶ closing lines, status
+//! ```
+//! Invariant: when `run` returns, no process of the session lives, the recording is closed and the terminal is as it was.
+//! Leaves to others: which policy and program (`cmd`), what is allowed (`supervisor`, `sandbox`), the file (`recorder`).
+//!
+//! `--keep-background` (see `keep`): the command's status is returned when the command ends; what it left behind goes on
+//! under this session's policy and recording, watched over by a process of ours without a terminal, until the last one ends.
+
+mod begin;
+mod channel;
+pub mod keep;
+mod launch;
+mod lines;
+mod monitor;
+mod pump;
+mod reap;
 pub mod recorder;
+pub mod runtime;
+mod streams;
+pub mod terminal;
+mod wire;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub use monitor::run as monitor;
+
+use crate::bus::{self, Bus};
+use crate::event::Event;
+use crate::policy::{self, Audit, Policy};
+use crate::sandbox::{self, Plan, SandboxError};
+use crate::supervisor::{Job, SupervisorError, Warden};
+use crate::sys::process::{self, Limit};
+use crate::sys::signals::{self, Set, SignalFd};
+use crate::sys::{inherited, unix};
+use keep::Keeper;
+use launch::{Launch, Launched, Pty};
+use pump::{Finished, Pump, Setup};
+use recorder::{Recorder, RecorderError, Target};
+use runtime::Runtime;
+use streams::{Kind, Streams};
+use terminal::Terminal;
+use wire::{Bytes, Failure, Orders};
+
+/// Exit status when govsh itself fails.
+pub const FAILED: i32 = 125;
+/// Exit status when the command was refused or cannot be executed.
+pub const REFUSED: i32 = 126;
+/// Exit status when the command was not found.
+pub const NOT_FOUND: i32 = 127;
+
+/// Environment variable that names the session to whatever runs in it.
+pub const MARKER: &str = "GOVSH_SESSION";
+
+/// Why a session could not be started or did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error("cannot {act}")]
+    System { act: &'static str, source: io::Error },
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    #[error("cannot open a pseudo-terminal: {0}")]
+    Pty(String),
+    #[error("cannot start the monitor: {0}")]
+    Spawn(String),
+    #[error("the monitor did not come up")]
+    Monitor(#[source] io::Error),
+    #[error("cannot take over the agent's seccomp listener (pidfd_getfd)")]
+    Listener(#[source] io::Error),
+    #[error("the broker's thread panicked")]
+    Broker,
+    #[error("the monitor was killed; everything it watched over was ended")]
+    MonitorLost,
+    #[error("processes of the session cannot be ended")]
+    LeftBehind,
+    #[error("the recording cannot be written, so the session was ended: {0}")]
+    Recording(String),
+    #[error("{0}")]
+    Agent(Failure),
+}
+
+impl SessionError {
+    fn system(act: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::System { act, source }
+    }
+
+    /// A second line that says what to do, where there is one.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Sandbox(error) => error.hint(),
+            Self::Agent(Failure::Sandbox { hint, .. }) => hint.as_deref(),
+            Self::Listener(_) => Some(
+                "a container's seccomp profile, a tracer or kernel.yama.ptrace_scope forbids it; 'govsh doctor' says which mechanisms are left",
+            ),
+            Self::Recording(_) => Some("free some space, or set record.on_failure = \"continue\" in the policy"),
+            _ => None,
+        }
+    }
+
+    /// Exit status of `govsh run`.
+    pub fn status(&self) -> i32 {
+        match self {
+            Self::Agent(Failure::Exec(libc::ENOENT | libc::ENOTDIR)) => NOT_FOUND,
+            Self::Agent(Failure::Exec(_)) => REFUSED,
+            _ => FAILED,
+        }
+    }
+}
+
+/// What to run and how, everything decided.
+pub struct Run {
+    pub id: String,
+    /// Name of the user who runs it.
+    pub user: String,
+    pub runtime: Runtime,
+    pub policy: Arc<Policy>,
+    pub audit: Audit,
+    /// Absolute.
+    pub program: PathBuf,
+    pub argv: Vec<OsString>,
+    /// Something about the program that the user should know.
+    pub notice: Option<String>,
+    /// Arguments of `argv` that the profile added.
+    pub appended: Vec<String>,
+    pub cwd: PathBuf,
+    pub record: Target,
+    pub keep_background: bool,
+    pub quiet: bool,
+}
+
+/// How the process was when the user started it, before a session changes anything.
+struct Inherited {
+    blocked: Set,
+    ignored: Set,
+    open_files: Limit,
+}
+
+/// Runs the session to its end; the exit status of `govsh run`.
+pub fn run(run: Run, keeper: Keeper) -> Result<i32, SessionError> {
+    let inherited = prepare_process()?;
+    let mut session = Session::open(run)?;
+    let finished = session.play(&inherited, keeper);
+    session.close(finished)
+}
+
+/// Signals, sub-reaper, limits: ours, not the agent's.
+fn prepare_process() -> Result<Inherited, SessionError> {
+    let failed = SessionError::system;
+    terminal::end_on_panic();
+    let mut ignored = signals::ignored();
+    if !inherited::ignored_sigpipe() {
+        ignored = ignored.without(libc::SIGPIPE);
+    }
+    let blocked = signals::block(Set::of(&pump::BLOCKED)).map_err(failed("block signals"))?;
+    process::become_subreaper().map_err(failed("become a sub-reaper"))?;
+    process::set_dumpable(false).map_err(failed("hide the front's memory"))?;
+    let open_files = process::open_files_limit().map_err(failed("read the open files limit"))?;
+    // Descriptors of the agent are opened here first; staying at the lower limit is only felt under load.
+    let _ = process::set_open_files_limit(Limit { soft: open_files.hard, ..open_files });
+    Ok(Inherited { blocked, ignored, open_files })
+}
+
+/// What lives as long as the recording.
+struct Session {
+    run: Run,
+    bus: Bus,
+    recorder: Recorder,
+    plan: Arc<Plan>,
+    kinds: [Kind; 3],
+    terminal: Option<Terminal>,
+    pty: Option<Pty>,
+    /// Readable once the recording has failed, and why it did.
+    stop: Option<OwnedFd>,
+    why: Arc<Mutex<String>>,
+}
+
+impl Session {
+    /// All that can fail before anything runs, and the recording.
+    fn open(run: Run) -> Result<Self, SessionError> {
+        let kinds = streams::kinds().map_err(SessionError::system("look at the standard streams"))?;
+        let terminal = Terminal::of_stdio().transpose().map_err(SessionError::system("open the terminal"))?;
+        let size = terminal.as_ref().map(Terminal::size).unwrap_or_default();
+        let pty = match &terminal {
+            Some(terminal) => Some(Pty::open(size, terminal.attributes().ok())?),
+            None => None,
+        };
+        let options = sandbox::Options {
+            audit: run.audit,
+            env: std::env::vars_os().filter(|(name, _)| name != MARKER).collect(),
+            cwd: run.cwd.clone(),
+            session_dir: run.runtime.path().to_owned(),
+            pts: pty.as_ref().map(|pty| pty.path.clone()),
+        };
+        let plan = Arc::new(Plan::new(&run.policy, &options)?);
+        let (bus, tap) = bus::bus(Instant::now());
+        let (stop, fail) = unix::pipe().map_err(SessionError::system("make a pipe"))?;
+        let why = Arc::new(Mutex::new(String::new()));
+        let start = begin::start_event(&run, kinds, size);
+        let on_failure = run.policy.record().on_failure;
+        let tell = begin::stopper(fail, Arc::clone(&why));
+        let options = recorder::Options { target: run.record.clone(), start: &start, on_failure, stop: tell };
+        let recorder = recorder::start(tap, options)?;
+        begin::publish(&bus, start, &run, &plan);
+        Ok(Session { run, bus, recorder, plan, kinds, terminal, pty, stop: Some(stop), why })
+    }
+
+    /// From the first line on the terminal to the agent's last byte.
+    fn play(&mut self, inherited: &Inherited, keeper: Keeper) -> Result<Finished, SessionError> {
+        let record = *self.run.policy.record();
+        let streams = Streams::new(self.kinds, record.input).map_err(SessionError::system("relay the streams"))?;
+        let signals = SignalFd::new(Set::of(&pump::HEEDED)).map_err(SessionError::system("receive signals"))?;
+        lines::opening(&self.run, self.recorder.path());
+        let engaged = match &mut self.terminal {
+            Some(terminal) if !terminal.is_shared() && terminal.is_foreground() => {
+                terminal.engage().map_err(SessionError::system("set up the terminal"))?;
+                true
+            }
+            _ => false,
+        };
+        let orders = self.orders(inherited, &streams, engaged);
+        let Launched { link, supervisor, leader } = launch::launch(Launch {
+            broker: self.plan.broker.clone(),
+            orders,
+            sent: streams.sent,
+            cwd: self.run.cwd.clone(),
+            dir: self.run.runtime.path().to_owned(),
+            job: self.job()?,
+            pty: self.pty.take(),
+        })?;
+        let stop = self.stop.take().ok_or(SessionError::Broker)?;
+        let pump = Pump::new(Setup {
+            bus: self.bus.clone(),
+            signals,
+            ignored: inherited.ignored,
+            link,
+            terminal: self.terminal.take(),
+            leader,
+            relays: streams.relays,
+            keep_input: record.input,
+            stop,
+            why: Arc::clone(&self.why),
+            wall: self.run.policy.limits().wall_seconds.map(Duration::from_secs),
+            kept: Box::new(move |ended| keeper.let_go(ended.status())),
+        });
+        let finished = pump.map_err(SessionError::system("set up the streams"))?.run();
+        supervisor.finish();
+        finished
+    }
+
+    fn orders(&self, inherited: &Inherited, streams: &Streams, foreground: bool) -> Orders {
+        let mut env: Vec<Bytes> = self.plan.agent.env.iter().map(|(name, value)| Bytes::pair(name, value)).collect();
+        env.push(Bytes::pair(MARKER.as_ref(), self.run.id.as_ref()));
+        Orders {
+            plan: self.plan.agent.clone(),
+            program: Bytes(self.run.program.as_os_str().as_bytes().to_vec()),
+            argv: self.run.argv.iter().map(|word| Bytes(word.as_bytes().to_vec())).collect(),
+            env,
+            stdio: streams.stdio,
+            sent: streams.sent.len(),
+            blocked: inherited.blocked.0,
+            ignored: inherited.ignored.0,
+            open_files: (inherited.open_files.soft, inherited.open_files.hard),
+            foreground,
+            keep_background: self.run.keep_background,
+        }
+    }
+
+    /// The supervisor's job, but for what only the launch can know.
+    fn job(&self) -> Result<Box<dyn FnOnce(OwnedFd, i32, i32) -> Job + Send>, SessionError> {
+        let (policy, plan, bus) = (Arc::clone(&self.run.policy), Arc::clone(&self.plan), self.bus.clone());
+        let warden = Warden::start(Arc::clone(&policy)).map_err(SessionError::system("start the warden's thread"))?;
+        let pts = self.pty.as_ref().map(|pty| pty.path.clone());
+        Ok(Box::new(move |listener, monitor, agent| Job { policy, plan, bus, listener, warden, monitor, agent, pts }))
+    }
+
+    /// Puts the terminal back, ends the recording, says how it went.
+    fn close(self, finished: Result<Finished, SessionError>) -> Result<i32, SessionError> {
+        drop(self.terminal);
+        let (status, signal) = match &finished {
+            Ok(finished) => (finished.ended.status(), finished.ended.signal()),
+            Err(error) => (error.status(), None),
+        };
+        self.bus.publish(Event::Exit { status, signal });
+        self.bus.close();
+        let outcome = self.recorder.join();
+        lines::closing(&self.run, &outcome);
+        let finished = finished?;
+        if let Some(why) = outcome.failure
+            && self.run.policy.record().on_failure == policy::OnFailure::Stop
+        {
+            return Err(SessionError::Recording(why));
+        }
+        if finished.engaged && signal == Some(libc::SIGINT) {
+            drop(self.run.runtime);
+            pump::die_of_interrupt();
+        }
+        Ok(status)
+    }
+}
