@@ -1,2 +1,6 @@
 //! Parse, dispatch, exit status.
-fn main() {}
+#![deny(unsafe_code)]
+
+fn main() {
+    std::process::exit(govsh::cmd::dispatch(govsh::cli::parse()));
+}

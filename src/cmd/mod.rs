@@ -1,4 +1,7 @@
-//! To be written.
+//! One file per subcommand; here, which is which.
+//!
+//! Invariant: an exit status comes back, whatever happened; errors are told on stderr in one or two lines.
+//! Leaves to others: the work.
 
 pub mod completions;
 pub mod doctor;
@@ -8,4 +11,43 @@ pub mod ls;
 pub mod paint;
 pub mod policy;
 pub mod replay;
+pub mod run;
 pub mod show;
+
+use crate::cli::{Command, FAILED, Policy, Replay, Show};
+
+/// Does what was asked for; the exit status.
+pub fn dispatch(command: Command) -> i32 {
+    let outcome = match command {
+        Command::Run(options) => return run::run(options),
+        Command::Monitor(options) => return crate::session::monitor(&options.socket),
+        Command::Ls(options) => ls::ls(options.dir.as_deref(), options.json),
+        Command::Show(options) => show(options),
+        Command::Replay(options) => replay(options),
+        Command::Policy(Policy::List(options)) => policy::list(options.json),
+        Command::Policy(Policy::Show(options)) => policy::show(&options.policy, options.effective, options.json),
+        Command::Policy(Policy::Check(options)) => policy::check(&options.policy, options.json),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Completions(options) => completions::run(&options),
+    };
+    outcome.unwrap_or_else(|error| {
+        if !is_closed_pipe(&error) {
+            eprintln!("govsh: {error:#}");
+        }
+        FAILED
+    })
+}
+
+fn show(Show { session, programs, events, kind: kinds, denied, json }: Show) -> anyhow::Result<i32> {
+    show::show(&session, &show::ShowOptions { json, programs, events, kinds, denied })
+}
+
+fn replay(Replay { session, plain, speed, idle_limit, at }: Replay) -> anyhow::Result<i32> {
+    replay::replay(&session, &replay::ReplayOptions { plain, speed, idle_limit, at })
+}
+
+/// `govsh ls | head -1`: the reader has what it wanted.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.root_cause().downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}

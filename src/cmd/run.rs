@@ -1,0 +1,177 @@
+//! `govsh run`: from words to a session that is fully decided: program, policy, place.
+//!
+//! Invariant: whatever can be refused is refused before a process is started or a file made, in one line and a hint.
+//! Leaves to others: the run itself (`session`).
+
+mod place;
+mod program;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use place::Place;
+use program::{Program, ProgramError};
+
+use super::library;
+use crate::cli::{self, AuditLevel, RunOptions};
+use crate::policy::{Audit, Policy, PolicyError, Verdict};
+use crate::recording::visible;
+use crate::session::keep::{self, Keeper};
+use crate::session::recorder::{self, Target};
+use crate::session::runtime::{Runtime, RuntimeError};
+use crate::session::{self, Run, SessionError};
+use crate::sys::process;
+
+/// Why nothing was run, or it did not end well.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("this is inside govsh session {0} already, and the kernel allows one supervisor only")]
+    Nested(String),
+    #[error("cannot start the background process")]
+    Keep(#[source] std::io::Error),
+    #[error(transparent)]
+    Place(#[from] place::PlaceError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error("policy '{policy}' does not allow running '{program}': {rule}")]
+    Refused { policy: String, program: String, rule: String },
+    #[error("policy '{0}' requires a recording")]
+    MustRecord(String),
+    #[error("policy '{0}' requires --audit full")]
+    MustAudit(String),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+impl RunError {
+    fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Nested(_) => {
+                Some("what runs here is confined and recorded by it; leave it first, or run the command as it is")
+            }
+            Self::Program(error) => error.hint(),
+            Self::Refused { .. } => {
+                Some("'govsh policy show --effective' lists the rules; --policy chooses another policy")
+            }
+            Self::MustRecord(_) => Some("leave --no-record out"),
+            Self::Policy(error) => error.hint(),
+            Self::Session(error) => error.hint(),
+            Self::Keep(_) | Self::Place(_) | Self::MustAudit(_) | Self::Runtime(_) => None,
+        }
+    }
+
+    fn status(&self) -> i32 {
+        match self {
+            Self::Program(error) => error.status(),
+            Self::Refused { .. } => session::REFUSED,
+            Self::Session(error) => error.status(),
+            _ => session::FAILED,
+        }
+    }
+}
+
+/// Runs the command; the exit status, as DESIGN §9 has it.
+pub fn run(options: cli::Run) -> i32 {
+    try_run(options).unwrap_or_else(|error| {
+        let mut line = format!("govsh: {error}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            line = format!("{line}: {cause}");
+            source = cause.source();
+        }
+        let hint = error.hint().map(|hint| format!("\nhint: {}", visible(hint.as_bytes()))).unwrap_or_default();
+        eprintln!("{}{hint}", visible(line.as_bytes()));
+        error.status()
+    })
+}
+
+fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
+    if let Ok(outer) = std::env::var(session::MARKER)
+        && process::seccomp_mode() != 0
+    {
+        return Err(RunError::Nested(outer));
+    }
+    // Before there is a second thread, and before anything that both would own.
+    let keeper = if options.keep_background { keep::divide().map_err(RunError::Keep)? } else { Keeper::none() };
+    let place = Place::find()?;
+    let program = Program::find(&command, &place)?;
+    let id = recorder::new_id();
+    let runtime = Runtime::create(&id)?;
+    let own: Vec<_> = options.record.iter().map(|record| place.cwd.join(record)).collect();
+    let policy = library::load(options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?;
+    let audit = audit(&options, &policy)?;
+    let (argv, appended) = arguments(&options, command, &policy);
+    check_program(&policy, &program, &argv)?;
+    let run = Run {
+        id,
+        user: place.user,
+        runtime,
+        policy: Arc::new(policy),
+        audit,
+        notice: program.notice(),
+        program: program.path,
+        argv,
+        appended,
+        cwd: place.cwd,
+        record: target(&options),
+        keep_background: options.keep_background,
+        quiet: options.quiet,
+    };
+    Ok(session::run(run, keeper)?)
+}
+
+fn audit(options: &RunOptions, policy: &Policy) -> Result<Audit, RunError> {
+    let asked = options.audit.map(|level| match level {
+        AuditLevel::Full => Audit::Full,
+        AuditLevel::Writes => Audit::Writes,
+    });
+    let audit = asked.or(policy.record().audit).unwrap_or(Audit::Full);
+    if policy.require().audit == Some(Audit::Full) && audit != Audit::Full {
+        return Err(RunError::MustAudit(policy.name().to_owned()));
+    }
+    if policy.require().recording && options.no_record {
+        return Err(RunError::MustRecord(policy.name().to_owned()));
+    }
+    Ok(audit)
+}
+
+/// The command line with what the profile adds to that of its own agent.
+fn arguments(options: &RunOptions, mut command: Vec<OsString>, policy: &Policy) -> (Vec<OsString>, Vec<String>) {
+    let agent = policy.agent();
+    let is_own = agent.matches.iter().any(|name| name.as_bytes() == base_name(&command).as_bytes());
+    let appended = if is_own && !options.no_adapt { agent.append_args.clone() } else { Vec::new() };
+    command.extend(appended.iter().map(OsString::from));
+    (command, appended)
+}
+
+fn base_name(command: &[OsString]) -> OsString {
+    command.first().and_then(|word| Path::new(word).file_name()).unwrap_or_default().to_owned()
+}
+
+/// Refused here it costs nothing and is said plainly; the supervisor would refuse it all the same.
+fn check_program(policy: &Policy, program: &Program, argv: &[OsString]) -> Result<(), RunError> {
+    let words: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_vec()).collect();
+    let decision = policy.decide_exec(program.real.as_os_str().as_bytes(), &words);
+    if decision.verdict == Verdict::Allow {
+        return Ok(());
+    }
+    Err(RunError::Refused {
+        policy: policy.name().to_owned(),
+        program: program.real.to_string_lossy().into_owned(),
+        rule: policy.rule(decision.rule).name.to_string(),
+    })
+}
+
+fn target(options: &RunOptions) -> Target {
+    match &options.record {
+        _ if options.no_record => Target::Nowhere,
+        Some(path) => Target::At(path.clone()),
+        None => Target::Default,
+    }
+}
