@@ -1,4 +1,44 @@
 //! govsh runs an unmodified command-line agent under Landlock and seccomp, decides and records every mediated call.
+//!
+//! # Processes
+//!
+//! ```text
+//! user's terminal ── front ──────────── terminal relay, supervisor, recorder
+//!                      └─ monitor ───── leads the session on its own terminal; ends every descendant when the front dies
+//!                           └─ agent ── no_new_privs, limits, Landlock, BPF with a listener, then execve
+//! ```
+//!
+//! # What goes where
+//!
+//! ```text
+//! argv ─cli→ cmd ─text→ policy ─Policy→ sandbox ─Plan→ session::launch → [monitor: install → execve agent]
+//! agent syscall ─notify→ supervisor ─Request→ policy ─Decision→ effect, and Event ─→ bus ─→ recording
+//! agent bytes   ─pty or pipe→ session::pump ───────────────────────────────Event ────┘
+//! recording ─reader→ cmd::{ls, show, replay}
+//! ```
+//!
+//! # Threads of the front
+//!
+//! | thread | does | must never |
+//! |---|---|---|
+//! | pump | terminal and pipes ↔ agent, stamps time, bounds what is pending | wait on disk, allocate for each read |
+//! | receiver | takes notifications and answers them | wait for a FIFO, a peer, a person |
+//! | worker | does for a target what may block | hold what the receiver needs |
+//! | recorder | takes events in order, encodes, compresses, writes | drop an event without saying so |
+//!
+//! # Who is trusted
+//!
+//! The agent is the adversary: it runs as the same user, may read what it can and race what it can. Whatever comes from
+//! it (memory, paths, names, terminal bytes) is copied once and judged as a copy. Receiver, workers and monitor stand in
+//! a Landlock domain of their own that holds the union of what the policy mentions, so their mistakes stay within it;
+//! the agent's domain is nested in that one. The kernel is trusted.
+//!
+//! # Who may use whom
+//!
+//! Imports point down: `main cli cmd` → `session` → `supervisor` → `sandbox recording` → `bus` → `event` →
+//! `policy sys`, which use nothing of ours. `unsafe` is in `sys` alone. A test holds both.
+
+#![deny(unsafe_code)]
 
 pub mod bus;
 pub mod cli;
