@@ -3,6 +3,7 @@
 //! Invariant: the agent's domain handles every right the kernel knows and grants reading and executing only.
 //! See landlock(7); rights a kernel lacks are left out there and named in the report.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use landlock::{
@@ -45,6 +46,11 @@ fn rights(access: policy::Access) -> BitFlags<AccessFs> {
 fn add_tree(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, SandboxError> {
     // What does not exist (any more) needs no rule: the late-place path serves it.
     let Ok(fd) = PathFd::new(path) else { return Ok(rules) };
+    // What is not in a file system (a pipe behind /dev/stdout) cannot have a rule, and needs none.
+    let name = crate::sys::file::path_of(fd.as_fd());
+    if !name.is_ok_and(|name| name.starts_with(b"/")) {
+        return Ok(rules);
+    }
     let is_dir = std::fs::metadata(path).map(|m| m.is_dir()).unwrap_or(false);
     let rights = if is_dir { rights } else { rights & AccessFs::from_file(NEWEST) };
     if rights.is_empty() {

@@ -110,6 +110,11 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
 }
 
 impl Supervisor {
+    /// For the moment in which the whole front is stopped: see `receiver`.
+    pub fn pause(&self) -> impl Drop + '_ {
+        self.receivers.pause()
+    }
+
     /// Ends the threads; call it when every target is gone.
     pub fn finish(self) {
         self.receivers.finish();

@@ -3,10 +3,14 @@
 //!
 //! So the usual call never changes threads, and a call that waits never holds up another. A watching thread, asleep
 //! while nothing happens, notices both; it also ends the wait of a call whose target died or has a signal to take.
+//!
+//! A descriptor is handed over in one ioctl that must not be interrupted: the kernel then ends the call without it, with
+//! the value 0. So the watcher's signal is only ever sent to a thread that is performing, never to one that replies, and
+//! every other signal is blocked in these threads.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +39,47 @@ struct Slot {
     step: AtomicU64,
     notification: AtomicU64,
     target: AtomicI32,
+    /// One of the phases below.
+    phase: AtomicU8,
+    /// The watcher sent its signal during this call.
+    signalled: AtomicBool,
+    /// The step at the watcher's last look.
+    looked: AtomicU64,
+}
+
+const REPLYING: u8 = 0;
+const PERFORMING: u8 = 1;
+const SIGNALLING: u8 = 2;
+
+impl Slot {
+    /// From here on the watcher may interrupt.
+    fn begin(&self, n: &Notification) {
+        self.notification.store(n.id, Ordering::Relaxed);
+        self.target.store(n.tid as i32, Ordering::Relaxed);
+        self.step.fetch_add(1, Ordering::Release);
+        self.phase.store(PERFORMING, Ordering::Release);
+    }
+
+    /// From here on nobody does, and nothing of it is still on its way.
+    fn end_performing(&self) {
+        while self.phase.compare_exchange(PERFORMING, REPLYING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            std::hint::spin_loop();
+        }
+        if self.signalled.swap(false, Ordering::AcqRel) {
+            // A signal that was sent is delivered at the latest when a system call returns.
+            std::thread::yield_now();
+        }
+    }
+
+    /// The watcher's signal, if the thread is still performing.
+    fn interrupt(&self) {
+        if self.phase.compare_exchange(PERFORMING, SIGNALLING, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.signalled.store(true, Ordering::Release);
+            // The thread exists: it is the one that performs.
+            let _ = interrupt::thread(self.tid.load(Ordering::Acquire));
+            self.phase.store(PERFORMING, Ordering::Release);
+        }
+    }
 }
 
 /// All receiving threads.
@@ -93,6 +138,9 @@ impl Receivers {
         if clone::unshare_fs().is_err() {
             return self.shared.bus.close();
         }
+        if interrupt::only_ours().is_err() {
+            return self.shared.bus.close();
+        }
         slot.tid.store(clone::thread_id(), Ordering::Release);
         let mut worker = Worker::new(self.shared.clone());
         while !self.stopping() {
@@ -102,13 +150,13 @@ impl Receivers {
             }
             match seccomp::receive(self.shared.listener.as_fd()) {
                 Ok(n) => {
-                    slot.notification.store(n.id, Ordering::Relaxed);
-                    slot.target.store(n.tid as i32, Ordering::Relaxed);
-                    slot.step.fetch_add(1, Ordering::Release);
+                    slot.begin(&n);
                     if self.asleep.load(Ordering::Acquire) {
                         self.wake.1.notify_one();
                     }
-                    self.shared.handle(&mut worker, n);
+                    let (answer, call) = self.shared.handle(&mut worker, n);
+                    slot.end_performing();
+                    self.shared.reply(&n, answer, call.as_ref());
                     slot.step.fetch_add(1, Ordering::Release);
                 }
                 // A target died between queueing and receiving, or all did: the listener then hangs up.
@@ -192,14 +240,14 @@ impl Receivers {
     /// Ends a wait that nobody waits for any more, or that a signal should end.
     fn look(&self, slot: &Slot) {
         let step = slot.step.load(Ordering::Acquire);
-        if step % 2 == 0 {
+        // Only what is still the same call since the last look has waited long enough to be looked into.
+        if slot.looked.swap(step, Ordering::Relaxed) != step || step % 2 == 0 {
             return;
         }
         let alive = seccomp::is_valid(self.shared.listener.as_fd(), slot.notification.load(Ordering::Relaxed));
         let signalled = alive && Status::of(slot.target.load(Ordering::Relaxed)).is_ok_and(|s| s.deliverable != 0);
         if (!alive || signalled) && slot.step.load(Ordering::Acquire) == step {
-            // A thread that has just finished takes one needless EINTR.
-            let _ = interrupt::thread(slot.tid.load(Ordering::Acquire));
+            slot.interrupt();
         }
     }
 
@@ -212,6 +260,11 @@ impl Receivers {
         }
     }
 
+    /// See [`Shared::pause`].
+    pub fn pause(&self) -> MutexGuard<'_, super::shared::Masks> {
+        self.shared.pause()
+    }
+
     /// Ends every thread and reports what is left.
     pub fn finish(&self) {
         self.shared.stopping.store(true, Ordering::Release);
@@ -221,7 +274,7 @@ impl Receivers {
         for thread in threads {
             while !thread.is_finished() {
                 for slot in lock(&self.slots).iter() {
-                    // Ended threads are not there to be interrupted.
+                    // Every target is gone, so no reply can be spoiled; ended threads are not there to be interrupted.
                     let _ = interrupt::thread(slot.tid.load(Ordering::Acquire));
                 }
                 thread.thread().unpark();
@@ -241,19 +294,19 @@ impl Receivers {
 
 impl Shared {
     /// One call from receipt to answer.
-    fn handle(&self, worker: &mut Worker, n: Notification) {
+    fn handle(&self, worker: &mut Worker, n: Notification) -> (Answer, Option<Call>) {
         let started = self.bus.elapsed();
         let thread = match self.table.thread(n.tid as i32) {
             Ok(thread) => thread,
             // Who cannot be looked at gets nothing.
-            Err(_) => return self.reply(&n, Answer::Errno(Errno(libc::EACCES)), None),
+            Err(_) => return (Answer::Errno(Errno(libc::EACCES)), None),
         };
         let call = Call { n, thread, started };
         if call.thread.process.exec_pending.load(Ordering::Acquire) && !worker.check_image(&call) {
-            return;
+            // It was killed; should it live a moment longer, it gets nothing either.
+            return (Answer::Errno(Errno(libc::EACCES)), None);
         }
-        let answer = worker.answer(&call);
-        self.reply(&call.n, answer, Some(&call));
+        (worker.answer(&call), Some(call))
     }
 
     /// Sends the answer. A target that is gone needs none.
@@ -264,8 +317,11 @@ impl Shared {
             Answer::Value(value) => seccomp::send_value(listener, n.id, value),
             Answer::Errno(errno) => seccomp::send_errno(listener, n.id, errno),
             Answer::Fd { fd, cloexec } => {
-                let _held = call.and_then(|call| self.hold(call.tid()));
-                seccomp::send_fd(listener, n.id, fd.as_fd(), cloexec).map(drop)
+                let mut masks = lock(&self.masks);
+                let held = call.and_then(|call| hold(&mut masks, call.tid()));
+                let sent = seccomp::send_fd(listener, n.id, fd.as_fd(), cloexec).map(drop);
+                drop(held);
+                sent
             }
         };
         if let Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EBUSY)) = sent {
@@ -274,47 +330,50 @@ impl Shared {
         }
     }
 
-    /// sched_setaffinity(2) for a target, in turn with [`Shared::hold`].
+    /// sched_setaffinity(2) for a target, in turn with handing over.
     pub fn set_affinity(&self, tid: i32, mask: &sched::Mask) -> Result<(), Errno> {
         let mut known = lock(&self.masks);
         known.remove(&tid);
         sched::set_affinity(tid, mask)
     }
 
-    /// Keeps the target on this CPU while its descriptor is handed over: the kernel wakes it without the hint that it
-    /// should stay, and waking another, idle CPU costs more than the whole call. Its own mask comes back when this drops.
-    fn hold(&self, tid: i32) -> Option<Held<'_>> {
-        let mut masks = lock(&self.masks);
-        let own = match masks.get(&tid) {
-            Some(mask) => *mask,
-            None => {
-                if masks.len() > 4096 {
-                    masks.clear();
-                }
-                let mask = sched::affinity(tid).ok()?;
-                masks.insert(tid, mask);
-                mask
-            }
-        };
-        let cpu = sched::current_cpu();
-        let here = sched::only(cpu);
-        let several = own.iter().map(|w| w.count_ones()).sum::<u32>() > 1;
-        let may_run_here = own.iter().zip(here).any(|(a, b)| a & b != 0);
-        if !several || !may_run_here || sched::set_affinity(tid, &here).is_err() {
-            return None;
-        }
-        Some(Held { tid, own, _masks: masks })
+    /// Waits until no descriptor is being handed over, and lets none be while the guard lives: for the moment in which
+    /// the whole front is stopped.
+    pub fn pause(&self) -> MutexGuard<'_, super::shared::Masks> {
+        lock(&self.masks)
     }
 }
 
-/// A target held on one CPU.
-struct Held<'a> {
-    tid: i32,
-    own: sched::Mask,
-    _masks: std::sync::MutexGuard<'a, super::shared::Masks>,
+/// Keeps the target on this CPU while its descriptor is handed over: the kernel wakes it without the hint that it
+/// should stay, and waking another, idle CPU costs more than the whole call. Its own mask comes back when this drops.
+fn hold(masks: &mut super::shared::Masks, tid: i32) -> Option<Held> {
+    let own = match masks.get(&tid) {
+        Some(mask) => *mask,
+        None => {
+            if masks.len() > 4096 {
+                masks.clear();
+            }
+            let mask = sched::affinity(tid).ok()?;
+            masks.insert(tid, mask);
+            mask
+        }
+    };
+    let here = sched::only(sched::current_cpu());
+    let several = own.iter().map(|w| w.count_ones()).sum::<u32>() > 1;
+    let may_run_here = own.iter().zip(here).any(|(a, b)| a & b != 0);
+    if !several || !may_run_here || sched::set_affinity(tid, &here).is_err() {
+        return None;
+    }
+    Some(Held { tid, own })
 }
 
-impl Drop for Held<'_> {
+/// A target held on one CPU.
+struct Held {
+    tid: i32,
+    own: sched::Mask,
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         // A target that is gone needs no mask.
         let _ = sched::set_affinity(self.tid, &self.own);

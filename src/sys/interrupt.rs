@@ -16,14 +16,19 @@ pub fn install() -> Sys<()> {
     action.sa_sigaction = nothing as *const () as usize;
     // SAFETY: the structure is complete and lives across the call.
     check_int(unsafe { libc::sigaction(signal(), &raw const action, std::ptr::null_mut()) })?;
-    // SAFETY: as above, with an empty set filled by the kernel's rules.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, signal());
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
-    }
     Ok(())
+}
+
+/// Blocks every other signal in the calling thread.
+pub fn only_ours() -> Sys<()> {
+    // SAFETY: the set is initialised before use; only this thread's mask changes.
+    let errno = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        libc::sigdelset(&raw mut set, signal());
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
+    };
+    if errno == 0 { Ok(()) } else { Err(super::Errno(errno)) }
 }
 
 /// Interrupts thread `tid` of this process.
