@@ -222,9 +222,9 @@ impl Worker {
         if ruling.allows() && is_plain(&asked) && self.shared.policy.protected(&asked) {
             ruling = self.judge(&asked, wanted.access());
         }
-        if !ruling.allows() {
-            let no_tty = path == b"/dev/tty" && terminal.is_none();
-            let errno = Errno(if no_tty { libc::ENXIO } else { libc::EACCES });
+        let no_tty = matches!(path, b"/dev/tty" | b"/dev/console") && terminal.is_none();
+        if !ruling.allows() || no_tty {
+            let errno = Errno(if ruling.allows() { libc::ENXIO } else { libc::EACCES });
             self.tell(call, &self.told_open(wanted, path, errno), &ruling);
             return Err(errno);
         }
