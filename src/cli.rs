@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Exit status when govsh itself fails, wrong usage included: never mistaken for the agent's own.
 pub const FAILED: i32 = 125;
@@ -78,7 +78,7 @@ pub struct Run {
     #[command(flatten)]
     pub options: RunOptions,
     /// The command to run and its arguments; the first word is looked up in PATH
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = false, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 
@@ -86,13 +86,13 @@ pub struct Run {
 pub struct RunOptions {
     /// Policy to run under: a profile's name, or a file (anything with a '/' or ending in .toml);
     /// without it, the profile made for the command, else 'agent'
-    #[arg(short, long, value_name = "NAME|FILE")]
+    #[arg(short, long, value_name = "NAME|FILE", value_hint = ValueHint::FilePath)]
     pub policy: Option<String>,
     /// What is audited: every open (full), or only those that write (writes, faster)
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub audit: Option<AuditLevel>,
     /// Where the recording goes: a directory, or a file that does not exist yet
-    #[arg(long, value_name = "DIR|FILE", conflicts_with = "no_record")]
+    #[arg(long, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath, conflicts_with = "no_record")]
     pub record: Option<PathBuf>,
     /// Keep no recording
     #[arg(long)]
@@ -121,7 +121,7 @@ pub enum AuditLevel {
 #[command(after_help = "Examples:\n  govsh ls\n  govsh ls --json | jq -r '.[].id'\n  govsh ls ./logs")]
 pub struct Ls {
     /// Directory to look in instead of govsh's own
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
@@ -135,7 +135,7 @@ pub struct Ls {
 )]
 pub struct Show {
     /// Session: its id, a unique prefix of it, 'last', or a file
-    #[arg(default_value = "last", value_name = "SESSION")]
+    #[arg(default_value = "last", value_name = "SESSION", value_hint = ValueHint::FilePath)]
     pub session: OsString,
     /// The programs that ran, as a tree with their arguments
     #[arg(long, conflicts_with = "events")]
@@ -161,7 +161,7 @@ pub struct Show {
 )]
 pub struct Replay {
     /// Session: its id, a unique prefix of it, 'last', or a file
-    #[arg(default_value = "last", value_name = "SESSION")]
+    #[arg(default_value = "last", value_name = "SESSION", value_hint = ValueHint::FilePath)]
     pub session: OsString,
     /// Write the recorded bytes and nothing else (in this version the only way, so it may be left out)
     #[arg(long)]
@@ -198,7 +198,7 @@ pub struct PolicyList {
 #[command(after_help = "Examples:\n  govsh policy show agent\n  govsh policy show ./team.toml --effective")]
 pub struct PolicyShow {
     /// A profile's name, or a file
-    #[arg(default_value = "agent", value_name = "NAME|FILE")]
+    #[arg(default_value = "agent", value_name = "NAME|FILE", value_hint = ValueHint::FilePath)]
     pub policy: String,
     /// Every rule that holds, inherited and built-in ones included, each with its origin
     #[arg(long)]
@@ -212,7 +212,7 @@ pub struct PolicyShow {
 #[derive(Debug, Args)]
 pub struct PolicyCheck {
     /// A policy file, or a profile's name
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub policy: String,
     /// As JSON
     #[arg(long)]

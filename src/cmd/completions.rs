@@ -18,7 +18,7 @@ pub fn run(options: &Completions) -> anyhow::Result<i32> {
 /// The script of one shell.
 #[must_use]
 pub fn script(shell: Shell) -> Vec<u8> {
-    let mut cli = Cli::command();
+    let mut cli = visible(&Cli::command());
     let mut text = Vec::new();
     match shell {
         Shell::Bash => clap_complete::generate(Bash, &mut cli, "govsh", &mut text),
@@ -26,4 +26,13 @@ pub fn script(shell: Shell) -> Vec<u8> {
         Shell::Fish => clap_complete::generate(Fish, &mut cli, "govsh", &mut text),
     }
     text
+}
+
+/// The generators do not know of hidden subcommands.
+fn visible(cli: &clap::Command) -> clap::Command {
+    let subcommands = cli.get_subcommands().filter(|subcommand| !subcommand.is_hide_set());
+    clap::Command::new("govsh")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(cli.get_arguments().cloned())
+        .subcommands(subcommands.cloned())
 }

@@ -158,6 +158,7 @@ fn completions_are_made_for_every_shell() {
         for wanted in ["replay", "policy", "doctor", "no-record", "idle-limit"] {
             assert!(script.contains(wanted), "{shell:?}: {wanted}");
         }
+        assert!(!script.contains("__monitor"), "{shell:?} completes what is hidden");
     }
     let script = String::from_utf8(completions::script(Shell::Bash)).unwrap();
     let out = Command::new("bash").args(["-c", &format!("{script}\ncomplete -p govsh")]).output().unwrap();
