@@ -74,10 +74,13 @@ impl Pattern {
             }
         }
         segments.dedup_by(|a, b| *a == Segment::Deep && *b == Segment::Deep);
+        while tree && segments.last() == Some(&Segment::Deep) {
+            segments.pop();
+        }
         if segments.iter().filter(|s| **s == Segment::Deep).count() > MOST_DEEP {
             return fault("too many '**' in one pattern", "8 are enough for any tree");
         }
-        if tree && segments.iter().all(|s| *s == Segment::Deep) && text.starts_with("**") {
+        if tree && segments.is_empty() && text.starts_with("**") {
             return fault("'**' alone matches every path", "write '/**' if that is meant");
         }
         Ok(Pattern { segments, tree })
@@ -380,6 +383,7 @@ mod tests {
         assert_eq!(reason(""), "empty pattern");
         assert_eq!(reason("src/**"), "pattern 'src/**' is relative");
         assert_eq!(reason("**"), "'**' alone matches every path");
+        assert_eq!(reason("**/**"), "'**' alone matches every path");
         assert_eq!(reason("/a/"), "pattern ends in '/'");
         assert_eq!(reason("~/"), "pattern ends in '/'");
         assert_eq!(reason("/a//b"), "'//' in a pattern");
@@ -401,6 +405,7 @@ mod tests {
             ("/a/*/c", "/a/b/c"),
             ("/a/**/c", "/a/c"),
             ("/a/**/c/**", "/a/x/c/d"),
+            ("/**/**", "/"),
             ("/*.pem", "/x.pem"),
             ("/a*b*c", "/aXbYc"),
             ("/**", "/"),
