@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Doctor;
 use crate::sandbox::probe::{Fault, Need, Probe, probe_all};
+use crate::session::MARKER;
 
 /// How long the trial session may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -27,7 +28,9 @@ pub fn run(options: &Doctor) -> anyhow::Result<i32> {
         gives: "all of it together: a command run, recorded and ended",
         without: "no run starts, though every part by itself may work",
     });
-    let text = if options.json { json(&probes)? } else { draw(&probes) };
+    let inside = std::env::var(MARKER).ok();
+    let inside = inside.as_deref().map(|id| id.chars().filter(char::is_ascii_alphanumeric).collect::<String>());
+    let text = if options.json { json(&probes, inside)? } else { draw(&probes, inside.as_deref()) };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(i32::from(!probes.iter().all(Probe::is_met)))
 }
@@ -88,9 +91,14 @@ fn found(probe: &Probe) -> String {
 }
 
 /// `✔ landlock       ABI 7     the floor under every file rule`; a failure goes on with what is lost and what to do.
-fn draw(probes: &[Probe]) -> String {
+/// Inside a session the hints would be about the wrong machine.
+fn draw(probes: &[Probe], inside: Option<&str>) -> String {
     let names = probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0);
     let mut text = String::new();
+    if let Some(id) = inside {
+        line(&mut text, format_args!("This is inside govsh session {id}: what it refuses, the machine may well have."));
+        line(&mut text, format_args!("hint: run doctor outside of it"));
+    }
     for (title, need) in [("A default run needs", Need::Required), ("Faster or stronger with", Need::Stronger)] {
         line(&mut text, format_args!("{title}"));
         for probe in probes.iter().filter(|probe| probe.need == need) {
@@ -100,7 +108,7 @@ fn draw(probes: &[Probe]) -> String {
             if probe.outcome.is_err() {
                 line(&mut text, format_args!("    {:names$}  without: {}", "", probe.without));
             }
-            if let Some(hint) = probe.hint() {
+            if let (Some(hint), None) = (probe.hint(), inside) {
                 line(&mut text, format_args!("    {:names$}  hint: {hint}", ""));
             }
         }
@@ -122,6 +130,9 @@ fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
 #[derive(serde::Serialize)]
 struct Report<'a> {
     ready: bool,
+    /// The session that doctor itself runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inside: Option<String>,
     probes: Vec<Line<'a>>,
 }
 
@@ -137,7 +148,7 @@ struct Line<'a> {
     hint: Option<&'a str>,
 }
 
-fn json(probes: &[Probe]) -> anyhow::Result<String> {
+fn json(probes: &[Probe], inside: Option<String>) -> anyhow::Result<String> {
     let lines = probes.iter().map(|probe| Line {
         name: probe.name,
         required: probe.need == Need::Required,
@@ -145,9 +156,10 @@ fn json(probes: &[Probe]) -> anyhow::Result<String> {
         found: found(probe),
         gives: probe.gives,
         without: probe.without,
-        hint: probe.hint(),
+        hint: probe.hint().filter(|_| inside.is_none()),
     });
-    let report = Report { ready: probes.iter().all(Probe::is_met), probes: lines.collect() };
+    let probes_told = lines.collect();
+    let report = Report { ready: probes.iter().all(Probe::is_met), inside, probes: probes_told };
     Ok(serde_json::to_string_pretty(&report)? + "\n")
 }
 
@@ -163,10 +175,10 @@ mod tests {
     #[test]
     fn a_failure_says_what_is_lost_and_what_to_do() {
         let refused = Fault { act: "installing a listener".into(), errno: Some(Errno(libc::EBUSY)) };
-        let text = draw(&[
-            probe("filter", Need::Required, Ok("acts".into())),
-            probe("listener", Need::Required, Err(refused)),
-        ]);
+        let text = draw(
+            &[probe("filter", Need::Required, Ok("acts".into())), probe("listener", Need::Required, Err(refused))],
+            None,
+        );
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1], "  ✔ filter    this");
         assert_eq!(lines[3], "  ✘ listener  this");
@@ -179,7 +191,7 @@ mod tests {
     #[test]
     fn what_only_makes_it_stronger_may_be_missing() {
         let fault = Fault { act: "x".into(), errno: None };
-        let text = draw(&[probe("cgroup", Need::Stronger, Err(fault))]);
+        let text = draw(&[probe("cgroup", Need::Stronger, Err(fault))], None);
         assert!(text.contains("  – cgroup") && text.ends_with("is here.\n"), "{text}");
     }
 }

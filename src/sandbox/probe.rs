@@ -137,7 +137,7 @@ impl Plan {
 /// Runs `body` in a child that may do to itself whatever it likes.
 fn isolated(body: fn() -> Outcome) -> Outcome {
     let (mut from, to) = std::io::pipe().step("making a pipe")?;
-    let child = sys::spawn(|| i32::from(tell(to, body()).is_err())).step("starting a child")?;
+    let child = sys::spawn(move || i32::from(tell(to, body()).is_err())).step("starting a child")?;
     // the parent's copy of the writing end went with the closure
     let mut told = Vec::new();
     let ended = child.wait(LIMIT);

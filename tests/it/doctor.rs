@@ -78,5 +78,7 @@ fn inside_a_session_it_says_that_one_is_there() {
     let report = report(&out);
     assert_eq!(out.status.code(), Some(1), "{report:#}");
     assert_eq!(probe(&report, "listener")["works"], false);
-    assert!(probe(&report, "listener")["hint"].as_str().unwrap().contains("another supervisor"), "{report:#}");
+    assert!(report["inside"].as_str().is_some_and(|id| id.len() == 4), "{report:#}");
+    let found = probe(&report, "session")["found"].as_str().unwrap();
+    assert!(found.contains("inside govsh session"), "{report:#}");
 }

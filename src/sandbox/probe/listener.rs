@@ -97,7 +97,8 @@ struct Target {
 fn target(call: libc::c_long, act: fn() -> i32) -> Result<Target, Fault> {
     let (mut ours, mut theirs) = UnixStream::pair().step("making a socket pair")?;
     ours.set_read_timeout(Some(LIMIT)).step("setting a deadline")?;
-    let child = sys::spawn(|| {
+    // the target alone holds its end of the line, so its end is seen at once
+    let child = sys::spawn(move || {
         let listener = match cred::set_no_new_privs().and_then(|()| seccomp::add_listener(&notify(call))) {
             Ok(listener) => listener,
             Err(_) => return 102,

@@ -115,8 +115,9 @@ fn recordings() -> Outcome {
     private_directory(&dir)?;
     let file = dir.join(format!(".probe-{}", std::process::id()));
     let written = write_frame(&file);
-    std::fs::remove_file(&file).step("removing the trial recording")?;
+    let removed = std::fs::remove_file(&file);
     written?;
+    removed.step("removing the trial recording")?;
     Ok(dir.display().to_string())
 }
 

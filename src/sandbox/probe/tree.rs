@@ -112,7 +112,7 @@ impl Shown {
 
 fn shown(prepare: fn() -> Result<(), Fault>) -> Result<(sys::Child, Shown), Fault> {
     let (line, theirs) = UnixStream::pair().step("making a socket pair")?;
-    let child = sys::spawn(|| show(theirs, prepare)).step("starting a child")?;
+    let child = sys::spawn(move || show(theirs, prepare)).step("starting a child")?;
     Ok((child, Shown::hear(line)?))
 }
 
@@ -132,7 +132,7 @@ fn take() -> Outcome {
 fn orphans() -> Outcome {
     sys::adopt_orphans().step("becoming a sub-reaper")?;
     let (line, theirs) = UnixStream::pair().step("making a socket pair")?;
-    let middle = sys::spawn(|| i32::from(leave_orphan(theirs).is_err())).step("starting a child")?;
+    let middle = sys::spawn(move || i32::from(leave_orphan(theirs).is_err())).step("starting a child")?;
     let shown = Shown::hear(line)?;
     let orphan = pidfd::open(shown.pid).step("opening the orphan")?;
     if middle.wait(LIMIT) != Some(0) {
@@ -152,7 +152,7 @@ fn orphans() -> Outcome {
 /// Starts a child and returns while it lives on.
 fn leave_orphan(line: UnixStream) -> Result<(), Fault> {
     let (mut from, mut to) = std::io::pipe().step("making a pipe")?;
-    let orphan = sys::spawn(|| {
+    let orphan = sys::spawn(move || {
         if sys::outlive_parent().is_err() || to.write_all(b"x").is_err() {
             return 1;
         }
@@ -187,7 +187,7 @@ fn nesting() -> Outcome {
     shown.check_descriptor(child.pidfd())?;
     drop(child);
     let (line, theirs) = UnixStream::pair().step("making a socket pair")?;
-    let _plain = sys::spawn(|| show(theirs, || Ok(()))).step("starting a child")?;
+    let _plain = sys::spawn(move || show(theirs, || Ok(()))).step("starting a child")?;
     let outer = Shown::hear(line)?;
     layer()?;
     match outer.check_memory() {
