@@ -209,6 +209,11 @@ fn refused() -> Built<Rules> {
         let level = i64::from(libc::SOL_SOCKET);
         add(&mut rules, libc::SYS_setsockopt, rule([equal(1, level), equal(2, option.into())])?);
     }
+    // Source routes lead past the address that was judged.
+    let routes = [(libc::IPPROTO_IP, 4), (libc::IPPROTO_IPV6, 57), (libc::IPPROTO_IPV6, 5), (libc::IPPROTO_IPV6, 6)];
+    for (level, option) in routes {
+        add(&mut rules, libc::SYS_setsockopt, rule([equal(1, level.into()), equal(2, option)])?);
+    }
     Ok(rules)
 }
 

@@ -100,7 +100,7 @@ impl Plan {
         let broker = BrokerPlan { trees: broker_trees(policy, options), late: late_places(policy) };
         let programs = filter::programs(options.audit, cred::euid() == 0)?;
         let agent = AgentPlan {
-            trees: agent_trees(policy),
+            trees: agent_trees(policy, options.audit),
             filters: programs.plain.iter().map(filter::to_words).collect(),
             notify: filter::to_words(&programs.notify),
             limits: resource_limits(policy.limits()),
@@ -136,22 +136,23 @@ fn exists(bytes: &[u8]) -> bool {
 }
 
 /// What Landlock can hold for the agent. Where some deny may lie inside, only what execve needs (READ and EXECUTE):
-/// every other read goes through the broker. A single directory would mean its whole tree, so it is left out.
-fn agent_trees(policy: &Policy) -> Vec<Tree> {
+/// every other read goes through the broker. A single directory would mean its whole tree, so it is left out; so is a
+/// pattern, but for programs while every open is judged: execve then needs the kernel's leave for the directory.
+fn agent_trees(policy: &Policy, audit: Audit) -> Vec<Tree> {
     let reads = !policy.carves_reads();
-    let wanted = |grant: &&Grant| {
-        let kind = match grant.cover {
-            Cover::Tree => true,
-            Cover::Exact => path(&grant.path).is_file(),
-            Cover::Beneath => false,
+    let tree = |grant: &Grant| {
+        let run = grant.access.contains(Access::EXEC);
+        let access = match grant.cover {
+            Cover::Tree if run => Access::READ | Access::EXEC,
+            Cover::Exact if run && path(&grant.path).is_file() => Access::READ | Access::EXEC,
+            Cover::Tree if reads => Access::READ,
+            Cover::Exact if reads && path(&grant.path).is_file() => Access::READ,
+            Cover::Beneath if run && audit == Audit::Full => Access::EXEC,
+            _ => return None,
         };
-        kind && (grant.access.contains(Access::EXEC) || reads)
+        Some(Tree { path: path(&grant.path), access })
     };
-    let tree = |grant: &Grant| Tree {
-        path: path(&grant.path),
-        access: if grant.access.contains(Access::EXEC) { Access::READ | Access::EXEC } else { Access::READ },
-    };
-    policy.grants().iter().filter(wanted).map(tree).collect()
+    policy.grants().iter().filter_map(tree).collect()
 }
 
 /// The union of what the policy mentions, and what monitor and broker need to work at all.

@@ -83,6 +83,7 @@ impl Worker {
             before_argv,
             foreign: judged.foreign,
             path: found.path,
+            asked: text.into_bytes(),
             argv,
             argv_cut,
             script: judged.script,
@@ -284,9 +285,11 @@ fn runs_with(pid: i32, pending: &PendingExec) -> bool {
         return pending.script || now.first() == pending.argv.first();
     }
     let tail = pending.argv.get(1..).unwrap_or_default();
+    let script = now.len().checked_sub(tail.len() + 1).and_then(|at| now.get(at));
+    let same_script = pending.foreign || pending.asked.is_empty() || script == Some(&pending.asked);
     // An empty vector becomes one empty argument (execve(2), since 5.18).
     now == pending.argv
-        || (pending.script || pending.foreign) && now.ends_with(tail)
+        || (pending.script || pending.foreign) && now.ends_with(tail) && same_script
         || pending.argv.is_empty() && now.iter().all(Vec::is_empty)
 }
 

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::bus::Bus;
-use crate::policy::Policy;
+use crate::policy::{Access, Policy};
 use crate::sandbox::Plan;
 use crate::sys::{Errno, interrupt, seccomp};
 
@@ -87,7 +87,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
     let shared = Arc::new(shared::Shared {
         denied_inodes: shared::denied_inodes(&job.policy),
         continues_reads: !job.policy.carves_reads(),
-        readable: job.plan.agent.trees.iter().map(readable).collect(),
+        readable: job.plan.agent.trees.iter().filter(|t| t.access.contains(Access::READ)).map(readable).collect(),
         late: job.plan.broker.late.clone(),
         policy: job.policy,
         bus: job.bus,

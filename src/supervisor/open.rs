@@ -128,7 +128,9 @@ impl Worker {
     /// The fast way, for paths that can be judged as written. None: go the long way.
     fn open_plain(&mut self, call: &Call, wanted: &Wanted, base: &Arc<Dir>) -> Option<Answer> {
         let path = wanted.path.to_bytes();
-        if !is_plain(path) || wanted.limits != 0 || !base.path.starts_with(b"/") {
+        // A hard link of a denied file must be seen before it is opened, which may already truncate it.
+        let looks_alike = !self.shared.denied_inodes.is_empty();
+        if looks_alike || !is_plain(path) || wanted.limits != 0 || !base.path.starts_with(b"/") {
             return None;
         }
         let full = join(&base.path, path);
@@ -165,14 +167,7 @@ impl Worker {
     }
 
     fn hand_over(&mut self, call: &Call, wanted: &Wanted, fd: OwnedFd, path: &[u8], ruling: Ruling) -> Answer {
-        let access = wanted.access();
-        let mut told = Told { kind: Kind::File, op: "open", access, path, path2: b"", via: Via::Brokered, errno: 0 };
-        if self.is_denied_inode(&fd) {
-            told.errno = libc::EACCES;
-            self.tell(call, &told, &Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file"));
-            return Errno(libc::EACCES).into();
-        }
-        self.tell(call, &told, &ruling);
+        self.tell(call, &self.told_open(wanted, path, Errno(0)), &ruling);
         Answer::Fd { fd, cloexec: wanted.has(libc::O_CLOEXEC) }
     }
 
@@ -219,6 +214,9 @@ impl Worker {
         // The name it was asked by counts too: a rule that denies `.env` means also a link of that name.
         let asked = join(&base.path, wanted.path.to_bytes());
         let (mut ruling, terminal) = self.judge_guarded(call, path, wanted.access());
+        if ruling.allows() && self.is_denied_inode(&found.fd) {
+            ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
+        }
         if ruling.allows() && is_plain(&asked) && self.shared.policy.protected(&asked) {
             ruling = self.judge(&asked, wanted.access());
         }

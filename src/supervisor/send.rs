@@ -19,6 +19,11 @@ const MAX_MESSAGES: usize = 1024;
 const HEADER: usize = 56;
 const HEADERS: usize = 64;
 
+/// Control messages that lead a packet past the address that was judged: IP_OPTIONS, IP_RETOPTS, IPV6_RTHDR and its
+/// old form (ip(7), RFC 3542).
+const ROUTES: [(i32, i32); 4] =
+    [(libc::IPPROTO_IP, 4), (libc::IPPROTO_IP, 7), (libc::IPPROTO_IPV6, 57), (libc::IPPROTO_IPV6, 5)];
+
 /// A message as the target gave it, header copied, bytes not yet.
 struct Outgoing {
     addr: Vec<u8>,
@@ -148,6 +153,9 @@ impl Worker {
     fn translate(&self, call: &Call, control: &mut [u8]) -> Sys<Vec<OwnedFd>> {
         let mut passed = Vec::new();
         for message in net::controls(control)? {
+            if ROUTES.contains(&(message.level, message.kind)) {
+                return Err(Errno(libc::EACCES));
+            }
             if message.level != libc::SOL_SOCKET {
                 continue;
             }

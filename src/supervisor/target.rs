@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::status::Status;
-use crate::sys::{Errno, Sys, file, pidfd};
+use crate::sys::{Errno, Sys, file, interrupt, pidfd};
 
 /// Locks, also after a panic of another holder: the values below are replaced whole, never left half done.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -44,6 +44,8 @@ pub struct PendingExec {
     /// The judged file is neither ELF nor a script: the kernel's binfmt_misc picks the image.
     pub foreign: bool,
     pub path: Vec<u8>,
+    /// The path as the caller wrote it: the kernel puts it after a script's interpreter.
+    pub asked: Vec<u8>,
     pub argv: Vec<Vec<u8>>,
     pub argv_cut: bool,
     /// A script runs under its interpreter, whose arguments come before the script's.
@@ -254,6 +256,8 @@ impl Table {
         for process in &dead {
             self.remove(process.pid);
         }
+        // A thread that ended alone says nothing; its number may come back as another process's.
+        lock(&self.threads).retain(|tid, t| *tid == t.process.pid || interrupt::thread_exists(t.process.pid, *tid));
         dead
     }
 

@@ -36,3 +36,10 @@ pub fn thread(tid: i32) -> Sys<()> {
     // SAFETY: integers only.
     check(unsafe { libc::syscall(libc::SYS_tgkill, std::process::id() as i32, tid, signal()) }).map(drop)
 }
+
+/// Whether process `pid` has a thread `tid` (tgkill(2) with signal 0).
+#[must_use]
+pub fn thread_exists(pid: i32, tid: i32) -> bool {
+    // SAFETY: integers only; signal 0 asks and sends nothing.
+    unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, 0) == 0 }
+}
