@@ -72,7 +72,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "govsh run [OPTIONS] [--] COMMAND [ARGS]...",
-    after_help = "Examples:\n  govsh run -- bash\n  govsh run --audit writes --record ./logs -- make -j4"
+    after_help = "Examples:\n  govsh run -- bash\n  govsh run --no-adapt -- codex\n  govsh run --record ./logs/ -- make -j4"
 )]
 pub struct Run {
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub struct RunOptions {
     /// What is audited: every open (full), or only those that write (writes, faster)
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub audit: Option<AuditLevel>,
-    /// Where the recording goes: a directory, or a file that does not exist yet
+    /// Where the recording goes: a directory (there already, or ending in '/'), or a file that does not exist yet
     #[arg(long, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath, conflicts_with = "no_record")]
     pub record: Option<PathBuf>,
     /// Keep no recording
