@@ -30,9 +30,10 @@ impl Evidence {
         self.events.iter().filter(|event| event["kind"] == kind && event[field] == value).collect()
     }
 
-    /// Every event that was refused, one line each.
+    /// Every event that was refused, one line each; a file that is not there would not have opened natively, either.
     pub fn denials(&self) -> Vec<String> {
-        self.events.iter().filter(|event| event["verdict"] == "deny").map(line).collect()
+        let denied = self.events.iter().filter(|event| event["verdict"] == "deny" && event["errno"] != "ENOENT");
+        denied.map(line).collect()
     }
 
     /// The programs that ran, as their argument vectors.
@@ -65,5 +66,6 @@ fn words(argv: &Value) -> Vec<String> {
 
 fn line(event: &Value) -> String {
     let object = ["path", "addr"].iter().find_map(|name| event[*name].as_str()).unwrap_or_default();
-    format!("{} {} {object} ({}, {})", event["kind"], event["op"], event["rule"], event["errno"])
+    let word = |name: &str| event[name].as_str().unwrap_or("?").to_owned();
+    format!("{} {} {object} ({}, {})", word("kind"), word("op"), word("rule"), word("errno"))
 }
