@@ -1,10 +1,11 @@
 //! Figures, times and paths as people read them.
 
-/// `12m 03s`, `3.4s`, `2h 05m`: how long something took, from nanoseconds.
+/// `12m 03s`, `3.4s`, `85ms`, `2h 05m`: how long something took, from nanoseconds.
 pub fn lasted(nanos: u64) -> String {
     let seconds = nanos / 1_000_000_000;
     match seconds {
-        0..10 => format!("{seconds}.{}s", nanos / 100_000_000 % 10),
+        0 => format!("{}ms", nanos / 1_000_000),
+        1..10 => format!("{seconds}.{}s", nanos / 100_000_000 % 10),
         10..60 => format!("{seconds}s"),
         60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
@@ -59,7 +60,7 @@ mod tests {
         let second = 1_000_000_000;
         assert_eq!(
             [lasted(second / 4), lasted(59 * second), lasted(723 * second), lasted(7_530 * second)],
-            ["0.2s", "59s", "12m 03s", "2h 05m"]
+            ["250ms", "59s", "12m 03s", "2h 05m"]
         );
         assert_eq!([clock(192 * second), clock(3_792 * second)], ["03:12", "1:03:12"]);
     }
