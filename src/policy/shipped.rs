@@ -147,7 +147,7 @@ mod tests {
         assert!(policy.carves_beneath(b"/home/u/.npm") && !policy.carves_beneath(b"/home/u/.npm/_cacache"));
         assert!(!policy.carves_beneath(b"/home/u/src/shop/target/debug"));
         let sudo = policy.decide_exec(b"/usr/bin/sudo", &[b"sudo".to_vec()]);
-        assert_eq!(&*policy.rule(sudo.rule).key, "exec.deny");
+        assert_eq!(policy.rule(sudo.rule).key, "exec.deny");
         assert_eq!(policy.decide_exec(b"/usr/bin/git", &[b"git".to_vec()]).verdict, Verdict::Allow);
         assert!(!policy.environment().keep(b"OPENAI_API_KEY") && policy.environment().keep(b"PATH"));
     }

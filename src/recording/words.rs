@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn interning_is_bounded() {
         assert_eq!(interned("open"), "open");
-        assert!(std::ptr::eq(interned("rename"), interned(&"rename".to_owned())));
+        assert!(std::ptr::eq(interned("rename"), interned(&String::from("rename"))));
         assert_eq!(interned(&"x".repeat(65)), "other");
     }
 }

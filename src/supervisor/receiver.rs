@@ -241,7 +241,7 @@ impl Receivers {
     fn look(&self, slot: &Slot) {
         let step = slot.step.load(Ordering::Acquire);
         // Only what is still the same call since the last look has waited long enough to be looked into.
-        if slot.looked.swap(step, Ordering::Relaxed) != step || step % 2 == 0 {
+        if slot.looked.swap(step, Ordering::Relaxed) != step || step.is_multiple_of(2) {
             return;
         }
         let alive = seccomp::is_valid(self.shared.listener.as_fd(), slot.notification.load(Ordering::Relaxed));

@@ -25,6 +25,7 @@ impl From<f64> for Sample {
 
 /// What the issue asks of a case; checked against the medians of its item.
 #[derive(Debug, Clone)]
+#[allow(clippy::enum_variant_names, reason = "each is read after a case: at most 10")]
 pub enum Bound {
     /// In the item's unit.
     AtMost(f64),
