@@ -130,11 +130,26 @@ fn verb(judged: &Judged) -> &'static str {
     }
 }
 
+/// `/proc/4711/environ` as `/proc/*/environ`: to ask for every process in turn, as ps(1) does, is one thing.
+fn any_process(path: &[u8]) -> Vec<u8> {
+    let numbered = path.strip_prefix(b"/proc/").map(|rest| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        rest.split_at(digits)
+    });
+    match numbered {
+        Some((pid, inside)) if !pid.is_empty() && inside.starts_with(b"/") => [b"/proc/*", inside].concat(),
+        _ => path.to_vec(),
+    }
+}
+
 fn object(judged: &Judged) -> Vec<u8> {
     if let Some(addr) = judged.addr {
         return addr.to_string().into_bytes();
     }
-    let mut object = judged.path.clone();
+    let mut object = match judged.kind {
+        Kind::File => any_process(&judged.path),
+        Kind::Exec | Kind::Net => judged.path.clone(),
+    };
     match judged.kind {
         Kind::Exec => {
             for argument in judged.argv.iter().skip(1) {

@@ -94,6 +94,10 @@ impl Summary {
 
     fn judged(&mut self, t: u64, judged: &Judged) {
         if judged.verdict == Verdict::Deny {
+            // No rule names it and it is not there: without govsh it would not have opened, either.
+            if judged.errno == libc::ENOENT && &*judged.rule == "default" {
+                return;
+            }
             return self.denied.add(t, judged, self.programs.name(judged.pid));
         }
         match judged.kind {

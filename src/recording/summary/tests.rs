@@ -102,3 +102,21 @@ fn a_hostile_agent_costs_bounded_memory_and_every_denial_counts() {
     assert_eq!((summary.programs.total(), summary.programs.kept().len()), (20_000, 4_096));
     assert_eq!((summary.alerts.total, summary.alerts.first.len()), (20_000, NOTES));
 }
+
+#[test]
+fn what_ps_asks_of_every_process_is_one_line_and_what_is_absent_none() {
+    let asked = |path| judged(Kind::File, "open", Access::READ, Verdict::Deny, path);
+    let absent = |rule: &str| {
+        let Event::Judged(judged) = asked("/.cargo/config") else { panic!("made above") };
+        Event::Judged(Judged { errno: libc::ENOENT, rule: Arc::from(rule), ..judged })
+    };
+    let asked = ["/proc/1/environ", "/proc/4711/environ", "/proc/self/environ"].map(asked);
+    let summary = summary(asked.into_iter().chain([absent("default"), absent("\"/.cargo/**\" x.toml:1")]).collect());
+    let kept: Vec<_> = summary.denied.kept().iter().map(|denial| (denial.what(b"", 60), denial.count)).collect();
+    let line = |what: &str, count| (what.to_owned(), count);
+    assert_eq!(
+        kept,
+        [line("read /proc/*/environ", 2), line("read /proc/self/environ", 1), line("read /.cargo/config", 1)]
+    );
+    assert_eq!(summary.denied.total(), 4);
+}
