@@ -26,7 +26,7 @@ impl Scratch {
         let parent = fs::canonicalize(std::env::temp_dir()).context("cannot find the temporary directory")?;
         remove_left_over(&parent);
         let scratch = Scratch { root: parent.join(format!("{PREFIX}{}", std::process::id())) };
-        for dir in ["work/bin", "work/tmp", "state", "config", "policy", "out"] {
+        for dir in ["work/bin", "work/tmp", "read-only", "state", "config", "policy", "out"] {
             fs::create_dir_all(scratch.root.join(dir)).with_context(|| format!("cannot create {dir}"))?;
         }
         fs::copy(std::env::current_exe()?, scratch.bench()).context("cannot copy the benchmark's own binary")?;

@@ -220,17 +220,40 @@ fn tool_trees() -> Vec<PathBuf> {
 }
 
 fn list(trees: &[PathBuf]) -> String {
-    let quoted: Vec<String> = trees.iter().map(|tree| format!("{:?}", format!("{}/**", tree.display()))).collect();
+    let pattern = |tree: &PathBuf| format!("{}{}", tree.display(), if tree.is_dir() { "/**" } else { "" });
+    let quoted: Vec<String> = trees.iter().map(|tree| format!("{:?}", pattern(tree))).collect();
     quoted.join(", ")
 }
 
+/// What programs read below `/etc`, without `/etc/govsh`, which no policy opens.
+const SETTINGS: [&str; 16] = [
+    "alternatives",
+    "ca-certificates.conf",
+    "gai.conf",
+    "gitconfig",
+    "group",
+    "host.conf",
+    "hosts",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "nsswitch.conf",
+    "passwd",
+    "python3.11",
+    "resolv.conf",
+    "ssl/openssl.cnf",
+];
+
 fn no_carve_outs(scratch: &Scratch) -> String {
-    let system = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/proc", "/sys"].map(PathBuf::from);
-    let readable: Vec<PathBuf> = system.into_iter().chain(tool_trees()).filter(|tree| tree.is_dir()).collect();
+    let system = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/proc", "/sys"].map(PathBuf::from);
+    let settings = SETTINGS.iter().map(|name| Path::new("/etc").join(name));
+    let readable: Vec<PathBuf> =
+        system.into_iter().chain(settings).chain(tool_trees()).filter(|tree| tree.exists()).collect();
     let work = scratch.work();
     let writable = [work.clone(), tool_trees().into_iter().next().unwrap_or(work)];
     format!(
-        "version = 1\n\n[files]\nread = [{read}]\nwrite = [{write}, \"/dev/null\", \"/dev/tty\"]\nexec = [{read}, {write}]\n\n[environment]\npass = [\"*\"]\n",
+        "version = 1\n\n[files]\nread = [{read}]\nwrite = [{write}, \"/dev/null\", \"/dev/tty\"]\nexec = [{read}, {write}]\n",
         read = list(&readable),
         write = list(&writable),
     )
