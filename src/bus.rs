@@ -280,3 +280,6 @@ fn owned(event: &Event) -> usize {
         Event::Redacted { .. } | Event::Resize { .. } | Event::Exit { .. } => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

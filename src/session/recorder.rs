@@ -144,5 +144,7 @@ fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>) -> (Summary, Option<
             flushed = Instant::now();
         }
     }
-    (summary, tape.and_then(Tape::finish))
+    let (failure, lost) = tape.map_or((None, 0), Tape::finish);
+    summary.lost += lost;
+    (summary, failure)
 }

@@ -57,6 +57,8 @@ pub(super) struct Tape<D: Disk> {
     create: Create<D>,
     broken: Option<Broken>,
     lost: Option<Lost>,
+    /// Events lost so far, and said or not.
+    lost_ever: u64,
     /// Why something is not in the file, the first time.
     failure: Option<String>,
     synced: Instant,
@@ -89,7 +91,19 @@ impl<D: Disk> Tape<D> {
         };
         let stop = (on_failure == OnFailure::Stop).then_some(stop);
         let synced = Instant::now();
-        Ok(Self { writer, start, path, stop, create, broken, lost: None, failure: None, synced, sync: false })
+        Ok(Self {
+            writer,
+            start,
+            path,
+            stop,
+            create,
+            broken,
+            lost: None,
+            lost_ever: 0,
+            failure: None,
+            synced,
+            sync: false,
+        })
     }
 
     pub(super) fn write(&mut self, stamped: &Stamped) {
@@ -116,8 +130,8 @@ impl<D: Disk> Tape<D> {
         }
     }
 
-    /// Closes the recording; why it does not hold everything, if so.
-    pub(super) fn finish(mut self) -> Option<String> {
+    /// Closes the recording; why it does not hold everything, if so, and how many events it lacks.
+    pub(super) fn finish(mut self) -> (Option<String>, u64) {
         self.recover();
         let outcome = match self.writer.as_mut() {
             Some(writer) if self.lost.is_none() => writer.finish(),
@@ -134,7 +148,7 @@ impl<D: Disk> Tape<D> {
         if let (Err(error), None) = (outcome, &self.failure) {
             self.failure = Some(format!("cannot write recording '{}': {error}", self.path.display()));
         }
-        self.failure.take()
+        (self.failure.take(), self.lost_ever)
     }
 
     /// Flushes, having created the file where there is none, and says what was lost.
@@ -167,6 +181,7 @@ impl<D: Disk> Tape<D> {
                 writer.write(&Stamped { seq: 0, t: lost.t, event })?;
                 lost.seq = 1;
                 lost.events -= 1;
+                self.lost_ever -= 1;
                 Ok(())
             }
             _ => Ok(()),
@@ -181,6 +196,7 @@ impl<D: Disk> Tape<D> {
         let lost = self.lost.get_or_insert(Lost { seq: stamped.seq, t: stamped.t, events: 0, bytes: 0 });
         lost.events += 1;
         lost.bytes += bytes;
+        self.lost_ever += 1;
         if self.failure.is_none() {
             let why = self.broken.as_ref().map_or("", |broken| &broken.why);
             self.failure = Some(format!("recording '{}' is not complete: {why}", self.path.display()));
