@@ -9,10 +9,10 @@
 //! ```
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::policy::{Layer, Library, Policy, PolicyError, Source, Vars, shipped};
@@ -126,7 +126,8 @@ impl Library for Disk {
         let beside = from.path.as_deref().and_then(|path| Path::new(OsStr::from_bytes(path)).parent());
         let path = match (name_or_file.strip_prefix("~/"), beside) {
             (Some(rest), _) => home().join(rest),
-            (None, Some(dir)) => dir.join(name_or_file),
+            // without the './' that such names begin with
+            (None, Some(dir)) => dir.join(name_or_file).components().collect(),
             (None, None) => PathBuf::from(name_or_file),
         };
         self.read(&path, self.layer(&path, from.layer))
@@ -138,14 +139,19 @@ impl Library for Disk {
 }
 
 /// The policy of a session: what `--policy` names, else the one made for `argv0`.
-/// `session` is its private directory, `own` what else is govsh's and lies outside its usual places (a recording).
+/// `session` is its private directory, in which `${session}` is made; `own` what else is govsh's and lies outside its usual places (a recording).
 pub fn load(choice: Option<&str>, argv0: &OsStr, session: &Path, own: &[PathBuf]) -> Result<Policy, PolicyError> {
     let disk = Disk::new();
     let source = match choice {
         Some(name) => disk.find(name)?,
         None => disk.find_for(argv0)?,
     };
-    Policy::load(source, &disk, &vars(session, own))
+    let vars = vars(session, own);
+    let scratch = Path::new(OsStr::from_bytes(&vars.session));
+    DirBuilder::new().mode(0o700).create(scratch).map_err(|error| {
+        PolicyError::whole(&source.name, format!("cannot make '{}': {}", scratch.display(), error_text(&error)), None)
+    })?;
+    Policy::load(source, &disk, &vars)
 }
 
 /// What the variables stand for in this process.
@@ -172,7 +178,7 @@ pub fn vars(session: &Path, own: &[PathBuf]) -> Vars {
         home: bytes(&home).to_vec(),
         workdir: bytes(&workdir).to_vec(),
         tmp: bytes(&tmp).to_vec(),
-        session: bytes(session).to_vec(),
+        session: bytes(&session.join("scratch")).to_vec(),
         uid,
         env: std::env::vars_os().collect(),
         state_dirs: state.iter().map(|path| bytes(path).to_vec()).collect(),

@@ -16,6 +16,8 @@ pub struct Protection {
     /// For people: `built-in: shell start-up files`.
     pub label: &'static str,
     pub pattern: Pattern,
+    /// What it does not cover: the session's scratch directory in the runtime directory.
+    pub except: Vec<Pattern>,
     pub access: Protected,
 }
 
@@ -174,7 +176,10 @@ const SYSTEM: &[(&str, &[&str])] = &[
 pub fn protections(vars: &Vars) -> Vec<Protection> {
     let mut all = Vec::new();
     for dir in vars.state_dirs.iter().filter(|dir| dir.starts_with(b"/")) {
-        all.push(Protection { label: OWN, pattern: own(dir, vars), access: Protected::Everything });
+        let pattern = own(dir, vars);
+        let scratch = Pattern::literal(&vars.session, true);
+        let except = if vars.session != *dir && pattern.matches(&vars.session) { vec![scratch] } else { Vec::new() };
+        all.push(Protection { label: OWN, pattern, except, access: Protected::Everything });
     }
     let env = |name: &str| {
         let value = vars.env.iter().find(|(key, _)| key == OsStr::new(name)).map(|(_, value)| value.as_bytes());
@@ -188,7 +193,7 @@ pub fn protections(vars: &Vars) -> Vec<Protection> {
     let mut write = |label, dir: &[u8], names: &[&str]| {
         for name in names {
             let pattern = Pattern::literal(&join(dir, name), true);
-            all.push(Protection { label, pattern, access: Protected::Write });
+            all.push(Protection { label, pattern, except: Vec::new(), access: Protected::Write });
         }
     };
     HOME.iter().for_each(|(label, names)| write(label, &vars.home, names));
@@ -200,7 +205,7 @@ pub fn protections(vars: &Vars) -> Vec<Protection> {
     SYSTEM.iter().for_each(|(label, names)| write(label, b"", names));
     // A `.git` that is a file points to the real one: it must not be turned elsewhere. What a `.git` directory holds is judged by itself.
     let git = Pattern::literal(&join(&vars.workdir, ".git"), false);
-    all.push(Protection { label: GIT, pattern: git, access: Protected::Write });
+    all.push(Protection { label: GIT, pattern: git, except: Vec::new(), access: Protected::Write });
     all
 }
 

@@ -11,8 +11,8 @@ use super::pattern::{Glob, Pattern};
 use super::sockets::Abstract;
 use super::trie::{Hits, Slot, Trie};
 use super::{
-    Access, Agent, Decision, Environment, Grant, Limits, NetOp, Network, Record, Require, Rule, RuleId, UnixAddr,
-    Verdict,
+    Access, Agent, Decision, Environment, Grant, Layer, Limits, NetOp, Network, Record, Require, Rule, RuleId,
+    UnixAddr, Verdict,
 };
 
 /// All rules of one session, validated and compiled.
@@ -263,7 +263,8 @@ impl Policy {
     /// How many denies and asks the files hold; built-ins are not counted.
     pub fn counts(&self) -> (usize, usize) {
         let denies = ["files.deny", "files.readonly", "exec.deny"];
-        (self.rules.iter().filter(|rule| denies.contains(&rule.key)).count(), 0)
+        let own = self.rules.iter().filter(|rule| rule.layer != Layer::BuiltIn);
+        (own.filter(|rule| denies.contains(&rule.key)).count(), 0)
     }
 }
 

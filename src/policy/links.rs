@@ -11,7 +11,7 @@ use super::pattern::{Pattern, split};
 /// Real paths, asked once each.
 pub struct Links<'l> {
     library: &'l dyn Library,
-    known: HashMap<Vec<u8>, Vec<u8>>,
+    known: HashMap<Vec<u8>, (Vec<u8>, bool)>,
 }
 
 /// The real form of a pattern.
@@ -41,22 +41,34 @@ impl<'l> Links<'l> {
 
     /// The deepest part that exists, resolved, and the rest as it is.
     fn resolve(&mut self, path: &[u8]) -> Vec<u8> {
+        self.look_up(path).0
+    }
+
+    /// The real path, and whether it exists. What is in a directory that does not exist is not asked for.
+    fn look_up(&mut self, path: &[u8]) -> (Vec<u8>, bool) {
         if let Some(known) = self.known.get(path) {
             return known.clone();
         }
-        let real = self.library.realpath(path).unwrap_or_else(|| match path.iter().rposition(|&byte| byte == b'/') {
-            None | Some(0) => path.to_vec(),
+        let found = match path.iter().rposition(|&byte| byte == b'/') {
+            None | Some(0) => self.ask(path).unwrap_or_else(|| (path.to_vec(), false)),
             Some(slash) => {
-                let mut real = self.resolve(&path[..slash]);
-                if real.ends_with(b"/") {
-                    real.pop();
-                }
-                real.extend_from_slice(&path[slash..]);
-                real
+                let (mut above, exists) = self.look_up(&path[..slash]);
+                let asked = if exists { self.ask(path) } else { None };
+                asked.unwrap_or_else(|| {
+                    if above.ends_with(b"/") {
+                        above.pop();
+                    }
+                    above.extend_from_slice(&path[slash..]);
+                    (above, false)
+                })
             }
-        });
-        self.known.insert(path.to_vec(), real.clone());
-        real
+        };
+        self.known.insert(path.to_vec(), found.clone());
+        found
+    }
+
+    fn ask(&self, path: &[u8]) -> Option<(Vec<u8>, bool)> {
+        self.library.realpath(path).map(|real| (real, true))
     }
 
     fn links(&mut self, path: &[u8]) -> Vec<Vec<u8>> {

@@ -1,23 +1,23 @@
-//! Documents → `Policy`: rules get their numbers, built-ins come first, patterns their real forms.
+//! Documents → `Policy`: rules get their numbers, built-ins first, then file by file, bases before what builds on them.
 //!
-//! Invariant: a symbolic link that the agent could have placed never widens a grant; denies follow every link.
-//! Leaves to others: reading files (`document`), answering (`compiled`).
+//! Invariant: every rule has a number, and with it its file, line and layer, before it can decide anything.
+//! Leaves to others: reading files (`document`), patterns in place (`compile`), answering (`compiled`).
+
+mod compile;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use super::builtin::{Protected, protections};
 use super::chain::{self, Link};
-use super::compiled::{Files, Fixed, Lift, Policy, Programs, Sockets};
+use super::compiled::{Files, Fixed, Policy, Programs, Sockets};
 use super::document::{FileEntry, FileKey, NetworkEntry, Text};
 use super::links::Links;
 use super::merge::Settings;
 use super::pattern::{Fault, Glob, Pattern};
 use super::sockets::{self, Place};
-use super::trie::Slot;
-use super::{
-    Access, Cover, Environment, Grant, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars,
-    Verdict,
-};
+use super::{Environment, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars};
 
 /// A path rule with its pattern, before links are followed.
 struct PathRule {
@@ -139,7 +139,7 @@ impl<'v> Build<'v> {
             let name = format!("built-in: {}", protection.label);
             if protection.access == Protected::Everything {
                 let rule = self.add(built_in(&name, "files.deny", &text));
-                self.restrict(FileKey::Deny, rule, protection.pattern);
+                self.restrict(FileKey::Deny, rule, protection.pattern, protection.except);
             } else {
                 let rule = self.add(built_in(&name, "files.readonly", &text));
                 self.policy.files.held.push((rule, protection.pattern));
@@ -148,12 +148,12 @@ impl<'v> Build<'v> {
         for path in chain.iter().filter_map(|link| link.source.path.as_deref()) {
             let rule =
                 self.add(built_in("built-in: the policy in use", "files.readonly", &String::from_utf8_lossy(path)));
-            self.restrict(FileKey::Readonly, rule, Pattern::literal(path, true));
+            self.restrict(FileKey::Readonly, rule, Pattern::literal(path, true), Vec::new());
         }
     }
 
-    fn restrict(&mut self, key: FileKey, rule: u32, pattern: Pattern) {
-        self.paths.push(PathRule { key, rule, pattern, except: Vec::new(), file: None });
+    fn restrict(&mut self, key: FileKey, rule: u32, pattern: Pattern, except: Vec<Pattern>) {
+        self.paths.push(PathRule { key, rule, pattern, except, file: None });
     }
 
     /// One file's rules, added to those of its bases.
@@ -265,155 +265,4 @@ impl<'v> Build<'v> {
         self.policy.network = Network::List(rules);
         Ok(())
     }
-
-    fn finish(mut self, chain: &[Link], links: &mut Links<'_>) -> Policy {
-        self.as_written();
-        self.policy.files.roots = self.roots();
-        self.by_real_path(links);
-        self.lift(chain);
-        let files = &mut self.policy.files;
-        let denied = self.paths.iter().filter(|path| path.key == FileKey::Deny);
-        files.denied = denied
-            .clone()
-            .filter(|path| path.pattern.is_literal())
-            .map(|path| path.pattern.literal_prefix().0)
-            .collect();
-        files.denied.sort();
-        files.denied.dedup();
-        let grants: Vec<&PathRule> = self.paths.iter().filter(|path| !path.key.narrows()).collect();
-        files.carves_reads =
-            denied.into_iter().any(|deny| grants.iter().any(|grant| grant.pattern.meets(&deny.pattern)));
-        files.grants = grants.into_iter().map(grant).collect();
-        self.settings.store(&mut self.policy);
-        self.policy
-    }
-
-    /// Puts every pattern in place as it was written.
-    fn as_written(&mut self) {
-        let files = &mut self.policy.files;
-        for path in &self.paths {
-            insert(files, path);
-        }
-        for (rule, pattern) in &files.held {
-            files.trie.insert(pattern, Slot::Held, *rule, &[]);
-        }
-        for (rule, pattern) in &self.programs {
-            files.trie.insert(pattern, Slot::ExecDeny, *rule, &[]);
-        }
-        for (rule, pattern) in &self.sockets {
-            self.policy.sockets.paths.insert(pattern, Slot::Read, *rule, &[]);
-        }
-    }
-
-    /// The writable trees that lie in no other.
-    fn roots(&self) -> std::collections::HashSet<Vec<u8>> {
-        let trees = self
-            .paths
-            .iter()
-            .filter(|path| path.key == FileKey::Write && path.pattern.tree && path.pattern.is_literal());
-        let inner = |root: &[u8]| {
-            let slash = root.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-            let above = root.get(..slash.max(1)).unwrap_or(b"/");
-            self.policy.files.trie.hits(above).rule(Slot::Write).is_some()
-        };
-        trees.map(|path| path.pattern.literal_prefix().0).filter(|root| root == b"/" || !inner(root)).collect()
-    }
-
-    /// Adds the real forms. Those of grants only where no link on the way is one that the agent could have placed.
-    fn by_real_path(&mut self, links: &mut Links<'_>) {
-        let mut fresh = Vec::new();
-        for path in &self.paths {
-            let except = path.except.iter().filter_map(|except| links.real(except)).map(|real| real.pattern);
-            let except: Vec<Pattern> = path.except.iter().cloned().chain(except).collect();
-            let Some(real) = links.real(&path.pattern) else {
-                if except.len() > path.except.len() {
-                    fresh.push(PathRule { except, pattern: path.pattern.clone(), ..*path });
-                }
-                continue;
-            };
-            let placed = real.by.iter().any(|link| self.could_be_placed(link));
-            if path.key.narrows() || !placed {
-                fresh.push(PathRule { except, pattern: real.pattern, ..*path });
-            }
-        }
-        let files = &mut self.policy.files;
-        for path in &fresh {
-            insert(files, path);
-            let (root, _) = path.pattern.literal_prefix();
-            if path.key == FileKey::Write && path.pattern.tree && path.pattern.is_literal() {
-                files.roots.insert(root);
-            }
-        }
-        self.paths.append(&mut fresh);
-        let held: Vec<(u32, Pattern)> =
-            files.held.iter().filter_map(|(rule, pattern)| Some((*rule, links.real(pattern)?.pattern))).collect();
-        for (rule, pattern) in held {
-            files.trie.insert(&pattern, Slot::Held, rule, &[]);
-            files.held.push((rule, pattern));
-        }
-        for (rule, pattern) in &self.programs {
-            if let Some(real) = links.real(pattern) {
-                files.trie.insert(&real.pattern, Slot::ExecDeny, *rule, &[]);
-            }
-        }
-        for (rule, pattern) in &self.sockets {
-            if let Some(real) = links.real(pattern) {
-                self.policy.sockets.paths.insert(&real.pattern, Slot::Read, *rule, &[]);
-            }
-        }
-    }
-
-    /// Finds which rules name what is protected, and so lift it: not those of a file that the agent could have written.
-    fn lift(&mut self, chain: &[Link]) {
-        let files = &mut self.policy.files;
-        let trusted = |link: &Link| {
-            let hits = link.source.path.as_deref().map(|path| files.trie.hits(path));
-            let written = hits.is_some_and(|hits| hits.rule(Slot::Write).is_some() && hits.rule(Slot::Deny).is_none());
-            link.source.layer != Layer::Project && !written
-        };
-        let trusted: Vec<bool> = chain.iter().map(trusted).collect();
-        let trusted = |path: &PathRule| path.file.and_then(|file| trusted.get(file)).copied().unwrap_or(false);
-        let literal = |path: &&PathRule| path.key == FileKey::Write && path.pattern.is_literal() && trusted(path);
-        for path in self.paths.iter().filter(literal) {
-            let (root, _) = path.pattern.literal_prefix();
-            let held: Vec<u32> =
-                files.held.iter().filter(|(_, pattern)| pattern.matches(&root)).map(|(rule, _)| *rule).collect();
-            if !held.is_empty() {
-                files.lifts.push(Lift { pattern: path.pattern.clone(), held });
-            }
-        }
-    }
-
-    /// Whether the rules as written let the agent make this link: not at the root of a writable tree.
-    fn could_be_placed(&self, link: &[u8]) -> bool {
-        let writable = self.policy.decide_file(link, Access::WRITE).verdict == Verdict::Allow;
-        writable && !self.policy.files.roots.contains(link)
-    }
-}
-
-fn insert(files: &mut Files, path: &PathRule) {
-    let slots: &[Slot] = match path.key {
-        FileKey::Read => &[Slot::Read],
-        FileKey::Write => &[Slot::Write, Slot::Read],
-        FileKey::Exec => &[Slot::Exec, Slot::Read],
-        FileKey::Deny => &[Slot::Deny],
-        FileKey::Readonly => &[Slot::Readonly],
-    };
-    for slot in slots {
-        files.trie.insert(&path.pattern, *slot, path.rule, &path.except);
-    }
-}
-
-fn grant(path: &PathRule) -> Grant {
-    let access = match path.key {
-        FileKey::Write => Access::READ | Access::WRITE,
-        FileKey::Exec => Access::READ | Access::EXEC,
-        _ => Access::READ,
-    };
-    let cover = match (path.pattern.is_literal(), path.pattern.tree) {
-        (true, true) => Cover::Tree,
-        (true, false) => Cover::Exact,
-        (false, _) => Cover::Beneath,
-    };
-    Grant { path: path.pattern.literal_prefix().0, access, cover, rule: RuleId(path.rule) }
 }

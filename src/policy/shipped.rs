@@ -59,7 +59,7 @@ mod tests {
             home: b"/home/u".into(),
             workdir: b"/home/u/src/shop".into(),
             tmp: b"/tmp".into(),
-            session: b"/run/user/1000/govsh/x".into(),
+            session: b"/run/user/1000/govsh/x/scratch".into(),
             uid: 1000,
             env: Vec::new(),
             state_dirs: vec![b"/home/u/.local/state/govsh".into(), b"/run/user/1000/govsh".into()],
