@@ -89,3 +89,35 @@ fn enforced(rules: RulesetCreated) -> Result<(), SandboxError> {
     let status = rules.restrict_self().map_err(failed)?;
     if status.ruleset == RulesetStatus::NotEnforced { Err(SandboxError::NoLandlock) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the broker is told to open, whoever tells it, the kernel refuses outside its plan.
+    #[test]
+    fn a_broker_cannot_open_what_the_policy_never_mentions() {
+        let home = tempfile::tempdir().unwrap();
+        let (secret, work) = (home.path().join(".ssh"), home.path().join("work"));
+        for dir in [&secret, &work] {
+            std::fs::create_dir(dir).unwrap();
+            std::fs::write(dir.join("id_rsa"), "x").unwrap();
+        }
+        let read = |dir: &Path| std::fs::read(dir.join("id_rsa")).map_err(|e| e.raw_os_error());
+        assert!(read(&secret).is_ok(), "readable without the domain, else this proves nothing");
+        let plan = BrokerPlan {
+            trees: vec![Tree { path: work.clone(), access: policy::Access::READ | policy::Access::WRITE }],
+            late: Vec::new(),
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                crate::sys::cred::set_no_new_privs().unwrap();
+                enter_broker_domain(&plan).unwrap();
+                assert!(read(&work).is_ok());
+                assert_eq!(read(&secret), Err(Some(libc::EACCES)));
+                let child = std::thread::spawn(move || std::fs::read(secret.join("id_rsa")).is_ok());
+                assert!(!child.join().unwrap(), "a thread started inside is inside");
+            });
+        });
+    }
+}

@@ -17,6 +17,7 @@ mod change;
 mod dispatch;
 mod exec;
 mod identity;
+mod links;
 mod listening;
 mod open;
 mod procfs;

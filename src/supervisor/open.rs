@@ -122,6 +122,9 @@ impl Worker {
         if let Some(answer) = self.open_plain(call, &wanted, &base) {
             return answer;
         }
+        if let Some(answer) = self.open_remembered(call, &wanted, &base) {
+            return answer;
+        }
         self.open_resolved(call, &wanted, &base).unwrap_or_else(Into::into)
     }
 
@@ -166,6 +169,41 @@ impl Worker {
         }
     }
 
+    /// A read through links that were followed a moment ago (libraries at the start of a program): the real path is
+    /// opened again without any link on the way, so what is opened is what was judged even if a link has changed since.
+    fn open_remembered(&mut self, call: &Call, wanted: &Wanted, base: &Dir) -> Option<Answer> {
+        if wanted.access() != Access::READ || wanted.limits != 0 || wanted.has(libc::O_NOFOLLOW) {
+            return None;
+        }
+        let asked = join(&base.path, wanted.path.to_bytes());
+        let real = self.links.get(&asked, call.started)?.to_vec();
+        let ruling = self.judge(&real, Access::READ);
+        let name = CString::new(real.strip_prefix(b"/")?).ok()?;
+        let top = super::resolve::root().ok()?;
+        let at = At { dir: top.fd.clone(), path: top.path.clone(), name };
+        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
+        match self.perform(call, Act::Open { at, flags: wanted.flags, mode: 0, resolve }, false) {
+            Ok(Some(fd)) if ruling.allows() => Some(self.hand_over(call, wanted, fd, &real, ruling)),
+            _ => {
+                self.links.forget(&asked);
+                None
+            }
+        }
+    }
+
+    /// Remembers where links led, when neither the way nor the file can be changed by the agent.
+    fn remember(&mut self, call: &Call, wanted: &Wanted, asked: &[u8], real: &[u8]) {
+        let special = |path: &[u8]| !path.starts_with(b"/") || path.starts_with(b"/proc") || path.starts_with(b"/dev");
+        if wanted.access() != Access::READ || asked == real || special(asked) || special(real) {
+            return;
+        }
+        let until = asked.windows(3).position(|w| w == b"/..").unwrap_or(asked.len());
+        let fixed = asked.get(..until).unwrap_or_default();
+        if !self.judge(fixed, Access::WRITE).allows() && !self.judge(real, Access::WRITE).allows() {
+            self.links.put(asked.to_vec(), real.to_vec(), call.started);
+        }
+    }
+
     fn hand_over(&mut self, call: &Call, wanted: &Wanted, fd: OwnedFd, path: &[u8], ruling: Ruling) -> Answer {
         self.tell(call, &self.told_open(wanted, path, Errno(0)), &ruling);
         Answer::Fd { fd, cloexec: wanted.has(libc::O_CLOEXEC) }
@@ -182,9 +220,12 @@ impl Worker {
             Ok(found) => self.open_found(call, wanted, base, found),
             Err(Errno(libc::ENOENT)) if wanted.has(libc::O_CREAT) => self.create(call, wanted, base),
             Err(errno) => {
-                // What is not there is not denied; but the attempt is on record when a rule names the path.
                 let full = join(&base.path, path);
-                let ruling = self.judge(&full, wanted.access());
+                let mut ruling = self.judge(&full, wanted.access());
+                if !ruling.allows() && matches!(errno.0, libc::ENOENT | libc::ENOTDIR) {
+                    // The kernel's own answer: nothing is withheld, so nothing was denied.
+                    ruling = Ruling::built_in(Verdict::Allow, "built-in: nothing there");
+                }
                 self.tell(call, &self.told_open(wanted, &full, errno), &ruling);
                 Err(errno)
             }
@@ -241,6 +282,9 @@ impl Worker {
             return self.opened(call, wanted, opened, path, ruling);
         }
         let flags = wanted.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
+        if terminal.is_none() && !gone && self.shared.denied_inodes.is_empty() {
+            self.remember(call, wanted, &asked, path);
+        }
         let opened = self.perform(call, Act::Reopen { object, flags }, false);
         self.opened(call, wanted, opened, path, ruling)
     }

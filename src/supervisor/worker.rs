@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::act::Act;
 use super::identity;
+use super::links::Links;
 use super::procfs::{self, Guard};
 use super::resolve::{Resolver, Session};
 use super::shared::Shared;
@@ -104,11 +105,12 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// By access bits, then by path.
     cache: [HashMap<Vec<u8>, Ruling, foldhash::fast::RandomState>; 8],
+    pub links: Links,
 }
 
 impl Worker {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, cache: Default::default() }
+        Self { shared, cache: Default::default(), links: Links::default() }
     }
 
     pub fn resolver<'a>(&'a self, call: &'a Call) -> Resolver<'a> {
