@@ -3,7 +3,8 @@
 //! Invariant: an act names its objects by descriptor and final name, so between judging and performing nothing can be
 //! put in their place; the walk to a name with several parts refuses every symbolic link.
 
-use std::ffi::CString;
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -16,9 +17,35 @@ pub struct At {
     pub dir: Arc<OwnedFd>,
     pub path: Vec<u8>,
     pub name: CString,
+    pub last: Last,
+    /// The caller wrote a slash behind the name: it must be a directory, and the kernel is told so.
+    pub slash: bool,
+}
+
+/// What the last part of a path is (path_resolution(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    Name,
+    Dot,
+    DotDot,
+    Root,
 }
 
 impl At {
+    /// A name, or several, to be walked from `dir`.
+    pub fn new(dir: Arc<OwnedFd>, path: Vec<u8>, name: CString) -> Self {
+        Self { dir, path, name, last: Last::Name, slash: false }
+    }
+
+    /// As the kernel is given it.
+    fn asked(&self) -> Cow<'_, CStr> {
+        if !self.slash {
+            return Cow::Borrowed(&self.name);
+        }
+        let name = [self.name.to_bytes(), b"/"].concat();
+        CString::new(name).map_or(Cow::Borrowed(self.name.as_c_str()), Cow::Owned)
+    }
+
     /// The absolute path of the name.
     #[must_use]
     pub fn full(&self) -> Vec<u8> {
@@ -130,19 +157,21 @@ impl Act {
             Self::Reopen { object, flags } => {
                 file::open(None, file::FdPath::new(object.as_fd()).as_c(), *flags, 0).map(Some)
             }
-            Self::Mkdir { at, mode } => mutate::mkdir(at.dir.as_fd(), &at.name, *mode).map(|()| None),
-            Self::Mknod { at, mode, device } => mutate::mknod(at.dir.as_fd(), &at.name, *mode, *device).map(|()| None),
-            Self::Unlink { at, flags } => mutate::unlink(at.dir.as_fd(), &at.name, *flags).map(|()| None),
+            Self::Mkdir { at, mode } => mutate::mkdir(at.dir.as_fd(), &at.asked(), *mode).map(|()| None),
+            Self::Mknod { at, mode, device } => {
+                mutate::mknod(at.dir.as_fd(), &at.asked(), *mode, *device).map(|()| None)
+            }
+            Self::Unlink { at, flags } => mutate::unlink(at.dir.as_fd(), &at.asked(), *flags).map(|()| None),
             Self::Rename { from, to, flags } => {
-                mutate::rename((from.dir.as_fd(), &from.name), (to.dir.as_fd(), &to.name), *flags).map(|()| None)
+                mutate::rename((from.dir.as_fd(), &from.asked()), (to.dir.as_fd(), &to.asked()), *flags).map(|()| None)
             }
             Self::Link { from, to } => {
-                mutate::link((from.dir.as_fd(), &from.name), (to.dir.as_fd(), &to.name)).map(|()| None)
+                mutate::link((from.dir.as_fd(), &from.asked()), (to.dir.as_fd(), &to.asked())).map(|()| None)
             }
             Self::LinkObject { object, to } => {
-                mutate::link_fd(object.as_fd(), (to.dir.as_fd(), &to.name)).map(|()| None)
+                mutate::link_fd(object.as_fd(), (to.dir.as_fd(), &to.asked())).map(|()| None)
             }
-            Self::Symlink { text, at } => mutate::symlink(text, at.dir.as_fd(), &at.name).map(|()| None),
+            Self::Symlink { text, at } => mutate::symlink(text, at.dir.as_fd(), &at.asked()).map(|()| None),
             Self::Truncate { object, len } => mutate::truncate(object.as_fd(), *len).map(|()| None),
             Self::Chmod { object, mode } => mutate::chmod(object.as_fd(), *mode).map(|()| None),
             Self::Chown { object, uid, gid } => mutate::chown(object.as_fd(), *uid, *gid).map(|()| None),

@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::act::{Act, At};
+use super::act::{Act, At, Last};
 use super::resolve::Found;
 use super::scan;
 use super::target::lock;
@@ -40,14 +40,14 @@ impl Worker {
     fn place(&self, call: &Call, arg: PathArg) -> Sys<At> {
         let path = Copier { tid: call.tid() }.path(arg.addr)?;
         let resolver = self.resolver(call);
-        let base = resolver.base(arg.dirfd, path.to_bytes())?;
+        let base = resolver.base(arg.dirfd, path.to_bytes(), 0)?;
         resolver.place(&base, path.to_bytes())
     }
 
     fn object(&self, call: &Call, arg: PathArg, follow: bool) -> Sys<Found> {
         let path = Copier { tid: call.tid() }.path(arg.addr)?;
         let resolver = self.resolver(call);
-        let base = resolver.base(arg.dirfd, path.to_bytes())?;
+        let base = resolver.base(arg.dirfd, path.to_bytes(), 0)?;
         resolver.existing(&base, path.to_bytes(), follow, 0)
     }
 
@@ -126,7 +126,7 @@ impl Worker {
         let shared = self.shared.clone();
         let _changes = lock(&shared.changes);
         match self.place(call, arg) {
-            Ok(at) if at.name.is_empty() => Errno(libc::EEXIST).into(),
+            Ok(at) if at.last != Last::Name => Errno(libc::EEXIST).into(),
             Ok(at) => {
                 let full = at.full();
                 // What exists is not denied but there already: `mkdir -p` walks over directories it may not write.
@@ -150,7 +150,9 @@ impl Worker {
         let is_dir = flags & libc::AT_REMOVEDIR != 0;
         let op = if is_dir { "rmdir" } else { "unlink" };
         match self.place(call, arg) {
-            Ok(at) if at.name.is_empty() => Errno(if is_dir { libc::EBUSY } else { libc::EISDIR }).into(),
+            Ok(At { last: Last::Dot, .. }) if is_dir => Errno(libc::EINVAL).into(),
+            Ok(At { last: Last::DotDot, .. }) if is_dir => Errno(libc::ENOTEMPTY).into(),
+            Ok(at) if at.last != Last::Name => Errno(if is_dir { libc::EBUSY } else { libc::EISDIR }).into(),
             Ok(at) => {
                 let full = at.full();
                 if file::stat_at(at.dir.as_fd(), &at.name) == Err(Errno(libc::ENOENT)) {
@@ -174,7 +176,7 @@ impl Worker {
             Ok(places) => places,
             Err(errno) => return self.failed(call, "rename", errno),
         };
-        if from.name.is_empty() || to.name.is_empty() {
+        if from.last != Last::Name || to.last != Last::Name {
             return Errno(libc::EBUSY).into();
         }
         let (source, target) = (from.full(), to.full());
@@ -215,14 +217,14 @@ impl Worker {
         let shared = self.shared.clone();
         let _changes = lock(&shared.changes);
         let to = match self.place(call, to) {
-            Ok(at) if at.name.is_empty() => return Errno(libc::EEXIST).into(),
+            Ok(at) if at.last != Last::Name => return Errno(libc::EEXIST).into(),
             Ok(at) => at,
             Err(errno) => return self.failed(call, "link", errno),
         };
         let target = to.full();
         if flags & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) == 0 {
             let from = match self.place(call, from) {
-                Ok(at) if at.name.is_empty() => return Errno(libc::EPERM).into(),
+                Ok(at) if at.last != Last::Name => return Errno(libc::EPERM).into(),
                 Ok(at) => at,
                 Err(errno) => return self.failed(call, "link", errno),
             };
@@ -248,7 +250,7 @@ impl Worker {
             return self.held(call, from.dirfd);
         }
         let resolver = self.resolver(call);
-        let base = resolver.base(from.dirfd, path.to_bytes())?;
+        let base = resolver.base(from.dirfd, path.to_bytes(), 0)?;
         resolver.existing(&base, path.to_bytes(), flags & libc::AT_SYMLINK_FOLLOW != 0, 0)
     }
 

@@ -57,7 +57,7 @@ impl Worker {
             Found { path: file::path_of(fd.as_fd())?, fd: Arc::new(fd) }
         } else {
             let resolver = self.resolver(call);
-            let base = resolver.base(arg.dirfd, text.to_bytes())?;
+            let base = resolver.base(arg.dirfd, text.to_bytes(), 0)?;
             resolver.existing(&base, text.to_bytes(), flags & libc::AT_SYMLINK_NOFOLLOW == 0, 0)?
         };
         let judged = match self.judge_image(call, &found, &argv) {
@@ -134,7 +134,7 @@ impl Worker {
                 .chain([at.path.clone()])
                 .collect();
             let resolver = self.resolver(call);
-            let base = resolver.base(libc::AT_FDCWD, interpreter)?;
+            let base = resolver.base(libc::AT_FDCWD, interpreter, 0)?;
             at = resolver.existing(&base, interpreter, true, 0)?;
             judged.script = true;
         }
@@ -180,7 +180,7 @@ impl Worker {
         // A program that runs itself again: if its arguments are still the old ones, the call failed.
         let still_old = image == pending.before
             && pending.before_argv.is_some()
-            && !runs_with(process.pid, &pending)
+            && fit(process.pid, &pending) != Fit::Same
             && pending.before_argv == command_line(process.pid).ok();
         if image == pending.image && !still_old {
             return self.confirm(call, &pending);
@@ -214,14 +214,24 @@ impl Worker {
     fn confirm(&mut self, call: &Call, pending: &PendingExec) -> bool {
         let process = call.thread.process.clone();
         let mut argv = pending.argv.clone();
-        if !runs_with(process.pid, pending) {
-            argv = command_line(process.pid).unwrap_or_default();
-            let ruling = self.shared.ruling(self.shared.policy.decide_exec(&pending.path, &argv));
-            if !ruling.allows() {
-                self.condemn(call, format!("arguments were changed after judging: {}", shown(&argv)));
+        match fit(process.pid, pending) {
+            Fit::Same => {}
+            Fit::Script => {
+                self.condemn(
+                    call,
+                    format!("another script was put in place of {}", shown(std::slice::from_ref(&pending.asked))),
+                );
                 return false;
             }
-            self.alert(call, format!("arguments were changed after judging: {}", shown(&argv)));
+            Fit::Arguments => {
+                argv = command_line(process.pid).unwrap_or_default();
+                let what = format!("arguments were changed after judging: {}", shown(&argv));
+                if !self.shared.ruling(self.shared.policy.decide_exec(&pending.path, &argv)).allows() {
+                    self.condemn(call, what);
+                    return false;
+                }
+                self.alert(call, what);
+            }
         }
         self.settle(call);
         self.shared.table.remove_siblings(process.pid);
@@ -276,21 +286,48 @@ pub fn ended(pid: i32, parent: i32, exit: Option<i32>) -> Event {
     }))
 }
 
-/// Whether the command line is the judged one. For a script the kernel puts the interpreter in front. Of a vector too
-/// long for /proc to show whole, the first argument is compared.
-fn runs_with(pid: i32, pending: &PendingExec) -> bool {
-    let Ok(now) = command_line(pid) else { return false };
+/// How a command line compares with the judged one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Same,
+    Arguments,
+    /// The interpreter was given another script.
+    Script,
+}
+
+/// Compares what a process shows with what was judged. For a script the kernel puts the interpreter, its argument and the
+/// script's path in front. Of a vector too long for /proc to show whole, the beginning is compared.
+fn fit(pid: i32, pending: &PendingExec) -> Fit {
+    let Ok(now) = command_line(pid) else { return Fit::Arguments };
     let bytes: usize = pending.argv.iter().map(|a| a.len() + 1).sum();
-    if pending.argv_cut || bytes > status::MAX / 2 {
-        return pending.script || now.first() == pending.argv.first();
-    }
+    let whole = !pending.argv_cut && bytes < status::MAX / 2;
     let tail = pending.argv.get(1..).unwrap_or_default();
-    let script = now.len().checked_sub(tail.len() + 1).and_then(|at| now.get(at));
-    let same_script = pending.foreign || pending.asked.is_empty() || script == Some(&pending.asked);
-    // An empty vector becomes one empty argument (execve(2), since 5.18).
-    now == pending.argv
-        || (pending.script || pending.foreign) && now.ends_with(tail) && same_script
-        || pending.argv.is_empty() && now.iter().all(Vec::is_empty)
+    if pending.script && !pending.asked.is_empty() {
+        let names_it = |word: &Vec<u8>| *word == pending.asked;
+        let script = now.len().checked_sub(tail.len() + 1).and_then(|at| now.get(at));
+        return match script {
+            _ if !whole => {
+                if now.iter().any(names_it) {
+                    Fit::Same
+                } else {
+                    Fit::Script
+                }
+            }
+            Some(word) if !names_it(word) => Fit::Script,
+            Some(_) if now.ends_with(tail) => Fit::Same,
+            Some(_) => Fit::Arguments,
+            None => Fit::Script,
+        };
+    }
+    let same = if whole {
+        // An empty vector becomes one empty argument (execve(2), since 5.18).
+        now == pending.argv
+            || (pending.script || pending.foreign) && now.ends_with(tail)
+            || pending.argv.is_empty() && now.iter().all(Vec::is_empty)
+    } else {
+        now.first() == pending.argv.first()
+    };
+    if same { Fit::Same } else { Fit::Arguments }
 }
 
 fn image_of(pid: i32) -> Sys<(u64, u64)> {

@@ -85,21 +85,27 @@ impl Worker {
     /// openat2(2): the structure is copied once. With O_PATH callers are told to fall back to openat.
     pub fn openat2(&mut self, call: &Call) -> Answer {
         let copier = Copier { tid: call.tid() };
-        let how = match usize::try_from(call.arg(3)) {
-            Ok(24) => copier.words(call.arg(2), 3),
-            Ok(0..24) => Err(Errno(libc::EINVAL)),
+        let how = match usize::try_from(call.arg(3)).unwrap_or(usize::MAX) {
+            0..24 => Err(Errno(libc::EINVAL)),
+            size @ 24..=4096 => copier.words(call.arg(2), size / 8),
             _ => Err(Errno(libc::E2BIG)),
         };
         let how = match how {
             Ok(how) => how,
             Err(errno) => return self.unreadable(call, "openat2", errno),
         };
-        let [flags, mode, limits] = how.as_slice() else { return Errno(libc::EINVAL).into() };
+        let [flags, mode, limits, newer @ ..] = how.as_slice() else { return Errno(libc::EINVAL).into() };
+        if newer.iter().any(|word| *word != 0) {
+            return Errno(libc::E2BIG).into();
+        }
         let (Ok(flags), Ok(mode)) = (u32::try_from(*flags), u32::try_from(*mode)) else {
             return Errno(libc::EINVAL).into();
         };
         if flags as i32 & libc::O_PATH != 0 || *limits & !0x1f != 0 {
             return Errno(libc::ENOSYS).into();
+        }
+        if mode != 0 && flags as i32 & (libc::O_CREAT | TEMPORARY) == 0 {
+            return Errno(libc::EINVAL).into();
         }
         let copy = copier.path(call.arg(1));
         self.open(call, copy, call.int(0), flags as i32, mode, *limits)
@@ -115,7 +121,7 @@ impl Worker {
             return Errno(libc::EINTR).into();
         }
         let wanted = Wanted { path, flags: flags & KNOWN, mode, limits };
-        let base = match self.resolver(call).base(dirfd, wanted.path.to_bytes()) {
+        let base = match self.resolver(call).base(dirfd, wanted.path.to_bytes(), limits) {
             Ok(base) => base,
             Err(errno) => return errno.into(),
         };
@@ -146,15 +152,27 @@ impl Worker {
             return None;
         }
         let told = |via, errno| Told { kind: Kind::File, op: "open", access, path: &full, path2: b"", via, errno };
+        let name = CString::new(path.strip_prefix(b"/").unwrap_or(path)).ok()?;
         if self.shared.continues_reads
             && access == Access::READ
             && self.shared.readable.iter().any(|root| beneath(&full, root))
         {
+            // Where the agent can make links the record would name what Landlock then refuses: look first.
+            if self.judge(&full, Access::WRITE).allows() {
+                let limits = file::NO_SYMLINKS | file::NO_MAGICLINKS;
+                match file::open_how(Some(base.fd.as_fd()), &name, libc::O_PATH, 0, limits) {
+                    Err(Errno(libc::ELOOP)) => return None,
+                    Err(errno) => {
+                        self.tell(call, &told(Via::Brokered, errno.0), &ruling);
+                        return Some(errno.into());
+                    }
+                    Ok(_) => {}
+                }
+            }
             self.tell(call, &told(Via::Continued, 0), &ruling);
             return Some(Answer::Continue);
         }
-        let name = CString::new(path.strip_prefix(b"/").unwrap_or(path)).ok()?;
-        let at = At { dir: base.fd.clone(), path: base.path.clone(), name };
+        let at = At::new(base.fd.clone(), base.path.clone(), name);
         let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
         let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
         match self.perform(call, act, wanted.creates()) {
@@ -180,7 +198,7 @@ impl Worker {
         let ruling = self.judge(&real, Access::READ);
         let name = CString::new(real.strip_prefix(b"/")?).ok()?;
         let top = super::resolve::root().ok()?;
-        let at = At { dir: top.fd.clone(), path: top.path.clone(), name };
+        let at = At::new(top.fd.clone(), top.path.clone(), name);
         let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
         match self.perform(call, Act::Open { at, flags: wanted.flags, mode: 0, resolve }, false) {
             Ok(Some(fd)) if ruling.allows() => Some(self.hand_over(call, wanted, fd, &real, ruling)),
@@ -214,7 +232,9 @@ impl Worker {
         let path = wanted.path.to_bytes();
         let exclusive = wanted.has(libc::O_CREAT) && wanted.has(libc::O_EXCL);
         let follow = !wanted.has(libc::O_NOFOLLOW) && !exclusive;
-        let found = self.resolver(call).existing(base, path, follow, wanted.limits);
+        let resolver = self.resolver(call);
+        let found = resolver.existing(base, path, follow, wanted.limits);
+        let refused = resolver.refused.get();
         match found {
             Ok(found) if exclusive => self.refuse_or(call, wanted, &found.path, Errno(libc::EEXIST)),
             Ok(found) => self.open_found(call, wanted, base, found),
@@ -222,7 +242,9 @@ impl Worker {
             Err(errno) => {
                 let full = join(&base.path, path);
                 let mut ruling = self.judge(&full, wanted.access());
-                if !ruling.allows() && matches!(errno.0, libc::ENOENT | libc::ENOTDIR) {
+                if refused {
+                    ruling = Ruling::built_in(Verdict::Deny, "built-in: process outside the session");
+                } else if !ruling.allows() && matches!(errno.0, libc::ENOENT | libc::ENOTDIR) {
                     // The kernel's own answer: nothing is withheld, so nothing was denied.
                     ruling = Ruling::built_in(Verdict::Allow, "built-in: nothing there");
                 }
@@ -254,7 +276,11 @@ impl Worker {
         let path = if gone { found.path.strip_suffix(b" (deleted)").unwrap_or(&found.path) } else { &found.path };
         // The name it was asked by counts too: a rule that denies `.env` means also a link of that name.
         let asked = join(&base.path, wanted.path.to_bytes());
-        let (mut ruling, terminal) = self.judge_guarded(call, path, wanted.access());
+        let (mut ruling, terminal) = if gone && path.starts_with(b"/memfd:") {
+            (Ruling::built_in(Verdict::Allow, "built-in: own descriptor"), None)
+        } else {
+            self.judge_guarded(call, path, wanted.access())
+        };
         if ruling.allows() && self.is_denied_inode(&found.fd) {
             ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
         }
@@ -276,7 +302,7 @@ impl Worker {
         };
         if wanted.flags & TEMPORARY != 0 {
             let name = CString::new(".").unwrap_or_default();
-            let at = At { dir: object, path: path.to_vec(), name };
+            let at = At::new(object, path.to_vec(), name);
             let act = Act::Open { at, flags: wanted.flags & !libc::O_NOFOLLOW, mode: wanted.mode(), resolve: 0 };
             let opened = self.perform(call, act, true);
             return self.opened(call, wanted, opened, path, ruling);
@@ -323,7 +349,7 @@ impl Worker {
             return Err(Errno(libc::EISDIR));
         }
         let at = self.resolver(call).place_to_create(base, path)?;
-        if at.name.is_empty() {
+        if at.last != super::act::Last::Name {
             return Err(Errno(libc::EISDIR));
         }
         let full = at.full();

@@ -4,12 +4,13 @@
 //! (`/proc/self`, `/dev/fd/N`) mean the target, and links into other processes are followed only inside the session.
 //! The target's root and mount namespace are ours: BPF refuses to change them, and targets with others are denied.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::act::{At, join};
+use super::act::{At, Last, join};
 use super::procfs;
 use super::target::{Dir, Thread};
 use crate::sys::{Errno, Sys, file};
@@ -33,6 +34,8 @@ pub trait Session {
 pub struct Resolver<'a> {
     pub thread: &'a Thread,
     pub session: &'a dyn Session,
+    /// The way led through a process outside the session and was refused here, not by the kernel.
+    pub refused: Cell<bool>,
 }
 
 fn component(name: &[u8]) -> Sys<CString> {
@@ -41,8 +44,9 @@ fn component(name: &[u8]) -> Sys<CString> {
 
 impl Resolver<'_> {
     /// Where a relative path starts: the working directory or a descriptor of the target.
-    pub fn base(&self, dirfd: i32, path: &[u8]) -> Sys<Arc<Dir>> {
-        if path.first() == Some(&b'/') {
+    /// With RESOLVE_IN_ROOT among `limits` an absolute path starts at the descriptor as well.
+    pub fn base(&self, dirfd: i32, path: &[u8], limits: u64) -> Sys<Arc<Dir>> {
+        if path.first() == Some(&b'/') && limits & file::IN_ROOT == 0 {
             return root();
         }
         if dirfd == libc::AT_FDCWD {
@@ -75,7 +79,7 @@ impl Resolver<'_> {
     }
 
     /// The directory and final name that `path` means; the name may not exist, and is not followed.
-    /// `name` is empty for the root, "." and "..": those can be neither made nor removed.
+    /// "." and ".." and the root are told by `last`: they can be neither made nor removed.
     pub fn place(&self, base: &Dir, path: &[u8]) -> Sys<At> {
         let end = path.iter().rposition(|b| *b != b'/').map_or(0, |i| i + 1);
         let trimmed = path.get(..end).unwrap_or_default();
@@ -93,8 +97,19 @@ impl Resolver<'_> {
         if !file::stat(dir.fd.as_fd())?.is_dir() {
             return Err(Errno(libc::ENOTDIR));
         }
-        let name = if name == b"." || name == b".." { b"".as_slice() } else { name };
-        Ok(At { dir: dir.fd, path: dir.path, name: component(name)? })
+        let last = match name {
+            b"" => Last::Root,
+            b"." => Last::Dot,
+            b".." => Last::DotDot,
+            _ => Last::Name,
+        };
+        Ok(At {
+            dir: dir.fd,
+            path: dir.path,
+            name: component(name)?,
+            last,
+            slash: end < path.len() && last != Last::Root,
+        })
     }
 
     /// Where a file that does not exist would be made: dangling final links are followed as open(2) with O_CREAT does.
@@ -142,7 +157,10 @@ impl Resolver<'_> {
             }
             match procfs::magic(&current.path, &name) {
                 Some(pid) if self.session.contains(pid) => current = self.through(&current, &name)?,
-                Some(_) => return Err(Errno(libc::EACCES)),
+                Some(_) => {
+                    self.refused.set(true);
+                    return Err(Errno(libc::EACCES));
+                }
                 None => {
                     let text = file::readlink(Some(next.fd.as_fd()), c"")?;
                     if text.first() == Some(&b'/') {

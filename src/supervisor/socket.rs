@@ -119,7 +119,7 @@ impl Worker {
     fn unix_destination(&mut self, call: &Call, op: &'static str, path: &[u8]) -> Sys<Destination> {
         let found = {
             let resolver = self.resolver(call);
-            let base = resolver.base(libc::AT_FDCWD, path)?;
+            let base = resolver.base(libc::AT_FDCWD, path, 0)?;
             resolver.existing(&base, path, true, 0)?
         };
         let stat = file::stat(found.fd.as_fd())?;
@@ -202,7 +202,7 @@ impl Worker {
         let _changes = lock(&shared.changes);
         let (at, cwd) = {
             let resolver = self.resolver(call);
-            let base = resolver.base(libc::AT_FDCWD, path)?;
+            let base = resolver.base(libc::AT_FDCWD, path, 0)?;
             (resolver.place(&base, path)?, call.thread.process.cwd(call.tid())?)
         };
         let full = at.full();

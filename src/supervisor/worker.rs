@@ -114,7 +114,7 @@ impl Worker {
     }
 
     pub fn resolver<'a>(&'a self, call: &'a Call) -> Resolver<'a> {
-        Resolver { thread: &call.thread, session: &*self.shared }
+        Resolver { thread: &call.thread, session: &*self.shared, refused: std::cell::Cell::new(false) }
     }
 
     /// The policy's word on a resolved path.
