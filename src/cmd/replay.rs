@@ -5,8 +5,7 @@
 //! Leaves to others: reading (`recording`), the player with a timeline (a later version).
 
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal, Read, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -15,6 +14,10 @@ use super::find::find;
 use super::paint::printed;
 use super::show::{complain, nothing_in, open};
 use crate::event::{Event, Stream};
+
+mod screen;
+
+use screen::Screen;
 
 /// How to play.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,16 +38,11 @@ impl Default for ReplayOptions {
     }
 }
 
-/// Undoes what a program may have left a terminal in: alternate screen, mouse, paste, focus and cursor modes, margins, kitty and
-/// xterm key reports, synchronised output, colours and character sets.
-const RESET: &str = "\x1b[?2026l\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l\
-\x1b[?2004l\x1b[?1l\x1b>\x1b[?5l\x1b[?7h\x1b[=0u\x1b[>4;0m\x1b[4l\x1b7\x1b[?6l\x1b[r\x1b8\x1b(B\x0f\x1b[0m\x1b[0 q\x1b[?25h\r\n";
-
-/// Plays `session`. Exit status 0, 1 when the recording is damaged, 130 when the user ended it with Ctrl-C.
+/// Plays `session`. Exit status 0, 1 when the recording is damaged, 128+n when a key or signal ended it.
 pub fn replay(session: &OsStr, opts: &ReplayOptions) -> anyhow::Result<i32> {
     let path = find(session)?;
     let reader = open(&path)?;
-    let screen = Screen::take().context("cannot set up the terminal")?;
+    let mut screen = Screen::take().context("cannot set up the terminal")?;
     let mut pace = Pace::new(opts);
     let mut empty = true;
     for item in reader {
@@ -58,9 +56,10 @@ pub fn replay(session: &OsStr, opts: &ReplayOptions) -> anyhow::Result<i32> {
         };
         empty = false;
         let Event::Output { stream, data } = &stamped.event else { continue };
-        if !screen.wait(pace.due(stamped.t)) {
-            return Ok(130);
+        if let Some(status) = screen.wait(pace.due(stamped.t)).context("cannot read the terminal")? {
+            return Ok(status);
         }
+        screen.ready_for(*stream).context("cannot set up the terminal")?;
         let written = match stream {
             Stream::Terminal | Stream::Stdout => put(&mut io::stdout(), data),
             Stream::Stderr => put(&mut io::stderr(), data),
@@ -106,71 +105,6 @@ impl Pace {
         let pause = if self.speed > 0.0 { pause.div_f64(self.speed.max(1e-3)) } else { Duration::ZERO };
         self.due = self.due.saturating_add(pause);
         self.due.saturating_sub(self.begun.elapsed())
-    }
-}
-
-/// The terminal while it plays, if there is one.
-struct Screen {
-    out: bool,
-    /// What the user types, where stdin is the terminal; ends the replay.
-    keys: Option<Receiver<()>>,
-}
-
-impl Screen {
-    fn take() -> io::Result<Self> {
-        let out = io::stdout().is_terminal();
-        if !out || !io::stdin().is_terminal() {
-            return Ok(Self { out, keys: None });
-        }
-        crossterm::terminal::enable_raw_mode()?;
-        let (send, keys) = channel();
-        // Ends with the process: nothing else reads the terminal until then.
-        std::thread::spawn(move || {
-            let mut bytes = [0; 256];
-            while let Ok(count @ 1..) = io::stdin().read(&mut bytes) {
-                // Ctrl-C, or q alone: anything longer is what the terminal answers to a recorded query.
-                let typed = bytes.get(..count).unwrap_or_default();
-                if (typed.contains(&3) || typed == b"q") && send.send(()).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self { out, keys: Some(keys) })
-    }
-
-    /// False when the user does not want to see more.
-    fn wait(&self, pause: Duration) -> bool {
-        match &self.keys {
-            None => {
-                if !pause.is_zero() {
-                    std::thread::sleep(pause);
-                }
-                true
-            }
-            Some(keys) => match keys.recv_timeout(pause) {
-                Ok(()) => false,
-                Err(RecvTimeoutError::Timeout) => true,
-                Err(RecvTimeoutError::Disconnected) => {
-                    std::thread::sleep(pause);
-                    true
-                }
-            },
-        }
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        if self.out {
-            // A terminal that is gone needs no reset.
-            let _ = put(&mut io::stdout(), RESET.as_bytes());
-        }
-        if self.keys.is_some() {
-            // Late answers of the terminal are still swallowed by the thread that reads it.
-            std::thread::sleep(Duration::from_millis(80));
-            // A terminal that is gone needs no mode.
-            let _ = crossterm::terminal::disable_raw_mode();
-        }
     }
 }
 
