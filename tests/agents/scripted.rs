@@ -134,6 +134,13 @@ fn assert_recorded(stage: &Stage, port: u16) {
     assert!(evidence.shown.contains(&address), "{}", evidence.shown);
     let exit = evidence.events.last().unwrap();
     assert!(exit["kind"] == "exit" && exit["status"] == 0, "{exit}");
+
+    // The profile lets the agent do all it does by itself.
+    let about = |denial: &String| denial.contains(&key) || denial.contains(&address);
+    assert_eq!(
+        evidence.denials().into_iter().filter(|denial| !about(denial)).collect::<Vec<_>>(),
+        Vec::<String>::new()
+    );
 }
 
 /// A command line the agent itself refuses: its own exit status, whatever it is, comes through.

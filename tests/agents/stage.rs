@@ -120,6 +120,7 @@ impl Stage {
             ("PATH", format!("{first}:/usr/local/bin:/usr/bin:/bin")),
             ("TMPDIR", self.text("tmp")),
             ("XDG_RUNTIME_DIR", self.text("run")),
+            ("SHELL", "/bin/bash".to_owned()),
             ("LANG", "C.UTF-8".to_owned()),
             ("TERM", "xterm-256color".to_owned()),
             // Nothing but the model is asked for anything, natively either.
