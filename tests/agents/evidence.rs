@@ -65,7 +65,7 @@ fn words(argv: &Value) -> Vec<String> {
 }
 
 fn line(event: &Value) -> String {
-    let object = ["path", "addr"].iter().find_map(|name| event[*name].as_str()).unwrap_or_default();
-    let word = |name: &str| event[name].as_str().unwrap_or("?").to_owned();
-    format!("{} {} {object} ({}, {})", word("kind"), word("op"), word("rule"), word("errno"))
+    let word = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let object = ["path", "addr", "path2"].map(word).join(" ");
+    format!("{} {} {} ({}, {})", word("kind"), word("op"), object.trim(), word("rule"), word("errno"))
 }

@@ -27,6 +27,13 @@ const CODEX_LOOK: Look = Look {
 };
 const CLAUDE_LOOK: Look = Look { banner: "Claude Code v", prompt: "\u{276f}", quit: "/exit", alone: &[] };
 
+/// What an agent tries at start and is refused by intent: all of it would take effect outside the session, or look there.
+const BY_INTENT: [&str; 3] = [
+    "/environ (built-in: process outside the session",
+    "/home/.codex/config.toml (built-in: ",
+    "/home/.local/share (default",
+];
+
 fn first_screen(agent: Agent, look: Look, user: User) {
     let banner = start_and_quit(&mut Stage::new(user), agent, &look, false);
     let mut stage = Stage::new(user);
@@ -37,6 +44,9 @@ fn first_screen(agent: Agent, look: Look, user: User) {
     assert_eq!(policy["name"], agent.name, "{policy}");
     let exit = evidence.events.last().unwrap();
     assert!(exit["kind"] == "exit" && exit["status"] == 0, "{exit}");
+    let meant = |denial: &String| BY_INTENT.iter().any(|intent| denial.contains(intent));
+    let refused: Vec<_> = evidence.denials().into_iter().filter(|denial| !meant(denial)).collect();
+    assert_eq!(refused, Vec::<String>::new(), "the profile lacks something");
     assert_eq!(left_behind(&stage), Vec::<PathBuf>::new(), "outlived the session");
 }
 
