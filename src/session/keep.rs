@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
+use super::streams;
 use crate::sys::process::{self, Change, Fork};
 use crate::sys::signals::{self, Set, SignalFd};
 use crate::sys::unix;
@@ -35,6 +36,8 @@ impl Keeper {
         let _ = process::die_with_parent(false);
         let _ = process::new_session();
         let _ = face.write_all(&status.to_le_bytes());
+        // Relays that still serve somebody have descriptors of their own.
+        (0..3).for_each(streams::drop_stdio);
     }
 }
 

@@ -33,6 +33,8 @@ pub fn run(socket: &Path) -> i32 {
 
 struct Monitor {
     link: Link,
+    /// Hangs up when the child executes or ends. Until then the socket's bytes are for it.
+    starting: Option<OwnedFd>,
     signals: SignalFd,
     /// The agent's first process, and the number of its group.
     agent: i32,
@@ -65,29 +67,30 @@ fn start(socket: &Path) -> io::Result<Monitor> {
     drop((sent, start_seen));
     // The child does the same; whoever comes first.
     let _ = process::set_group(agent, agent);
-    wait_for_start(&started);
-    Ok(Monitor { link, signals, agent, alive: true, on_pty, keep_background })
-}
-
-/// The child holds the other end until it executes or ends. Until then the socket's bytes are for it.
-fn wait_for_start(started: &OwnedFd) {
-    // End of file is all that ever comes; an error means the same.
-    let _ = unix::read(started.as_fd(), &mut [0]);
+    Ok(Monitor { link, starting: Some(started), signals, agent, alive: true, on_pty, keep_background })
 }
 
 impl Monitor {
     fn watch(&mut self) {
         loop {
-            let mut entries =
-                [unix::poll_for(self.link.as_fd(), libc::POLLIN), unix::poll_for(self.signals.as_fd(), libc::POLLIN)];
+            let listen = if self.starting.is_some() { 0 } else { libc::POLLIN };
+            let mut entries = [
+                unix::poll_for(self.link.as_fd(), listen),
+                unix::poll_for(self.signals.as_fd(), libc::POLLIN),
+                self.starting.as_ref().map_or(unix::NO_POLL, |starting| unix::poll_for(starting.as_fd(), libc::POLLIN)),
+            ];
             let polled = unix::poll(&mut entries, -1);
-            if polled.is_err() || (entries[0].revents != 0 && !self.obey()) {
+            let hung_up = entries[0].revents != 0 && self.starting.is_some();
+            if polled.is_err() || hung_up || (entries[0].revents != 0 && !self.obey()) {
                 // The front is gone, with whatever it would have said about what happened here.
                 let _ = reap::end_all(PATIENCE);
                 return;
             }
             if entries[1].revents != 0 && !self.notice() {
                 return;
+            }
+            if entries[2].revents != 0 {
+                self.starting = None;
             }
         }
     }
@@ -97,6 +100,8 @@ impl Monitor {
         match self.link.receive() {
             Ok(ToMonitor::Signal { signal, group }) => self.signal(signal, group),
             Ok(ToMonitor::Continue { foreground }) => self.wake(foreground),
+            // How the agent ended is still to be told.
+            Ok(ToMonitor::End) if self.alive => reap::kill_all(),
             Ok(ToMonitor::End) | Err(_) => return false,
         }
         true
@@ -128,6 +133,8 @@ impl Monitor {
     fn report(&mut self, change: Change) -> bool {
         let ended = match change {
             Change::Stopped(signal) => {
+                // Signals reach it only after it was let go, so it reads the socket no more, executed or not.
+                self.starting = None;
                 // A front that cannot be told is gone, and the socket will say so.
                 let _ = self.link.send(&FromMonitor::Stopped { signal });
                 return true;

@@ -13,16 +13,21 @@ const FREEZE_ROUNDS: usize = 16;
 /// Between two looks at processes that were killed and are not gone yet.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Kills all descendants that are there now and reaps none: who watches over them still sees how each ended.
+pub fn kill_all() {
+    freeze();
+    for pid in descendants() {
+        // One that ended in between is what we want.
+        let _ = process::kill(pid, libc::SIGKILL);
+    }
+}
+
 /// Kills all descendants and reaps them; false when some are still there after `patience`.
 #[must_use]
 pub fn end_all(patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
-    freeze();
     loop {
-        for pid in descendants() {
-            // One that ended in between is what we want.
-            let _ = process::kill(pid, libc::SIGKILL);
-        }
+        kill_all();
         if reap_ended() {
             return true;
         }

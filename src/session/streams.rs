@@ -172,8 +172,16 @@ fn reopen_pipe(number: i32) -> io::Result<OwnedFd> {
     File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path).map(OwnedFd::from)
 }
 
-/// Puts `/dev/null` in the place of a standard descriptor, so that whoever is at its other end sees it closed.
+/// A relay has ended: whoever is at the other end of what it served must see it closed. Not so stderr, on which a
+/// failure of ours may still have to be told.
 pub fn give_up(number: i32) {
+    if number != 2 {
+        drop_stdio(number);
+    }
+}
+
+/// Puts `/dev/null` in the place of a standard descriptor.
+pub fn drop_stdio(number: i32) {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         // Failing only delays what the other end sees until we end.
         let _ = unix::place(null.as_fd(), number);

@@ -1,0 +1,95 @@
+//! Job control: the agent's own, and the shell's around govsh.
+
+use crate::outer::Outer;
+use crate::scene::Scene;
+
+#[test]
+fn a_shell_inside_has_job_control() {
+    let scene = Scene::new();
+    let mut outer = Outer::run(&scene, &["--no-record"], &["bash", "--norc", "-i"]);
+    outer.sees("outer$ ");
+    outer.types("cat\r");
+    outer.sees("cat\r\n");
+    outer.types("one\r");
+    outer.sees("one\r\none\r\n");
+    outer.types("\x1a");
+    let stopped = outer.sees("outer$ ");
+    assert!(stopped.contains("Stopped"), "{stopped}");
+    outer.types("fg\r");
+    outer.sees("cat\r\n");
+    outer.types("two\r");
+    outer.sees("two\r\ntwo\r\n");
+    outer.types("\x03");
+    outer.sees("outer$ ");
+    assert!(outer.asks("echo status $?").contains("status 130"));
+    outer.types("exit 7\r");
+    assert_eq!(outer.ends(), 7);
+    assert_eq!(outer.attributes(), outer.before);
+}
+
+#[test]
+fn ctrl_z_suspends_both_and_fg_resumes_both() {
+    let scene = Scene::new();
+    let mut outer = Outer::shell(&scene);
+    let cooked = outer.asks("stty -g");
+    outer.types("$GOVSH cat\r");
+    outer.sees("cat\r\n");
+    for round in ["one", "two", "three"] {
+        outer.types(format!("{round}\r"));
+        outer.sees(&format!("{round}\r\n{round}\r\n"));
+        outer.types("\x1a");
+        let stopped = outer.sees("outer$ ");
+        assert!(stopped.contains("Stopped"), "{stopped}");
+        assert_eq!(outer.asks("stty -g"), cooked);
+        outer.types("fg\r");
+        outer.sees("cat\r\n");
+    }
+    outer.types("\x04");
+    outer.sees("outer$ ");
+    assert!(outer.asks("echo status $?").contains("status 0"));
+    assert_eq!(outer.asks("stty -g"), cooked);
+}
+
+#[test]
+fn a_size_changed_while_stopped_is_known_after_fg() {
+    let scene = Scene::new();
+    let mut outer = Outer::shell(&scene);
+    outer.types("$GOVSH bash -c 'echo up; read -r _; stty size'\r");
+    outer.sees("up\r");
+    outer.types("\x1a");
+    outer.sees("outer$ ");
+    outer.resize(20, 70);
+    outer.types("fg\r");
+    outer.sees("stty size'\r\n");
+    outer.types("\r");
+    outer.sees("20 70");
+}
+
+#[test]
+fn in_the_background_it_waits_for_the_terminal_like_any_job() {
+    let scene = Scene::new();
+    let mut outer = Outer::shell(&scene);
+    let cooked = outer.asks("stty -g");
+    outer.types("$GOVSH sh -c 'echo up; read -r line; echo \"got $line\"' &\r");
+    outer.sees("up\r");
+    // It wants to read, so the shell must come to see it stopped.
+    crate::scene::until("the job is stopped", || outer.asks("jobs").contains("Stopped"));
+    assert_eq!(outer.asks("stty -g"), cooked);
+    outer.types("fg\r");
+    outer.sees("$line\"'\r\n");
+    outer.types("word\r");
+    outer.sees("got word");
+    outer.sees("outer$ ");
+    assert_eq!(outer.asks("stty -g"), cooked);
+}
+
+#[test]
+fn a_loop_around_it_ends_with_ctrl_c() {
+    let scene = Scene::new();
+    let mut outer = Outer::shell(&scene);
+    outer.types("while :; do $GOVSH sh -c 'echo up; sleep 100'; done\r");
+    outer.sees("up\r");
+    outer.types("\x03");
+    outer.sees("outer$ ");
+    assert!(outer.asks("echo status $?").contains("status 130"));
+}
