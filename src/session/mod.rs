@@ -246,6 +246,7 @@ impl Session {
             signals,
             ignored: inherited.ignored,
             link,
+            pauser: supervisor.pauser(),
             terminal: self.terminal.take(),
             leader,
             relays: streams.relays,

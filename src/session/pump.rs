@@ -20,6 +20,7 @@ use super::wire::{Ended, Failure, Link, ToMonitor};
 use super::{SessionError, reap};
 use crate::bus::Bus;
 use crate::event::{Event, Stream};
+use crate::supervisor::Pauser;
 use crate::sys::signals::{Set, SignalFd};
 use crate::sys::tty::Attributes;
 use crate::sys::unix::{self, NO_POLL, PollFd};
@@ -36,6 +37,8 @@ pub struct Setup {
     /// Ignored since before us: not passed on, since whoever started us did not want it to matter.
     pub ignored: Set,
     pub link: Link,
+    /// Holds the supervisor's answers while we are stopped.
+    pub pauser: Pauser,
     pub terminal: Option<Terminal>,
     pub leader: Option<OwnedFd>,
     pub relays: Vec<Relay>,
@@ -62,6 +65,7 @@ pub struct Pump {
     signals: SignalFd,
     ignored: Set,
     link: Option<Link>,
+    pauser: Pauser,
     terminal: Option<Terminal>,
     leader: Option<OwnedFd>,
     /// From the agent's terminal to the user's, and back.
@@ -106,6 +110,7 @@ impl Pump {
             signals: setup.signals,
             ignored: setup.ignored,
             link: Some(setup.link),
+            pauser: setup.pauser,
             terminal: setup.terminal,
             leader: setup.leader,
             screen,

@@ -111,13 +111,24 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
 }
 
 impl Supervisor {
-    /// For the moment in which the whole front is stopped: see `receiver`.
-    pub fn pause(&self) -> impl Drop + '_ {
-        self.receivers.pause()
+    /// For whoever stops the whole front.
+    #[must_use]
+    pub fn pauser(&self) -> Pauser {
+        Pauser(self.receivers.clone())
     }
 
     /// Ends the threads; call it when every target is gone.
     pub fn finish(self) {
         self.receivers.finish();
+    }
+}
+
+/// Keeps the supervisor from being stopped in the one moment that a stop would spoil (see `receiver`).
+pub struct Pauser(Arc<receiver::Receivers>);
+
+impl Pauser {
+    /// Calls wait while the guard lives: stop the front only then.
+    pub fn pause(&self) -> impl Drop + '_ {
+        self.0.pause()
     }
 }

@@ -4,14 +4,18 @@
 //! Invariant: it trusts nobody. It takes the paths from the descriptors it is handed, judges each of them itself, and
 //! acts only when every one is allowed; whatever else the broker got wrong, it reaches nothing the policy denies.
 
-use std::os::fd::OwnedFd;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::act::Act;
 use super::target::{Credentials, lock};
 use crate::policy::{Policy, Verdict};
-use crate::sys::{Errno, Sys, clone};
+use crate::sys::{Errno, Sys, clone, file};
+
+/// How often a waiting broker looks whether its target still waits.
+const LOOK: Duration = Duration::from_millis(20);
 
 struct Order {
     act: Act,
@@ -34,31 +38,65 @@ impl Warden {
         Ok(Self { orders: Arc::new(Mutex::new(orders)) })
     }
 
-    /// Has an act performed. EACCES when the warden's own judgement is not to.
+    /// Has an act performed. EACCES when the warden's own judgement is not to; EINTR when `waits` says that nobody
+    /// waits for it any more.
     pub(super) fn perform(
         &self,
         act: Act,
         umask: Option<u32>,
         credentials: Option<Arc<Credentials>>,
+        waits: impl Fn() -> bool,
     ) -> Sys<Option<OwnedFd>> {
         let (reply, answer) = sync_channel(1);
         let order = Order { act, umask, credentials, reply };
         lock(&self.orders).send(order).map_err(|_| Errno(libc::EACCES))?;
-        answer.recv().map_err(|_| Errno(libc::EACCES))?
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(outcome) => return outcome,
+                Err(RecvTimeoutError::Timeout) if waits() => {}
+                Err(RecvTimeoutError::Timeout) => return Err(Errno(libc::EINTR)),
+                Err(RecvTimeoutError::Disconnected) => return Err(Errno(libc::EACCES)),
+            }
+        }
     }
 }
 
-fn serve(policy: &Policy, inbox: &Receiver<Order>) {
+fn serve(policy: &Arc<Policy>, inbox: &Receiver<Order>) {
     // Without a umask of its own it would change the whole front's: then it serves nobody.
     if clone::unshare_fs().is_err() {
         return;
     }
     while let Ok(order) = inbox.recv() {
-        let outcome = judged(policy, &order.act)
-            .and_then(|()| super::identity::acting_as(order.credentials.as_deref(), || order.act.run(order.umask)));
-        // The broker waits for this reply unless its thread ended; then nobody needs it.
-        let _ = order.reply.send(outcome);
+        if !may_wait(&order.act) {
+            carry_out(policy, order);
+            continue;
+        }
+        let policy = policy.clone();
+        let aside = std::thread::Builder::new().name("warden".into()).spawn(move || {
+            if clone::unshare_fs().is_ok() {
+                carry_out(&policy, order);
+            }
+        });
+        // Without a thread the order is dropped, which its sender takes as a refusal.
+        drop(aside);
     }
+}
+
+fn carry_out(policy: &Policy, order: Order) {
+    let outcome = judged(policy, &order.act)
+        .and_then(|()| super::identity::acting_as(order.credentials.as_deref(), || order.act.run(order.umask)));
+    // The broker waits for this reply unless its thread ended; then nobody needs it.
+    let _ = order.reply.send(outcome);
+}
+
+/// Whether opening could wait for a peer: then it must not hold up the next order.
+fn may_wait(act: &Act) -> bool {
+    let kind = match act {
+        Act::Open { at, .. } => file::stat_at(at.dir.as_fd(), &at.name),
+        Act::Reopen { object, .. } => file::stat(object.as_fd()),
+        _ => return false,
+    };
+    kind.is_ok_and(|stat| ![libc::S_IFREG, libc::S_IFDIR].contains(&stat.kind()))
 }
 
 fn judged(policy: &Policy, act: &Act) -> Sys<()> {

@@ -199,7 +199,7 @@ impl Worker {
                     }
                 }
                 Err(Errno(libc::EACCES | libc::EXDEV)) if self.is_late(&act) => {
-                    return self.shared.warden.perform(act, umask, credentials);
+                    return self.shared.warden.perform(act, umask, credentials, || self.still_waits(call));
                 }
                 other => return other,
             }

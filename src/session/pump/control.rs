@@ -137,7 +137,9 @@ impl Pump {
         if let Some(terminal) = &mut self.terminal {
             terminal.release();
         }
+        let still = self.pauser.pause();
         let stopped = stop_self(self.terminal.is_some() && signal != libc::SIGSTOP);
+        drop(still);
         if !stopped && wants_terminal {
             // Nobody can ever put us into the foreground, so nobody can ever answer it.
             self.tell(&ToMonitor::Signal { signal: libc::SIGHUP, group: true });
