@@ -81,6 +81,8 @@ pub struct Pump {
     kept: Option<Box<dyn FnOnce(Ended)>>,
     ended: Option<Ended>,
     engaged_at_end: bool,
+    /// The terminal was the agent's at some time.
+    had_terminal: bool,
     failure: Option<Failure>,
     /// Something that is an error of the session whatever the agent's status.
     trouble: Option<SessionError>,
@@ -106,6 +108,7 @@ impl Pump {
             keys = Some(Channel::new(user()?, agent()?, Carries::Keys { kept: setup.keep_input }));
         }
         Ok(Pump {
+            had_terminal: setup.terminal.as_ref().is_some_and(Terminal::is_engaged),
             bus: setup.bus,
             signals: setup.signals,
             ignored: setup.ignored,

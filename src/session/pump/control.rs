@@ -161,6 +161,15 @@ impl Pump {
 
     /// The user's terminal is the agent's from now on.
     pub(super) fn take_terminal(&mut self) {
+        // Started in the background, the agent's terminal has the settings of a shell that was editing a line. Nobody
+        // can have changed them: that too stops who does it in the background.
+        if let (Some(terminal), Some(leader), false) = (&self.terminal, &self.leader, self.had_terminal)
+            && let Ok(now) = terminal.attributes()
+        {
+            // A terminal that is gone is noticed next.
+            let _ = now.set(leader.as_fd());
+        }
+        self.had_terminal = true;
         if let Some(terminal) = &mut self.terminal
             && terminal.engage().is_err()
         {
