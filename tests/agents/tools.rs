@@ -22,12 +22,12 @@ struct Outcome {
     tree: Vec<String>,
 }
 
-fn unnoticed(script: &str) {
-    let natively = staged();
+fn unnoticed(script: &str, user: User) {
+    let natively = staged(user);
     let outcome = outcome(&natively, run(&natively, &["bash", "-eu", "-o", "pipefail", "-c", script]));
     assert_eq!(outcome.status, Some(0), "natively: {outcome:#?}");
 
-    let stage = staged();
+    let stage = staged(user);
     let govsh = stage.text("govsh");
     let output =
         run(&stage, &[&govsh, "--quiet", "--policy", "agent", "--", "bash", "-eu", "-o", "pipefail", "-c", script]);
@@ -44,8 +44,8 @@ fn run(stage: &Stage, argv: &[&str]) -> Output {
 }
 
 /// A stage with the machine's Rust toolchain where rustup puts it.
-fn staged() -> Stage {
-    let mut stage = Stage::new(User::Own);
+fn staged(user: User) -> Stage {
+    let mut stage = Stage::new(user);
     let asked = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
     let sysroot = String::from_utf8(asked.stdout).unwrap().trim().to_owned();
     let toolchains = Path::new(&sysroot).parent().unwrap();
@@ -79,14 +79,21 @@ fn leaves(dir: &Path, inside: &str, lines: &mut Vec<String>) {
     }
 }
 
-/// One test for each script.
+/// One test for each script and user.
 macro_rules! tools {
-    ($($name:ident)*) => { $(
+    ($user:ident: $($name:ident)*) => { $(
         #[test]
         fn $name() {
-            unnoticed(include_str!(concat!("tools/", stringify!($name), ".sh")));
+            super::unnoticed(include_str!(concat!("tools/", stringify!($name), ".sh")), super::User::$user);
         }
     )* };
 }
 
-tools![cargo files git make node npm pip pipes python rsync sqlite vim watch];
+mod own {
+    tools![Own: cargo files git make node npm pip pipes python rsync sqlite vim watch];
+}
+
+/// Without cargo: root's toolchain is not an ordinary user's to read.
+mod ordinary {
+    tools![Ordinary: files git make node npm pip pipes python rsync sqlite vim watch];
+}
