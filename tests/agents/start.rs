@@ -31,7 +31,7 @@ const CLAUDE_LOOK: Look = Look { banner: "Claude Code v", prompt: "\u{276f}", qu
 const BY_INTENT: [&str; 3] = [
     "/environ (built-in: process outside the session",
     "/home/.codex/config.toml (built-in: ",
-    "/home/.local/share (default",
+    "/home/.local/share",
 ];
 
 fn first_screen(agent: Agent, look: Look, user: User) {
