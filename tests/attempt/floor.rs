@@ -80,6 +80,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("memfd_secret", |_| call(SYS_memfd_secret, &[0]).into()),
     ("landlock_version", |_| call(SYS_landlock_create_ruleset, &[0, 0, 1]).into()),
     ("landlock_ruleset", |_| call(SYS_landlock_create_ruleset, &[to(&[1u64, 0, 0]), 24, 0]).into()),
+    ("mq_open", |args| call(SYS_mq_open, &[at(&args.path(0)), O_RDWR as usize, 0, 0]).into()),
     ("unknown_call", |args| match call(args.number(0), &[0; 6]) {
         Err(ENOSYS) => Refused(ENOSYS, String::new()),
         other => Worked(format!("answered {other:?}")),

@@ -11,7 +11,7 @@ use crate::call::{HIGH, call, into, to};
 use crate::report::{Misuse, Outcome, Refused, Try, Worked};
 use crate::{Args, Attempt};
 
-pub const ATTEMPTS: &[Attempt] = &[("net", net), ("bind", |args| bind_and_name(args))];
+pub const ATTEMPTS: &[Attempt] = &[("net", net), ("bind", bind_and_name), ("net_own", net_own)];
 
 const FASTOPEN: usize = MSG_FASTOPEN as usize;
 
@@ -161,4 +161,28 @@ fn bind_and_name(args: &Args) -> Outcome {
         _ => Ok(0),
     });
     listening.into()
+}
+
+/// `net_own LISTEN CONNECT`: serves the one address itself and connects to the other.
+fn net_own(args: &Args) -> Outcome {
+    let (Ok(ours), Ok(theirs)) = (args.text(0).parse::<SocketAddr>(), args.text(1).parse::<SocketAddr>()) else {
+        return Misuse("two ADDRESS:PORT are needed".into());
+    };
+    let family = |addr: SocketAddr| if addr.is_ipv4() { AF_INET } else { AF_INET6 };
+    let (name, bytes) = sockaddr(ours);
+    let served = socket(family(ours), SOCK_STREAM, 0).and_then(|listener| {
+        let _ = call(SYS_setsockopt, &[listener as usize, IPPROTO_IPV6 as usize, IPV6_V6ONLY as usize, to(&1i32), 4]);
+        call(SYS_bind, &[listener as usize, to(&name), bytes])?;
+        call(SYS_listen, &[listener as usize, 8])
+    });
+    if let Err(errno) = served {
+        return Refused(errno, "listening".into());
+    }
+    let (name, bytes) = sockaddr(theirs);
+    let reached = socket(family(theirs), SOCK_STREAM, 0)
+        .and_then(|socket| call(SYS_connect, &[socket as usize, to(&name), bytes]).map(|_| socket));
+    match reached {
+        Ok(_) if ours == theirs => Worked("its own".into()),
+        other => other.and_then(|socket| answer(socket as usize, 2000)).into(),
+    }
 }

@@ -43,6 +43,7 @@ fn parked(args: &Args) -> Outcome {
         "sibling_exec" => sibling_exec(dir),
         "sibling_exit" => sibling_exit(dir),
         "dying_threads" => dying_threads(dir),
+        "recycled" => recycled(dir),
         "not_dumpable" => not_dumpable(dir),
         other => return Misuse(format!("no topic '{other}'")),
     };
@@ -210,6 +211,51 @@ fn dying_threads(dir: &str) -> Vec<String> {
         killed += usize::from(crate::call::reap(pid) == 256);
     }
     vec![killed.to_string(), word(open(&format!("{dir}/after"), O_RDWR | O_CREAT, 0o600))]
+}
+
+/// Thread numbers that one may go through until a number comes again; more are not tried.
+const NUMBERS: i64 = 70_000;
+
+/// A process that gets the number of a thread that ended: it is itself, not that thread.
+fn recycled(dir: &str) -> Vec<String> {
+    let [one, two] = ["one", "two"].map(|name| format!("{dir}/{name}"));
+    for path in [&one, &two] {
+        let _ = call(SYS_mkdirat, &[CWD, at(&c(path)), 0o755]);
+    }
+    let _ = open(&format!("{two}/file"), O_WRONLY | O_CREAT, 0o600);
+    let first = one.clone();
+    let wanted = std::thread::spawn(move || {
+        let _ = open(&format!("{first}/file"), O_WRONLY | O_CREAT, 0o600);
+        unsafe { gettid() }
+    });
+    let wanted = wanted.join().unwrap();
+    for _ in 0..NUMBERS {
+        let now = std::thread::spawn(|| unsafe { gettid() }).join().unwrap();
+        while (1..40).contains(&(wanted - now)) {
+            let pid = unsafe { fork() };
+            if pid == 0 {
+                let number = unsafe { getpid() };
+                let seen = number == wanted && in_own_directory(&two);
+                unsafe { _exit(if number == wanted { i32::from(!seen) } else { 2 }) };
+            }
+            match crate::call::reap(pid) {
+                2 if pid < wanted => {}
+                2 => break,
+                status => return vec![if status == 0 { "ok".into() } else { "taken for another".into() }],
+            }
+        }
+    }
+    vec!["ok".into()]
+}
+
+/// Opens a file by a descriptor that only this process has.
+fn in_own_directory(dir: &str) -> bool {
+    let held = (0..20).map(|_| open(dir, O_RDONLY | O_DIRECTORY, 0)).last();
+    let name = c("file");
+    let by = |fd: i64| {
+        [O_RDONLY, O_RDWR].iter().all(|flags| call(SYS_openat, &[fd as usize, at(&name), *flags as usize, 0]).is_ok())
+    };
+    matches!(held, Some(Ok(fd)) if by(fd)) && call(SYS_chdir, &[at(&c(dir))]).is_ok() && open("file", O_RDWR, 0).is_ok()
 }
 
 /// A process that must not be looked into: it may be refused, it may not be answered by chance.

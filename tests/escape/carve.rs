@@ -54,6 +54,24 @@ fn hard_links_made_before() {
     ]);
 }
 
+/// A refused truncation has truncated nothing, whichever name the file was given by.
+#[test]
+fn refused_truncations_leave_the_content() {
+    for words in [
+        "write trunc {work}/alias",
+        "write creat {work}/alias",
+        "write truncate {work}/alias",
+        "write trunc {work}/vault/inner/.env",
+    ] {
+        let mut lab = Lab::new();
+        vault(&mut lab);
+        std::fs::hard_link(lab.path("work/vault/inner/.env"), lab.path("work/alias")).expect("link");
+        let (said, _) = lab.inside(&Rules::new().deny("{work}/vault/inner/.env"), words);
+        assert_eq!(said.short(), "EACCES", "{words}: {said:?}");
+        assert_eq!(std::fs::read_to_string(lab.path("work/alias")).expect("read"), "secret\n", "{words}");
+    }
+}
+
 fn kept(lab: &mut Lab) {
     for dir in ["work/keep", "work/keep/inner", "work/d"] {
         lab.dir(dir);

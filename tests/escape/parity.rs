@@ -115,6 +115,12 @@ fn callers_that_vanish() {
     same(&["parked sibling_exec", "parked sibling_exit", "parked dying_threads"]);
 }
 
+/// Numbers of threads come again as numbers of processes.
+#[test]
+fn numbers_that_come_again() {
+    same(&["parked recycled"]);
+}
+
 /// A process that forbids being looked into: for root as ever; else its calls are refused, never answered by chance.
 #[test]
 fn not_dumpable() {

@@ -93,3 +93,20 @@ fn tracing_and_throttling() {
         case("ioprio {pid}", Works, "EPERM", ""),
     ]);
 }
+
+/// A message queue made outside has a name that is no path.
+#[test]
+fn message_queues() {
+    let name = format!("govsh-escape-{}", std::process::id());
+    let text = std::ffi::CString::new(format!("/{name}")).expect("a name");
+    let made = unsafe {
+        libc::mq_open(text.as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o666, std::ptr::null_mut::<libc::mq_attr>())
+    };
+    assert!(made >= 0, "a message queue is needed: {}", std::io::Error::last_os_error());
+    let lab = Lab::new();
+    let outside = lab.outside(&format!("mq_open {name}"), true);
+    let (inside, _) = lab.inside(&Rules::everything(), &format!("mq_open {name}"));
+    unsafe { libc::mq_unlink(text.as_ptr()) };
+    assert!(outside.worked(), "{outside:?}");
+    assert!(inside.status == 1 && ["ENOSYS", "EPERM", "EACCES"].contains(&inside.short()), "{inside:?}");
+}

@@ -157,6 +157,27 @@ fn addresses() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the session itself serves it may reach; a port of the host is not the session's because the session uses the
+/// same number on another address.
+#[test]
+fn services_of_the_session() {
+    let host = greeters()[1];
+    let lab = Lab::new();
+    let rules = Rules::new().network("none");
+    let (own, _) = lab.inside(&rules, "net_own 127.0.0.1:0 127.0.0.1:0");
+    assert!(own.status == 1, "port 0 is nobody's: {own:?}");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address").port();
+    let (own, _) = lab.inside(&rules, &format!("net_own 127.0.0.1:{free} 127.0.0.1:{free}"));
+    assert!(own.worked(), "{own:?}");
+    for ours in ["127.0.0.2", "[::1]", "[::]"] {
+        let words = format!("net_own {ours}:{host} 127.0.0.1:{host}");
+        let outside = lab.outside(&words, false);
+        assert!(outside.worked(), "outside: {words}: {outside:?}");
+        let (said, _) = lab.inside(&rules, &words);
+        assert_eq!(said.short(), "ECONNREFUSED", "{words}: {said:?}");
+    }
+}
+
 /// Unix sockets of other programs: by path, by abstract name; each only when it is named.
 #[test]
 fn unix_sockets() {
