@@ -34,7 +34,13 @@ fn stealing_a_denied_file() {
     for deny in ["{work}/vault/inner/.env", "{work}/vault/inner/**", "**/.env", "{work}/**/.env", "{work}/vault/*/.env"]
     {
         let allowing = (deny == "**/.env").then(Rules::new);
-        Table { set_up: vault, tested: Rules::new().deny(deny), allowing }.check(STEAL);
+        let mut cases = STEAL.to_vec();
+        if deny == "**/.env" {
+            // wherever its directory goes, the same rule meets the file there
+            let moved = |case: &&mut Case| case.words.contains("_parent ") || case.words.contains("_above ");
+            cases.iter_mut().filter(moved).for_each(|case| case.event = "rename|open *");
+        }
+        Table { set_up: vault, tested: Rules::new().deny(deny), allowing }.check(&cases);
     }
 }
 
