@@ -5,7 +5,7 @@
 
 use libc::*;
 
-use crate::call::{CWD, at, c, call, into, read_some, to};
+use crate::call::{CWD, at, c, call, read_some, to};
 use crate::parity::{open, word};
 use crate::report::{Misuse, Outcome, Refused, Try, Worked, errno_name};
 use crate::{Args, Attempt};

@@ -250,12 +250,16 @@ fn recycled(dir: &str) -> Vec<String> {
 
 /// Opens a file by a descriptor that only this process has.
 fn in_own_directory(dir: &str) -> bool {
-    let held = (0..20).map(|_| open(dir, O_RDONLY | O_DIRECTORY, 0)).last();
+    let first: Vec<_> = (0..20).map(|_| open(dir, O_RDONLY | O_DIRECTORY, 0)).collect();
+    let held = open(dir, O_RDONLY | O_DIRECTORY, 0);
     let name = c("file");
     let by = |fd: i64| {
         [O_RDONLY, O_RDWR].iter().all(|flags| call(SYS_openat, &[fd as usize, at(&name), *flags as usize, 0]).is_ok())
     };
-    matches!(held, Some(Ok(fd)) if by(fd)) && call(SYS_chdir, &[at(&c(dir))]).is_ok() && open("file", O_RDWR, 0).is_ok()
+    first.len() == 20
+        && matches!(held, Ok(fd) if by(fd))
+        && call(SYS_chdir, &[at(&c(dir))]).is_ok()
+        && open("file", O_RDWR, 0).is_ok()
 }
 
 /// A process that must not be looked into: it may be refused, it may not be answered by chance.

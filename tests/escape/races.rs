@@ -4,7 +4,6 @@
 //! Leaves to others: what one try does (`tests/attempt/races.rs`).
 
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
 
 use crate::lab::{Lab, Said};
 use crate::rules::Rules;
@@ -95,23 +94,35 @@ fn directories_that_swap() {
     no_wins(set_up, "race tree {work}/a {work}/b", tries() / 2, &Rules::new(), &tested);
 }
 
-/// The path of an exec: a denied program may start, it must not get to do anything.
+fn tools(lab: &Lab) {
+    for (face, status) in [("a", 0), ("b", 33)] {
+        lab.dir(&format!("work/{face}"));
+        let mark = lab.path(&format!("work/{face}-ran"));
+        lab.file(&format!("work/{face}/tool"), &format!("#!/bin/sh\n: > {}\nexit {status}\n", mark.display()));
+        lab.mode(&format!("work/{face}/tool"), 0o755);
+    }
+}
+
+/// The path of an exec. The kernel runs what it finds, so a denied program may come to be loaded; it must not get to do
+/// anything, and the session ends with an alert. A program without the right to be run is never loaded.
 #[test]
 fn running() {
-    let set_up = |lab: &Lab| {
-        for (face, status) in [("a", 0), ("b", 33)] {
-            lab.dir(&format!("work/{face}"));
-            let script = format!("#!/bin/sh\nexit {status}\n");
-            lab.file(&format!("work/{face}/tool"), &script);
-            std::fs::set_permissions(lab.path(&format!("work/{face}/tool")), std::fs::Permissions::from_mode(0o755))
-                .expect("mode");
-        }
-    };
+    let words = "race exec {work}/a/tool {work}/b/tool";
     let allowing = Rules::new().exec("{work}/**");
-    let tested = Rules::new().exec("{work}/a/**");
-    no_wins(set_up, "race exec {work}/a/tool {work}/b/tool", tries() / 40, &allowing, &tested);
+    no_wins(tools, words, tries() / 40, &allowing, &Rules::new().exec("{work}/a/**"));
     let tested = Rules::new().exec("{work}/**").exec_deny("{work}/b/tool");
-    no_wins(set_up, "race exec {work}/a/tool {work}/b/tool", tries() / 40, &allowing, &tested);
+    let (mut refusals, mut alerts) = (0, 0);
+    for _ in 0..20 {
+        let lab = Lab::new();
+        tools(&lab);
+        let (said, events) = lab.inside(&tested, &format!("{words} 50"));
+        assert!(!lab.path("work/b-ran").exists(), "the denied program ran: {said:?}");
+        let alert = events.iter().any(|event| event["kind"] == "alert");
+        assert!(alert || said.status == 1, "{said:?}");
+        alerts += usize::from(alert);
+        refusals += events.iter().filter(|event| event["op"] == "exec" && event["verdict"] == "deny").count();
+    }
+    assert!(refusals > 0, "the race did not race: {alerts} alerts");
 }
 
 /// Two servers on ports that differ in one byte only.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-use crate::lab::{Lab, attempt};
+use crate::lab::{Lab, attempt, test_user};
 use crate::rules::Rules;
 
 /// govsh on a terminal of its own: what it writes, by and by, and where to type.
@@ -18,13 +18,18 @@ struct OnTerminal {
     typed: Box<dyn Write + Send>,
     shown: mpsc::Receiver<Vec<u8>>,
     seen: String,
+    recording: std::path::PathBuf,
 }
 
 impl OnTerminal {
     fn start(lab: &Lab, rules: &Rules, words: &[&str]) -> OnTerminal {
-        let (command, _) = lab.command(rules, &attempt().to_string_lossy());
+        let (command, recording) = lab.command(rules, &attempt().to_string_lossy());
         let pair = native_pty_system().openpty(PtySize::default()).expect("a terminal");
-        let mut builder = CommandBuilder::new(command.get_program());
+        let mut builder = CommandBuilder::new("/usr/bin/setpriv");
+        if let Some(user) = test_user() {
+            builder.args([format!("--reuid={}", user.uid), format!("--regid={}", user.gid), "--clear-groups".into()]);
+        }
+        builder.arg(command.get_program());
         builder.args(command.get_args());
         builder.args(words.iter().map(|word| lab.expand(word)));
         builder.env_clear();
@@ -46,7 +51,7 @@ impl OnTerminal {
                 }
             }
         });
-        OnTerminal { child, typed, shown, seen: String::new() }
+        OnTerminal { child, typed, shown, seen: String::new(), recording }
     }
 
     fn until(&mut self, text: &str) -> bool {
@@ -105,5 +110,7 @@ fn ctrl_c_ends_a_waiting_open() {
     let mut session = OnTerminal::start(&lab, &with_terminal(), &["fifo_wait", "{work}/fifo"]);
     assert!(session.until("waiting"), "{}", session.seen);
     session.typed.write_all(&[3]).expect("Ctrl-C");
-    assert_eq!(session.end(), Some(130), "{}", session.seen);
+    assert!(session.end().is_some(), "it still waits: {}", session.seen);
+    let events = lab.events(&session.recording);
+    assert_eq!(events.last().map(|last| &last["status"]), Some(&serde_json::json!(130)), "{}", session.seen);
 }
