@@ -108,8 +108,15 @@ fn tools(lab: &Lab) {
 #[test]
 fn running() {
     let words = "race exec {work}/a/tool {work}/b/tool";
-    let allowing = Rules::new().exec("{work}/**");
-    no_wins(tools, words, tries() / 40, &allowing, &Rules::new().exec("{work}/a/**"));
+    let lab = Lab::new();
+    tools(&lab);
+    let [good, bad, _] = score(&lab.outside(&format!("{words} 1000"), false));
+    assert!(good > 0 && bad > 0, "outside both must be reached: {good} and {bad}");
+    let lab = Lab::new();
+    tools(&lab);
+    let (said, _) = lab.inside(&Rules::new().exec("{work}/a/**"), &format!("{words} {}", tries() / 40));
+    let [good, bad, refused] = score(&said);
+    assert!(good > 0 && bad == 0 && refused > 0, "a program that may not be run: {said:?}");
     let tested = Rules::new().exec("{work}/**").exec_deny("{work}/b/tool");
     let (mut refusals, mut alerts) = (0, 0);
     for _ in 0..20 {
