@@ -70,8 +70,9 @@ impl Resolver<'_> {
                 let found = Found { path: file::path_of(fd.as_fd())?, fd: Arc::new(fd) };
                 if procfs::is_own(&found.path) { self.walk(base, path, follow) } else { Ok(found) }
             }
-            // A magic link, perhaps; with limits of its own the caller gets the kernel's word.
-            Err(Errno(libc::ELOOP)) if limits == 0 => self.walk(base, path, follow),
+            // A magic link, perhaps, or one that the kernel does not even let us look through (another process's): then the
+            // walk says which. With limits of its own the caller gets the kernel's word.
+            Err(Errno(libc::ELOOP | libc::EACCES)) if limits == 0 => self.walk(base, path, follow),
             // A name below /proc/self that the front does not have, such as fd/N.
             Err(Errno(libc::ENOENT)) if limits == 0 && mentions_self(base, path) => self.walk(base, path, follow),
             Err(errno) => Err(errno),
