@@ -3,10 +3,13 @@
 //! Invariant: `seq`, `t` and `kind` are the first three members, in this order: readers rely on it.
 //! Leaves to others: the asciicast lines (`lines`), reading back (`parse`).
 
+use std::sync::Arc;
+
 use super::errno;
 use super::json::Object;
 use super::words::{Word, kind};
-use crate::event::{Event, Judged, PolicyUsed, Proc, Report, Stamped, Start};
+use crate::event::{Event, Judged, Kind, PolicyUsed, Proc, Report, Stamped, Start, Via};
+use crate::policy::{Access, Layer, Verdict};
 
 /// Appends the whole object, terminal bytes included, without a line break.
 pub fn object(stamped: &Stamped, out: &mut Vec<u8>) {
@@ -108,10 +111,29 @@ fn proc(object: &mut Object<'_>, proc: &Proc) {
 
 fn judged(object: &mut Object<'_>, judged: &Judged) {
     object.text("op", judged.op);
-    object.number("pid", judged.pid);
+    ruling(object, judged);
+    request(object, judged);
+}
+
+/// What many requests in a row have in common: see [`Rulings`].
+fn ruling(object: &mut Object<'_>, judged: &Judged) {
     if !judged.access.is_empty() {
         object.text("access", judged.access.word());
     }
+    object.text("verdict", judged.verdict.word());
+    object.text("rule", &judged.rule);
+    object.text("layer", judged.layer.word());
+    object.text("via", judged.via.word());
+    match errno::name(judged.errno) {
+        Some(name) => object.text("errno", name),
+        None if judged.errno != 0 => object.number("errno", judged.errno),
+        None => {}
+    }
+}
+
+/// What is the request's own.
+fn request(object: &mut Object<'_>, judged: &Judged) {
+    object.number("pid", judged.pid);
     if !judged.path.is_empty() {
         object.bytes("path", "path_bytes", &judged.path);
     }
@@ -129,16 +151,83 @@ fn judged(object: &mut Object<'_>, judged: &Judged) {
     if !judged.argv.is_empty() {
         object.byte_list("argv", "argv_bytes", &judged.argv);
     }
-    object.text("verdict", judged.verdict.word());
-    object.text("rule", &judged.rule);
-    object.text("layer", judged.layer.word());
-    object.text("via", judged.via.word());
-    match errno::name(judged.errno) {
-        Some(name) => object.text("errno", name),
-        None if judged.errno != 0 => object.number("errno", judged.errno),
-        None => {}
-    }
     if judged.duration != 0 {
         object.micros("dur", judged.duration);
+    }
+}
+
+/// Everything of a judged event that does not change from one request to the next.
+#[derive(Debug, Clone, PartialEq)]
+struct Ruling {
+    kind: Kind,
+    op: &'static str,
+    access: Access,
+    verdict: Verdict,
+    /// Compared by address: two rules with the same name cost one more entry, no mistake.
+    rule: Arc<str>,
+    layer: Layer,
+    via: Via,
+    errno: i32,
+}
+
+impl Ruling {
+    fn is_of(&self, judged: &Judged) -> bool {
+        Arc::ptr_eq(&self.rule, &judged.rule)
+            && self.errno == judged.errno
+            && self.kind == judged.kind
+            && self.op == judged.op
+            && self.access == judged.access
+            && self.verdict == judged.verdict
+            && self.layer == judged.layer
+            && self.via == judged.via
+    }
+}
+
+/// The last few rulings as JSON: builds ask for a hundred thousand files under a handful of rules.
+#[derive(Debug, Default)]
+pub(super) struct Rulings {
+    known: Vec<(Ruling, Vec<u8>)>,
+    oldest: usize,
+}
+
+impl Rulings {
+    /// Rulings that are kept.
+    const KEPT: usize = 16;
+
+    /// As [`object`], for a judged event.
+    pub(super) fn object(&mut self, stamped: &Stamped, judged: &Judged, out: &mut Vec<u8>) {
+        let mut object = Object::begin(out);
+        object.number("seq", stamped.seq);
+        object.seconds("t", stamped.t);
+        object.members(self.json(judged));
+        request(&mut object, judged);
+        object.end();
+    }
+
+    fn json(&mut self, judged: &Judged) -> &[u8] {
+        let at = self.known.iter().position(|(ruling, _)| ruling.is_of(judged)).unwrap_or_else(|| self.learn(judged));
+        self.known.get(at).map_or(&[], |(_, json)| json)
+    }
+
+    fn learn(&mut self, judged: &Judged) -> usize {
+        let Judged { kind, op, access, verdict, layer, via, errno, .. } = *judged;
+        let ruling = Ruling { kind, op, access, verdict, rule: Arc::clone(&judged.rule), layer, via, errno };
+        let mut json = Vec::new();
+        let mut object = Object::begin(&mut json);
+        object.text("kind", kind.word());
+        object.text("op", op);
+        self::ruling(&mut object, judged);
+        // Members only: the object they go into has its own braces.
+        json.remove(0);
+        if self.known.len() < Self::KEPT {
+            self.known.push((ruling, json));
+            return self.known.len() - 1;
+        }
+        let at = self.oldest;
+        self.oldest = (at + 1) % Self::KEPT;
+        if let Some(entry) = self.known.get_mut(at) {
+            *entry = (ruling, json);
+        }
+        at
     }
 }

@@ -32,6 +32,14 @@ impl<'a> Object<'a> {
         self.out
     }
 
+    /// Members that are JSON already.
+    pub(super) fn members(&mut self, json: &[u8]) {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(json);
+    }
+
     pub(super) fn number(&mut self, name: &str, number: impl itoa::Integer) {
         let out = self.name(name);
         out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
@@ -68,6 +76,13 @@ impl<'a> Object<'a> {
 
     /// Text where it is text; otherwise lossy, and the exact bytes in base64 in the member `exact`.
     pub(super) fn bytes(&mut self, name: &str, exact: &str, bytes: &[u8]) {
+        if is_plain(bytes) {
+            let out = self.name(name);
+            out.push(b'"');
+            out.extend_from_slice(bytes);
+            out.push(b'"');
+            return;
+        }
         match std::str::from_utf8(bytes) {
             Ok(text) => self.text(name, text),
             Err(_) => {
@@ -151,6 +166,20 @@ const ESCAPES: [u8; 256] = {
     table
 };
 
+/// Whether `bytes` are printable ASCII without quotes and backslashes, as nearly all paths are: eight at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let plain = words.iter().all(|word| {
+        let word = u64::from_ne_bytes(*word);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        (word & HIGH) | control | zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c)) == 0
+    });
+    plain && rest.iter().all(|byte| byte.is_ascii() && ESCAPES[usize::from(*byte)] == 0)
+}
+
 /// A JSON string with its quotes.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -199,6 +228,18 @@ mod tests {
         assert!(!json.contains('\n'));
         let back: serde_json::Value = serde_json::from_str(&json).expect("valid");
         assert_eq!(back["a"], text);
+    }
+
+    #[test]
+    fn plain_bytes_are_those_that_need_no_escape() {
+        for place in 0..17 {
+            for byte in 0..=255u8 {
+                let mut bytes = [b'a'; 17];
+                bytes[place] = byte;
+                let plain = byte.is_ascii() && ESCAPES[usize::from(byte)] == 0;
+                assert_eq!(is_plain(&bytes), plain, "{byte} at {place}");
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! A character split over two events is shown whole with the later one. The first event's companion holds the bytes back in
 //! `tail`, the second one's says how many bytes at the `head` of its text are not its own.
 
-use super::encode;
+use super::encode::{self, Rulings};
 use super::json::{Object, seconds, string};
 use super::visible::visible;
 use super::words::Word;
@@ -35,6 +35,7 @@ pub(super) struct Lines {
     /// Bytes of an unfinished character, at most three, for each stream and the input.
     held: [Vec<u8>; 4],
     scratch: String,
+    rulings: Rulings,
 }
 
 impl Lines {
@@ -70,7 +71,10 @@ impl Lines {
             Event::Exit { status, signal } => self.plain(stamped, "x", &status.to_string(), *signal, out),
             _ => {
                 out.extend_from_slice(COMMENT);
-                encode::object(stamped, out);
+                match &stamped.event {
+                    Event::Judged(judged) => self.rulings.object(stamped, judged, out),
+                    _ => encode::object(stamped, out),
+                }
                 out.push(b'\n');
                 if let Some(label) = marker(&stamped.event) {
                     let interval = self.advance(stamped.t);
