@@ -23,6 +23,7 @@ use seccompiler::{
 
 use super::SandboxError;
 use super::syscalls as sets;
+use super::tree::{self, Leaf};
 use crate::policy::Audit;
 
 /// BPF programs in the order of installation; the last is the one with the listener.
@@ -62,10 +63,22 @@ fn rewrite(mut program: BpfProgram) -> BpfProgram {
 }
 
 fn compile(rules: Rules, matched: SeccompAction, otherwise: SeccompAction) -> Result<BpfProgram, SandboxError> {
+    let leaf = |rules: &Vec<_>| if rules.is_empty() { Leaf::Return(matched.clone().into()) } else { Leaf::Rules };
+    let calls: Vec<_> = rules.iter().filter_map(|(nr, rules)| Some((u32::try_from(*nr).ok()?, leaf(rules)))).collect();
+    let argued = rules.iter().filter(|(_, rules)| !rules.is_empty()).map(|(nr, rules)| (*nr, rules.clone())).collect();
+    let short = chain(argued, matched.clone(), otherwise.clone())?;
+    let program = match tree::grow(&short, calls.into_iter(), otherwise.clone().into()) {
+        Some(program) => program,
+        None => chain(rules, matched, otherwise)?,
+    };
+    Ok(rewrite(program))
+}
+
+/// The program as seccompiler makes it: one number after the other.
+fn chain(rules: Rules, matched: SeccompAction, otherwise: SeccompAction) -> Result<BpfProgram, SandboxError> {
     let arch = std::env::consts::ARCH.try_into().map_err(SandboxError::Filter)?;
     let filter = SeccompFilter::new(rules, otherwise, matched, arch).map_err(SandboxError::Filter)?;
-    let program: BpfProgram = filter.try_into().map_err(SandboxError::Filter)?;
-    Ok(rewrite(program))
+    filter.try_into().map_err(SandboxError::Filter)
 }
 
 fn arg(index: u8, op: SeccompCmpOp, value: u64) -> Built<SeccompCondition> {
@@ -295,5 +308,61 @@ mod tests {
             assert!(!sets::ALLOWED.contains(nr) && !sets::ALLOWED_HERE.contains(nr), "system call {nr}");
             assert!(!sets::NOTIFIED.contains(nr) && !sets::NOTIFIED_HERE.contains(nr), "system call {nr}");
         }
+    }
+
+    /// Runs a program as the kernel would, for one call.
+    fn run(program: &[sock_filter], nr: u32, args: [u64; 6]) -> u32 {
+        let words: Vec<u32> = args.iter().flat_map(|arg| [*arg as u32, (*arg >> 32) as u32]).collect();
+        let arch = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+        let load = |at: u32| match at {
+            0 => nr,
+            4 => arch,
+            at => words[(at as usize - 16) / 4],
+        };
+        let (mut at, mut a) = (0, 0);
+        loop {
+            let step = &program[at];
+            let branch = |taken| usize::from(if taken { step.jt } else { step.jf });
+            at += 1;
+            match step.code {
+                0x20 => a = load(step.k),
+                0x54 => a &= step.k,
+                0x05 => at += step.k as usize,
+                0x15 => at += branch(a == step.k),
+                0x25 => at += branch(a > step.k),
+                0x35 => at += branch(a >= step.k),
+                RETURN => return step.k,
+                code => unreachable!("instruction {code:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_tree_answers_as_the_chain() -> Result<(), SandboxError> {
+        let built = |rules: Built<Rules>| rules.map_err(SandboxError::Filter);
+        let sets = [
+            built(notified(Audit::Full, true))?,
+            built(notified(Audit::Writes, false))?,
+            built(refused())?,
+            built(families())?,
+            built(protocols())?,
+            whole(&[sets::ALLOWED, sets::ALLOWED_HERE, sets::REFUSED, sets::NO_NESTED_LANDLOCK]),
+        ];
+        let values = [0, 1, 2, 3, 10, 16, 41, 0x5412, 0x4100, 0x80000, 0x200000, 0x2000_0000, u64::MAX, 1 << 32];
+        for rules in sets {
+            let tree = compile(rules.clone(), MARKER, SeccompAction::Allow)?;
+            let chain = rewrite(chain(rules.clone(), MARKER, SeccompAction::Allow)?);
+            for nr in (0..520).chain([u32::MAX, 0x4000_0000]) {
+                assert_eq!(run(&tree, nr, [1; 6]), run(&chain, nr, [1; 6]), "call {nr}");
+            }
+            for nr in rules.iter().filter(|(_, rules)| !rules.is_empty()).map(|(nr, _)| *nr as u32) {
+                for (index, value) in (0..6).flat_map(|index| values.map(|value| (index, value))) {
+                    let mut args = [1; 6];
+                    args[index] = value;
+                    assert_eq!(run(&tree, nr, args), run(&chain, nr, args), "call {nr}, argument {index} = {value:#x}");
+                }
+            }
+        }
+        Ok(())
     }
 }

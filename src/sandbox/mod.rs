@@ -17,6 +17,7 @@ pub mod filter;
 mod plan;
 pub mod probe;
 pub mod syscalls;
+mod tree;
 
 use std::os::fd::OwnedFd;
 
