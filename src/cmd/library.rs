@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::policy::{Layer, Library, Policy, PolicyError, Source, Vars, shipped};
+use crate::policy::{Kind, Layer, Library, Policy, PolicyError, Source, Vars, shipped};
 
 /// Longest policy file, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -131,6 +131,14 @@ impl Library for Disk {
             (None, None) => PathBuf::from(name_or_file),
         };
         self.read(&path, self.layer(&path, from.layer))
+    }
+
+    fn kind(&self, path: &[u8]) -> Kind {
+        match fs::symlink_metadata(OsStr::from_bytes(path)) {
+            Ok(found) if found.is_symlink() => Kind::Unknown,
+            Ok(_) => Kind::Plain,
+            Err(_) => Kind::Absent,
+        }
     }
 
     fn realpath(&self, literal: &[u8]) -> Option<Vec<u8>> {

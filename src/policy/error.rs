@@ -56,6 +56,9 @@ pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
 /// Text from a policy with its control characters made visible, and cut where it goes on for too long.
 pub(super) fn visible(text: &str) -> String {
     const LONGEST: usize = 300;
+    if text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return text.to_owned();
+    }
     let mut shown = String::new();
     for (count, c) in text.chars().enumerate() {
         if count == LONGEST {

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::Library;
 use super::pattern::{Pattern, split};
+use super::{Kind, Library};
 
 /// Real paths, asked once each.
 pub struct Links<'l> {
@@ -50,25 +50,28 @@ impl<'l> Links<'l> {
             return known.clone();
         }
         let found = match path.iter().rposition(|&byte| byte == b'/') {
-            None | Some(0) => self.ask(path).unwrap_or_else(|| (path.to_vec(), false)),
+            None => (path.to_vec(), false),
             Some(slash) => {
-                let (mut above, exists) = self.look_up(&path[..slash]);
-                let asked = if exists { self.ask(path) } else { None };
-                asked.unwrap_or_else(|| {
-                    if above.ends_with(b"/") {
-                        above.pop();
-                    }
-                    above.extend_from_slice(&path[slash..]);
-                    (above, false)
-                })
+                let (above, exists) = if slash == 0 { (Vec::new(), true) } else { self.look_up(&path[..slash]) };
+                let above = above.strip_suffix(b"/").unwrap_or(&above);
+                let plain = [above, &path[slash..]].concat();
+                if exists { self.ask(plain) } else { (plain, false) }
             }
         };
         self.known.insert(path.to_vec(), found.clone());
         found
     }
 
-    fn ask(&self, path: &[u8]) -> Option<(Vec<u8>, bool)> {
-        self.library.realpath(path).map(|real| (real, true))
+    /// About a path in a real directory.
+    fn ask(&self, path: Vec<u8>) -> (Vec<u8>, bool) {
+        match self.library.kind(&path) {
+            Kind::Absent => (path, false),
+            Kind::Plain => (path, true),
+            Kind::Unknown => match self.library.realpath(&path) {
+                Some(real) => (real, true),
+                None => (path, false),
+            },
+        }
     }
 
     fn links(&mut self, path: &[u8]) -> Vec<Vec<u8>> {

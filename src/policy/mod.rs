@@ -28,7 +28,7 @@ pub use environment::Environment;
 pub use error::PolicyError;
 pub use network::{IpRange, NetRule, Network, Ports};
 pub use settings::{Agent, Audit, Limits, OnFailure, Record, Require};
-pub use source::{Library, Source, Vars};
+pub use source::{Kind, Library, Source, Vars};
 
 bitflags::bitflags! {
     /// What a file request wants. `write` covers creating, deleting, renaming and changing metadata.

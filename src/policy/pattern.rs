@@ -239,6 +239,16 @@ impl Glob {
         (parts.len() > 1).then(|| Glob::new(parts))
     }
 
+    /// What every match begins with.
+    pub fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// What every match ends in.
+    pub fn suffix(&self) -> &[u8] {
+        &self.suffix
+    }
+
     /// Whether the whole of `name` matches.
     #[inline]
     pub fn matches(&self, name: &[u8]) -> bool {
@@ -331,6 +341,9 @@ fn segment(part: &str, whole: &str) -> Result<Segment, Fault> {
             );
         }
         _ => {}
+    }
+    if !part.contains(['*', '?', '[', ']', '{', '}', '\\']) {
+        return Ok(Segment::Literal(part.as_bytes().into()));
     }
     let mut parts = vec![Vec::new()];
     let mut chars = part.chars();

@@ -24,6 +24,21 @@ pub trait Library {
     fn load(&self, name_or_file: &str, from: &Source) -> Result<Source, PolicyError>;
     /// The path without symbolic links, or None if it does not exist.
     fn realpath(&self, literal: &[u8]) -> Option<Vec<u8>>;
+    /// What stands at a path whose directory is known to be real: cheaper than `realpath`, and asked first.
+    fn kind(&self, path: &[u8]) -> Kind {
+        let _ = path;
+        Kind::Unknown
+    }
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Absent,
+    /// Anything but a symbolic link.
+    Plain,
+    /// A symbolic link, or the library has no quick answer.
+    Unknown,
 }
 
 /// What `~`, `${workdir}`, `${tmp}`, `${session}` and the named sockets stand for. Paths are absolute.

@@ -9,11 +9,15 @@
 //!           └─*.pem→ (guarded: deny 22 but for …)
 //! ```
 
+mod globs;
+
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::pattern::{Glob, Pattern, Segment, split};
+use globs::Globs;
+
+use super::pattern::{Pattern, Segment, split};
 
 /// What a matching rule says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,40 +68,24 @@ struct Guarded {
     except: Vec<Pattern>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Node {
     /// Name → node, sorted by name.
     literals: Vec<(u32, u32)>,
-    globs: Vec<(Glob, u32)>,
+    globs: Option<Box<Globs>>,
+    guarded: Vec<Guarded>,
     /// The `**` state behind this one; 0 if there is none.
     deep: u32,
+    /// Rules for the path that ends here: index into the trie's hits, 0 if there are none.
+    exact: u32,
+    /// Rules for this and all beneath, likewise.
+    tree: u32,
     /// This is a `**`: it stays for every component.
     stays: bool,
-    /// Rules for the path that ends here.
-    exact: Hits,
-    /// Rules for this and all beneath.
-    tree: Hits,
-    guarded: Vec<Guarded>,
     /// A literal protection stands here or beneath.
     anchored: bool,
     /// A protection with a glob in it stands here or beneath.
     floating: bool,
-}
-
-impl Node {
-    fn new(stays: bool) -> Node {
-        Node {
-            literals: Vec::new(),
-            globs: Vec::new(),
-            deep: 0,
-            stays,
-            exact: Hits::EMPTY,
-            tree: Hits::EMPTY,
-            guarded: Vec::new(),
-            anchored: false,
-            floating: false,
-        }
-    }
 }
 
 /// Which protections lie at or beneath a directory.
@@ -112,6 +100,7 @@ pub struct Beneath {
 pub struct Trie {
     names: HashMap<Box<[u8]>, u32, RandomState>,
     nodes: Vec<Node>,
+    hits: Vec<Hits>,
 }
 
 /// The set of live states: inline while it is small.
@@ -153,7 +142,7 @@ impl States {
 
 impl Default for Trie {
     fn default() -> Trie {
-        Trie { names: HashMap::default(), nodes: vec![Node::new(false)] }
+        Trie { names: HashMap::default(), nodes: vec![Node::default()], hits: vec![Hits::EMPTY] }
     }
 }
 
@@ -175,11 +164,14 @@ impl Trie {
         let node = &mut self.nodes[at as usize];
         if !except.is_empty() {
             node.guarded.push(Guarded { slot, rule, except: except.to_vec() });
-        } else if pattern.tree {
-            node.tree.note(slot, rule);
-        } else {
-            node.exact.note(slot, rule);
+            return;
         }
+        let place = if pattern.tree { &mut node.tree } else { &mut node.exact };
+        if *place == 0 {
+            *place = u32::try_from(self.hits.len()).unwrap_or(0);
+            self.hits.push(Hits::EMPTY);
+        }
+        self.hits[*place as usize].note(slot, rule);
     }
 
     /// The node behind `segment`, made if it is new.
@@ -195,7 +187,10 @@ impl Trie {
                 node.deep
             }
             Segment::Literal(name) => {
-                let name = *self.names.entry(name.clone()).or_insert(known);
+                let name = match self.names.get(name) {
+                    Some(name) => *name,
+                    None => *self.names.entry(name.clone()).or_insert(known),
+                };
                 match node.literals.binary_search_by_key(&name, |edge| edge.0) {
                     Ok(found) => node.literals[found].1,
                     Err(place) => {
@@ -204,16 +199,10 @@ impl Trie {
                     }
                 }
             }
-            Segment::Glob(glob) => match node.globs.iter().find(|edge| edge.0 == *glob) {
-                Some(edge) => edge.1,
-                None => {
-                    node.globs.push((glob.clone(), fresh));
-                    fresh
-                }
-            },
+            Segment::Glob(glob) => node.globs.get_or_insert_default().insert(glob, fresh),
         };
         if next == fresh {
-            self.nodes.push(Node::new(*segment == Segment::Deep));
+            self.nodes.push(Node { stays: *segment == Segment::Deep, ..Node::default() });
         }
         next
     }
@@ -223,7 +212,10 @@ impl Trie {
         let mut hits = Hits::EMPTY;
         let last = self.walk(path, &mut hits);
         for state in last.iter() {
-            hits.merge(&self.nodes[state as usize].exact);
+            let exact = self.nodes[state as usize].exact;
+            if exact != 0 {
+                hits.merge(&self.hits[exact as usize]);
+            }
         }
         hits
     }
@@ -244,8 +236,10 @@ impl Trie {
 
     /// Goes through the components, noting tree rules on the way, to the states at the end.
     fn walk(&self, path: &[u8], hits: &mut Hits) -> States {
-        let (mut now, mut next) = (States::new(), States::new());
-        self.enter(0, path, &mut now, hits);
+        let mut states = [States::new(), States::new()];
+        let [now, next] = &mut states;
+        let (mut now, mut next) = (now, next);
+        self.enter(0, path, now, hits);
         for name in split(path) {
             let known = self.names.get(name).copied();
             next.clear();
@@ -257,12 +251,10 @@ impl Trie {
                 if let Some(known) = known
                     && let Ok(found) = node.literals.binary_search_by_key(&known, |edge| edge.0)
                 {
-                    self.enter(node.literals[found].1, path, &mut next, hits);
+                    self.enter(node.literals[found].1, path, next, hits);
                 }
-                for (glob, to) in &node.globs {
-                    if glob.matches(name) {
-                        self.enter(*to, path, &mut next, hits);
-                    }
+                if let Some(globs) = &node.globs {
+                    globs.matches(name, |to| self.enter(to, path, next, hits));
                 }
             }
             std::mem::swap(&mut now, &mut next);
@@ -270,7 +262,7 @@ impl Trie {
                 break;
             }
         }
-        now
+        std::mem::replace(now, States::new())
     }
 
     fn enter(&self, state: u32, path: &[u8], states: &mut States, hits: &mut Hits) {
@@ -278,7 +270,9 @@ impl Trie {
             return;
         }
         let node = &self.nodes[state as usize];
-        hits.merge(&node.tree);
+        if node.tree != 0 {
+            hits.merge(&self.hits[node.tree as usize]);
+        }
         for guarded in &node.guarded {
             if !guarded.except.iter().any(|except| except.covers(path)) {
                 hits.note(guarded.slot, guarded.rule);

@@ -125,6 +125,9 @@ impl Build<'_> {
         let literal = |path: &&PathRule| path.key == FileKey::Write && path.pattern.is_literal() && trusted(path);
         for path in self.paths.iter().filter(literal) {
             let (root, _) = path.pattern.literal_prefix();
+            if files.trie.hits(&root).rule(Slot::Held).is_none() {
+                continue;
+            }
             let held: Vec<u32> =
                 files.held.iter().filter(|(_, pattern)| pattern.matches(&root)).map(|(rule, _)| *rule).collect();
             if !held.is_empty() {
