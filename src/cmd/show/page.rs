@@ -92,7 +92,7 @@ impl<W: Write> Page<'_, W> {
         if denied.total() == 0 {
             return writeln!(self.out, "{label}nothing");
         }
-        for (index, denial) in denied.kept().iter().take(DENIALS).enumerate() {
+        for (index, denial) in denied.telling().into_iter().take(DENIALS).enumerate() {
             let label = if index == 0 { label.clone() } else { self.label("", 0) };
             let what = self.paint.warm(&padded(&denial.what(self.home, 60), 34));
             let times = if denial.count > 1 { format!(" ×{}", denial.count) } else { String::new() };
@@ -101,7 +101,7 @@ impl<W: Write> Page<'_, W> {
             let hint = self.paint.dim(&format!("replay {} --at {}", self.name, at(denial.first)));
             writeln!(self.out, "{label}{} {what} {program} {rule}{times}   {hint}", clock(denial.first))?;
         }
-        let listed: u64 = denied.kept().iter().take(DENIALS).map(|denial| denial.count).sum();
+        let listed: u64 = denied.telling().iter().take(DENIALS).map(|denial| denial.count).sum();
         if listed < denied.total() {
             let more = format!("{} more: show {} --events --denied", denied.total() - listed, self.name);
             let label = self.label("", 0);

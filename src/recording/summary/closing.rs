@@ -48,8 +48,9 @@ impl Summary {
         if self.denied.total() == 0 {
             return "nothing denied".to_owned();
         }
-        let kept = self.denied.kept();
-        let mut words: Vec<String> = kept.iter().take(NAMED).map(|denial| with_program(denial, home)).collect();
+        let kept = self.denied.telling();
+        let mut words: Vec<String> =
+            kept.iter().copied().take(NAMED).map(|denial| with_program(denial, home)).collect();
         if kept.len() > NAMED {
             words.push(format!("{} more", kept.len() - NAMED));
         }
@@ -95,7 +96,7 @@ pub fn step_summary(summary: &Summary, home: &[u8]) -> String {
                 summary.denied.total()
             ),
         );
-        for denial in summary.denied.kept().iter().take(ROWS) {
+        for denial in summary.denied.telling().into_iter().take(ROWS) {
             let times = if denial.count > 1 { format!(" ×{}", denial.count) } else { String::new() };
             let (what, program) = (code(&denial.what(home, 200)), code(&visible(&denial.program)));
             line(

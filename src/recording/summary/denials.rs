@@ -95,6 +95,13 @@ impl Denials {
         &self.kept
     }
 
+    /// [`Denials::kept`], those that a written rule refused before those that nothing allowed: somebody foresaw them.
+    pub fn telling(&self) -> Vec<&Denial> {
+        let mut kept: Vec<_> = self.kept.iter().collect();
+        kept.sort_by_key(|denial| !denial.rule.starts_with('"'));
+        kept
+    }
+
     /// How many requests are not among those of [`Denials::kept`].
     pub fn beyond(&self) -> u64 {
         self.total - self.kept.iter().map(|denial| denial.count).sum::<u64>()

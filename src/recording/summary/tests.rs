@@ -120,3 +120,17 @@ fn what_ps_asks_of_every_process_is_one_line_and_what_is_absent_none() {
     );
     assert_eq!(summary.denied.total(), 4);
 }
+
+#[test]
+fn what_a_written_rule_refused_is_named_before_what_nothing_allowed() {
+    let by = |path, rule: &str| {
+        let Event::Judged(denied) = judged(Kind::File, "open", Access::READ, Verdict::Deny, path) else {
+            panic!("made above")
+        };
+        Event::Judged(Judged { rule: Arc::from(rule), ..denied })
+    };
+    let mut events: Vec<Event> = ["/a", "/b", "/c"].into_iter().map(|path| by(path, "default")).collect();
+    events.extend([by("/d", "built-in: x"), by("/key", "\"~/.ssh/**\" agent.toml:18")]);
+    let [first, _] = summary(events).closing_lines(None, b"");
+    assert!(first.starts_with("5 denied: read /key, read /a, "), "{first}");
+}
