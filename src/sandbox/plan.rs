@@ -210,7 +210,9 @@ fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report 
     for grant in policy.grants() {
         told.push(grant.rule);
         let reads = grant.access - (Access::WRITE);
-        let kernel = agent.trees.iter().any(|t| t.path == path(&grant.path) && t.access.contains(reads));
+        // As bytes: comparing paths part by part took a third of a start.
+        let name = OsStr::from_bytes(&grant.path);
+        let kernel = agent.trees.iter().any(|t| t.path.as_os_str() == name && t.access.contains(reads));
         let whole = kernel && !grant.access.contains(Access::WRITE);
         lines.push(ReportLine {
             rule: policy.rule(grant.rule).name.to_string(),
