@@ -14,7 +14,7 @@ const COMPONENTS: usize = 12;
 pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     let writable = deep_file(&ways.scratch.work())?;
-    let read_only = deep_file(&ways.scratch.root().join("read-only"))?;
+    let read_only = deep_file(ways.scratch.read_only())?;
     let last_cpu = last_cpu()?;
     for (name, cpu) in [("opens, one CPU", Some(last_cpu.as_str())), ("opens, any CPU", None)] {
         if !wants(name) {
@@ -29,7 +29,11 @@ pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Re
         if ways.govsh.is_some() {
             let govsh = |policy, audit| Way::Govsh { policy, audit, record: true };
             cases.push(case("govsh writes", govsh(Profile::NoCarveOuts, "writes"), &writable).bounds(goal(5.5)));
-            cases.push(case("govsh full, continued", govsh(Profile::NoCarveOuts, "full"), &writable).bounds(goal(5.5)));
+            cases
+                .push(case("govsh full, continued", govsh(Profile::NoCarveOuts, "full"), &read_only).bounds(goal(5.5)));
+            cases.push(
+                case("govsh full, writable tree", govsh(Profile::NoCarveOuts, "full"), &writable).bounds(goal(6.5)),
+            );
             cases.push(case("govsh full, agent, brokered", govsh(Profile::Agent, "full"), &writable).bounds(goal(6.5)));
             cases.push(
                 case("govsh full, agent, read-only tree", govsh(Profile::Agent, "full"), &read_only).bounds(goal(6.5)),

@@ -1,6 +1,6 @@
 //! The scratch directory: where inputs are made and recordings land, gone when the benchmark ends.
 //!
-//! Invariant: nothing outside it is written. What a killed run left behind is removed by the next.
+//! Invariant: nothing outside it and its twin is written. What a killed run left behind is removed by the next.
 //! Leaves to others: what is in it (`inputs`).
 //!
 //! ```text
@@ -8,6 +8,7 @@
 //!   work/     the agent's working directory: bin/bench tree/ c/ crate/ deep/ tmp/
 //!   state/    XDG_STATE_HOME: recordings        config/  XDG_CONFIG_HOME: empty
 //!   policy/   policies given to govsh           out/     what script and asciinema write, stderr of the last run
+//! ~/.cache/govsh-bench-PID/                     a tree that no policy lets the agent change
 //! ```
 
 use std::fs;
@@ -19,14 +20,20 @@ const PREFIX: &str = "govsh-bench-";
 
 pub struct Scratch {
     root: PathBuf,
+    read_only: PathBuf,
 }
 
 impl Scratch {
     pub fn new() -> Result<Scratch> {
         let parent = fs::canonicalize(std::env::temp_dir()).context("cannot find the temporary directory")?;
-        remove_left_over(&parent);
-        let scratch = Scratch { root: parent.join(format!("{PREFIX}{}", std::process::id())) };
-        for dir in ["work/bin", "work/tmp", "read-only", "state", "config", "policy", "out"] {
+        let cache = PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache");
+        for parent in [&parent, &cache] {
+            remove_left_over(parent);
+        }
+        let name = format!("{PREFIX}{}", std::process::id());
+        let scratch = Scratch { root: parent.join(&name), read_only: cache.join(&name) };
+        fs::create_dir_all(&scratch.read_only).context("cannot create a directory in ~/.cache")?;
+        for dir in ["work/bin", "work/tmp", "state", "config", "policy", "out"] {
             fs::create_dir_all(scratch.root.join(dir)).with_context(|| format!("cannot create {dir}"))?;
         }
         fs::copy(std::env::current_exe()?, scratch.bench()).context("cannot copy the benchmark's own binary")?;
@@ -35,6 +42,10 @@ impl Scratch {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub fn read_only(&self) -> &Path {
+        &self.read_only
     }
 
     pub fn work(&self) -> PathBuf {
@@ -63,8 +74,10 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.root) {
-            eprintln!("bench: cannot remove {}: {error}", self.root.display());
+        for dir in [&self.root, &self.read_only] {
+            if let Err(error) = fs::remove_dir_all(dir) {
+                eprintln!("bench: cannot remove {}: {error}", dir.display());
+            }
         }
     }
 }

@@ -248,8 +248,9 @@ const SETTINGS: [&str; 16] = [
 fn no_carve_outs(scratch: &Scratch) -> String {
     let system = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/proc", "/sys"].map(PathBuf::from);
     let settings = SETTINGS.iter().map(|name| Path::new("/etc").join(name));
-    let readable: Vec<PathBuf> =
-        system.into_iter().chain(settings).chain(tool_trees()).filter(|tree| tree.exists()).collect();
+    let own = [scratch.read_only().to_path_buf()];
+    let all = system.into_iter().chain(settings).chain(tool_trees()).chain(own);
+    let readable: Vec<PathBuf> = all.filter(|tree| tree.exists()).collect();
     let work = scratch.work();
     let writable = [work.clone(), tool_trees().into_iter().next().unwrap_or(work)];
     format!(
@@ -260,7 +261,7 @@ fn no_carve_outs(scratch: &Scratch) -> String {
 }
 
 fn agent(scratch: &Scratch) -> String {
-    let trees: Vec<PathBuf> = tool_trees().into_iter().chain([scratch.root().join("read-only")]).collect();
+    let trees: Vec<PathBuf> = tool_trees().into_iter().chain([scratch.read_only().to_path_buf()]).collect();
     format!("version = 1\nextends = [\"agent\"]\n\n[files]\nread = [{trees}]\nexec = [{trees}]\n", trees = list(&trees))
 }
 
