@@ -10,7 +10,6 @@ use super::act::{Act, At, Last};
 use super::resolve::Found;
 use super::scan;
 use super::target::lock;
-use super::text::Copier;
 use super::worker::{Answer, Call, RESTART, Ruling, Told, Worker};
 use crate::event::{Kind, Via};
 use crate::policy::{Access, Verdict};
@@ -38,14 +37,14 @@ fn carved() -> Ruling {
 
 impl Worker {
     fn place(&self, call: &Call, arg: PathArg) -> Sys<At> {
-        let path = Copier { tid: call.tid() }.path(arg.addr)?;
+        let path = call.copier().path(arg.addr)?;
         let resolver = self.resolver(call);
         let base = resolver.base(arg.dirfd, path.to_bytes(), 0)?;
         resolver.place(&base, path.to_bytes())
     }
 
     fn object(&self, call: &Call, arg: PathArg, follow: bool) -> Sys<Found> {
-        let path = Copier { tid: call.tid() }.path(arg.addr)?;
+        let path = call.copier().path(arg.addr)?;
         let resolver = self.resolver(call);
         let base = resolver.base(arg.dirfd, path.to_bytes(), 0)?;
         resolver.existing(&base, path.to_bytes(), follow, 0)
@@ -114,7 +113,7 @@ impl Worker {
     }
 
     pub fn symlink(&mut self, call: &Call, text: u64, arg: PathArg) -> Answer {
-        match (Copier { tid: call.tid() }).path(text) {
+        match call.copier().path(text) {
             Ok(text) if text.is_empty() => Errno(libc::ENOENT).into(),
             Ok(text) => self.make(call, "symlink", arg, |at| Act::Symlink { text: text.clone(), at }),
             Err(errno) => self.failed(call, "symlink", errno),
@@ -245,7 +244,7 @@ impl Worker {
     }
 
     fn link_source(&self, call: &Call, from: PathArg, flags: i32) -> Sys<Found> {
-        let path = Copier { tid: call.tid() }.path(from.addr)?;
+        let path = call.copier().path(from.addr)?;
         if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
             return self.held(call, from.dirfd);
         }
@@ -277,7 +276,7 @@ impl Worker {
 
     pub fn set_xattr(&mut self, call: &Call, arg: PathArg, at: (u64, u64, u64), flags: i32, follow: bool) -> Answer {
         let (name, value, len) = at;
-        let copier = Copier { tid: call.tid() };
+        let copier = call.copier();
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len > XATTR_MAX {
             return Errno(libc::E2BIG).into();
@@ -295,7 +294,7 @@ impl Worker {
     }
 
     pub fn remove_xattr(&mut self, call: &Call, arg: PathArg, name: u64, follow: bool) -> Answer {
-        match (Copier { tid: call.tid() }).string(name, 256) {
+        match call.copier().string(name, 256) {
             Ok(name) => self
                 .on_object(call, "removexattr", arg, follow, |object| Act::RemoveXattr { object, name: name.clone() }),
             Err(errno) => self.failed(call, "removexattr", errno),

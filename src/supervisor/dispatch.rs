@@ -1,7 +1,6 @@
 //! System call number → handler. A number that BPF notifies and nobody handles is refused.
 
 use super::change::PathArg;
-use super::text::Copier;
 use super::worker::{Answer, Call, Worker};
 use crate::sandbox::syscalls::newer;
 use crate::sys::{Errno, Sys, mutate, sched};
@@ -137,8 +136,8 @@ impl Worker {
 
     /// With AT_EMPTY_PATH and an empty path the descriptor itself is meant.
     fn or_descriptor(&self, call: &Call, arg: PathArg, flags: usize) -> PathArg {
-        let empty = call.int(flags) & libc::AT_EMPTY_PATH != 0
-            && (Copier { tid: call.tid() }).path(arg.addr).is_ok_and(|p| p.is_empty());
+        let empty =
+            call.int(flags) & libc::AT_EMPTY_PATH != 0 && call.copier().path(arg.addr).is_ok_and(|p| p.is_empty());
         if empty { arg.of_descriptor() } else { arg }
     }
 
@@ -160,7 +159,7 @@ impl Worker {
         if addr == 0 {
             return Ok(None);
         }
-        let words = Copier { tid: call.tid() }.words(addr, 4)?;
+        let words = call.copier().words(addr, 4)?;
         let word = |i: usize| words.get(i).copied().unwrap_or(0) as i64;
         let time = |i: usize| libc::timespec { tv_sec: word(i), tv_nsec: nanos(word(i + 1)) };
         Ok(Some([time(0), time(2)]))
@@ -171,7 +170,7 @@ impl Worker {
         if addr == 0 {
             return Ok(None);
         }
-        let words = Copier { tid: call.tid() }.words(addr, 2)?;
+        let words = call.copier().words(addr, 2)?;
         let time = |i: usize| libc::timespec { tv_sec: words.get(i).map_or(0, |w| *w as i64), tv_nsec: 0 };
         Ok(Some([time(0), time(1)]))
     }
@@ -187,7 +186,7 @@ impl Worker {
         use super::resolve::Session;
         let tid = if call.int(0) == 0 { call.tid() } else { call.int(0) };
         let len = (call.arg(1) as usize).min(size_of::<sched::Mask>()) / 8 * 8;
-        let words = match (Copier { tid: call.tid() }).words(call.arg(2), len / 8) {
+        let words = match call.copier().words(call.arg(2), len / 8) {
             Ok(words) => words,
             Err(errno) => return self.unreadable(call, "sched_setaffinity", errno),
         };

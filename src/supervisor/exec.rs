@@ -14,7 +14,6 @@ use super::change::PathArg;
 use super::resolve::Found;
 use super::status;
 use super::target::{PendingExec, lock, proc_path};
-use super::text::Copier;
 use super::worker::{Answer, Call, Ruling, Worker};
 use crate::event::{Event, Judged, Kind, Proc, ProcOp, Via};
 use crate::policy::{Access, Verdict};
@@ -46,7 +45,7 @@ impl Worker {
     }
 
     fn try_exec(&mut self, call: &Call, arg: PathArg, argv: u64, flags: i32) -> Sys<Answer> {
-        let copier = Copier { tid: call.tid() };
+        let copier = call.copier();
         let text = copier.path(arg.addr)?;
         let (argv, argv_cut) = copier.strings(argv, MAX_ARGS, MAX_BYTES)?;
         if !self.still_waits(call) {
@@ -176,7 +175,8 @@ impl Worker {
     pub fn check_image(&mut self, call: &Call) -> bool {
         let process = call.thread.process.clone();
         let Some(pending) = lock(&process.exec).clone() else { return true };
-        let Ok(image) = image_of(process.pid) else { return true };
+        // What cannot be looked at gets nothing.
+        let Ok(image) = image_of(process.pid) else { return false };
         // A program that runs itself again: if its arguments are still the old ones, the call failed.
         let still_old = image == pending.before
             && pending.before_argv.is_some()

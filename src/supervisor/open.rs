@@ -14,12 +14,11 @@ use std::sync::Arc;
 use super::act::{Act, At, access_of, join};
 use super::resolve::{Found, is_plain};
 use super::target::{Dir, lock};
-use super::text::Copier;
 use super::worker::{Answer, Call, Ruling, Told, Worker};
 use crate::event::{Kind, Via};
 use crate::policy::{Access, Verdict};
 use crate::sandbox::beneath;
-use crate::sys::{Errno, Sys, file};
+use crate::sys::{Errno, Sys, clone, file};
 
 /// Flags that open(2) knows; it ignores others, openat2(2) refuses them.
 const KNOWN: i32 = libc::O_ACCMODE
@@ -72,19 +71,19 @@ impl Wanted {
 impl Worker {
     /// open(2) and creat(2).
     pub fn open_old(&mut self, call: &Call, flags: i32, mode: usize) -> Answer {
-        let copy = Copier { tid: call.tid() }.path(call.arg(0));
+        let copy = call.copier().path(call.arg(0));
         self.open(call, copy, libc::AT_FDCWD, flags, call.arg(mode) as u32, 0)
     }
 
     /// openat(2).
     pub fn openat(&mut self, call: &Call) -> Answer {
-        let copy = Copier { tid: call.tid() }.path(call.arg(1));
+        let copy = call.copier().path(call.arg(1));
         self.open(call, copy, call.int(0), call.int(2), call.arg(3) as u32, 0)
     }
 
     /// openat2(2): the structure is copied once. With O_PATH callers are told to fall back to openat.
     pub fn openat2(&mut self, call: &Call) -> Answer {
-        let copier = Copier { tid: call.tid() };
+        let copier = call.copier();
         let how = match usize::try_from(call.arg(3)).unwrap_or(usize::MAX) {
             0..24 => Err(Errno(libc::EINVAL)),
             size @ 24..=4096 => copier.words(call.arg(2), size / 8),
@@ -152,15 +151,14 @@ impl Worker {
             return None;
         }
         let told = |via, errno| Told { kind: Kind::File, op: "open", access, path: &full, path2: b"", via, errno };
-        let name = CString::new(path.strip_prefix(b"/").unwrap_or(path)).ok()?;
+        let limits = file::NO_SYMLINKS | file::NO_MAGICLINKS;
         if self.shared.continues_reads
             && access == Access::READ
             && self.shared.readable.iter().any(|root| beneath(&full, root))
         {
             // Where the agent can make links the record would name what Landlock then refuses: look first.
             if self.judge(&full, Access::WRITE).allows() {
-                let limits = file::NO_SYMLINKS | file::NO_MAGICLINKS;
-                match file::open_how(Some(base.fd.as_fd()), &name, libc::O_PATH, 0, limits) {
+                match file::open_how(Some(base.fd.as_fd()), &wanted.path, libc::O_PATH, 0, limits) {
                     Err(Errno(libc::ELOOP)) => return None,
                     Err(errno) => {
                         self.tell(call, &told(Via::Brokered, errno.0), &ruling);
@@ -172,10 +170,7 @@ impl Worker {
             self.tell(call, &told(Via::Continued, 0), &ruling);
             return Some(Answer::Continue);
         }
-        let at = At::new(base.fd.clone(), base.path.clone(), name);
-        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
-        let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
-        match self.perform(call, act, wanted.creates()) {
+        match self.open_without_links(call, wanted, base) {
             Ok(Some(fd)) => Some(self.hand_over(call, wanted, fd, &full, ruling)),
             Ok(None) | Err(Errno(libc::ELOOP)) => None,
             Err(errno) => {
@@ -184,6 +179,26 @@ impl Worker {
                 }
                 Some(errno.into())
             }
+        }
+    }
+
+    /// Opens the path as it is written, straight from the copy; where the broker's domain ends, as an act for the warden.
+    fn open_without_links(&self, call: &Call, wanted: &Wanted, base: &Dir) -> Sys<Option<OwnedFd>> {
+        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
+        if wanted.creates() {
+            clone::set_umask(call.thread.process.umask(call.tid())?);
+        }
+        let dir = Some(base.fd.as_fd());
+        let open = || file::open_how(dir, &wanted.path, wanted.flags, wanted.mode(), resolve);
+        match self.attempt(call, open) {
+            Err(Errno(libc::EACCES | libc::EXDEV)) if !self.shared.late.is_empty() => {
+                let path = wanted.path.to_bytes();
+                let name = CString::new(path.strip_prefix(b"/").unwrap_or(path)).map_err(|_| Errno(libc::EINVAL))?;
+                let at = At::new(base.fd.clone(), base.path.clone(), name);
+                let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
+                self.perform(call, act, wanted.creates())
+            }
+            outcome => outcome.map(Some),
         }
     }
 

@@ -40,8 +40,7 @@ impl Outgoing {
     }
 
     /// The bytes from `start` on, at most [`CHUNK`].
-    fn bytes(&self, tid: i32, start: usize) -> Sys<Vec<u8>> {
-        let copier = Copier { tid };
+    fn bytes(&self, copier: &Copier, start: usize) -> Sys<Vec<u8>> {
         let mut skip = start;
         let mut data = Vec::new();
         for &(addr, len) in &self.parts {
@@ -118,7 +117,7 @@ impl Worker {
 
     /// Copies a `struct msghdr` and what it points to, but the bytes.
     fn outgoing(&self, call: &Call, at: u64) -> Sys<Outgoing> {
-        let copier = Copier { tid: call.tid() };
+        let copier = call.copier();
         let words = copier.words(at, HEADER / 8)?;
         let [name, name_len, parts, part_count, control, control_len, ..] = words.as_slice() else {
             return Err(Errno(libc::EFAULT));
@@ -188,10 +187,10 @@ impl Worker {
         }
         let mut done = 0;
         loop {
-            let data = outgoing.bytes(call.tid(), done)?;
+            let data = outgoing.bytes(&call.copier(), done)?;
             let control = if done == 0 { outgoing.control.as_slice() } else { &[] };
             let message = Message { addr: to.as_ref().map_or(&[], |d| d.bytes.as_slice()), data: &data, control };
-            match self.retry(call, || net::send(socket.as_fd(), &message, flags)) {
+            match self.attempt(call, || net::send(socket.as_fd(), &message, flags)) {
                 Ok(n) => done += n,
                 Err(_) if done > 0 => return Ok(done),
                 Err(errno) => return Err(errno),

@@ -9,8 +9,7 @@ use super::address::{Address, MAX, unix_bytes};
 use super::listening;
 use super::resolve::Found;
 use super::target::lock;
-use super::text::Copier;
-use super::worker::{Answer, Call, RESTART, Ruling, Worker};
+use super::worker::{Answer, Call, Ruling, Worker};
 use crate::event::{Event, Judged, Kind, Via};
 use crate::policy::{Access, NetOp, UnixAddr, Verdict};
 use crate::sys::{Errno, Sys, clone, file, net, pidfd};
@@ -47,26 +46,11 @@ impl Worker {
             Err(errno) => return self.unreadable(call, "connect", errno),
         };
         match self.destination(call, "connect", NetOp::Connect, &socket, &bytes) {
-            Ok(to) => match self.retry(call, || net::connect(socket.as_fd(), &to.bytes)) {
+            Ok(to) => match self.attempt(call, || net::connect(socket.as_fd(), &to.bytes)) {
                 Ok(()) => Answer::Value(0),
                 Err(errno) => errno.into(),
             },
             Err(errno) => errno.into(),
-        }
-    }
-
-    /// Performs again what a signal of ours interrupted; a signal for the target ends it.
-    pub fn retry<T>(&self, call: &Call, mut act: impl FnMut() -> Sys<T>) -> Sys<T> {
-        loop {
-            match act() {
-                Err(Errno(libc::EINTR)) if !self.still_waits(call) => return Err(Errno(libc::EINTR)),
-                Err(Errno(libc::EINTR)) => {
-                    if super::status::Status::of(call.tid()).is_ok_and(|s| s.deliverable != 0) {
-                        return Err(RESTART);
-                    }
-                }
-                other => return other,
-            }
         }
     }
 
@@ -75,7 +59,7 @@ impl Worker {
         if len > MAX {
             return Err(Errno(libc::EINVAL));
         }
-        let bytes = Copier { tid: call.tid() }.bytes(addr, len)?;
+        let bytes = call.copier().bytes(addr, len)?;
         if self.still_waits(call) { Ok(bytes) } else { Err(Errno(libc::EINTR)) }
     }
 
@@ -210,8 +194,7 @@ impl Worker {
         self.concluded(call, "bind", None, &full, &ruling, libc::EACCES)?;
         clone::fchdir(cwd.fd.as_fd())?;
         clone::set_umask(call.thread.process.umask(call.tid())?);
-        let credentials = if shared.root { Some(call.thread.credentials()?) } else { None };
-        super::identity::acting_as(credentials.as_deref(), || net::bind(socket.as_fd(), bytes))?;
+        self.attempt(call, || net::bind(socket.as_fd(), bytes))?;
         let made = file::stat_at(at.dir.as_fd(), &at.name)?;
         lock(&shared.own_sockets).insert((made.dev, made.ino));
         Ok(())

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::status::Status;
-use crate::sys::{Errno, Sys, file, interrupt, pidfd};
+use crate::sys::{Errno, Sys, file, interrupt, memory, pidfd};
 
 /// Locks, also after a panic of another holder: the values below are replaced whole, never left half done.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -78,9 +78,26 @@ pub struct Thread {
     pub tid: i32,
     pub process: Arc<Process>,
     credentials: Mutex<Option<Arc<Credentials>>>,
+    memory: Mutex<Option<Arc<OwnedFd>>>,
 }
 
 impl Thread {
+    /// The process's memory, to copy from.
+    pub fn memory(&self) -> Sys<Arc<OwnedFd>> {
+        let mut slot = lock(&self.memory);
+        if let Some(known) = &*slot {
+            return Ok(known.clone());
+        }
+        let fresh = Arc::new(memory::open(self.tid)?);
+        *slot = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Forgets the memory: another image runs.
+    pub fn forget_memory(&self) {
+        *lock(&self.memory) = None;
+    }
+
     /// Forgets the credentials: the thread is about to change them.
     pub fn forget_credentials(&self) {
         *lock(&self.credentials) = None;
@@ -212,8 +229,14 @@ impl Table {
                 seen_exec: AtomicBool::new(false),
             }),
         };
-        let entry =
-            |tid, credentials| Arc::new(Thread { tid, process: process.clone(), credentials: Mutex::new(credentials) });
+        let entry = |tid, credentials| {
+            Arc::new(Thread {
+                tid,
+                process: process.clone(),
+                credentials: Mutex::new(credentials),
+                memory: Mutex::default(),
+            })
+        };
         let thread = entry(tid, Some(Arc::new(status.credentials())));
         let mut threads = lock(&self.threads);
         threads.entry(status.tgid).or_insert_with(|| entry(status.tgid, None));
@@ -229,9 +252,14 @@ impl Table {
         process
     }
 
-    /// Forgets the threads of a process but its leader: execve ended them.
+    /// Forgets the threads of a process but its leader, and its memory: execve ended them.
     pub fn remove_siblings(&self, pid: i32) {
-        lock(&self.threads).retain(|tid, thread| thread.process.pid != pid || *tid == pid);
+        lock(&self.threads).retain(|tid, thread| {
+            if thread.process.pid == pid {
+                thread.forget_memory();
+            }
+            thread.process.pid != pid || *tid == pid
+        });
     }
 
     /// A directory was moved: every cached path may be old.

@@ -14,6 +14,7 @@ use super::resolve::{Resolver, Session};
 use super::shared::Shared;
 use super::status::{Stat, Status};
 use super::target::Thread;
+use super::text::Copier;
 use crate::event::{Event, Judged, Kind, Via};
 use crate::policy::{Access, Decision, Layer, Verdict};
 use crate::sys::seccomp::{self, Notification};
@@ -60,6 +61,11 @@ impl Call {
     /// An argument that the kernel takes as int.
     pub fn int(&self, index: usize) -> i32 {
         self.arg(index) as i32
+    }
+
+    /// Copies from the caller's memory.
+    pub fn copier(&self) -> Copier {
+        Copier { memory: self.thread.memory() }
     }
 
     pub fn tid(&self) -> i32 {
@@ -187,9 +193,21 @@ impl Worker {
     /// judges and performs it. A signal for the target ends a wait with [`RESTART`].
     pub fn perform(&self, call: &Call, act: Act, creates: bool) -> Sys<Option<OwnedFd>> {
         let umask = if creates { Some(call.thread.process.umask(call.tid())?) } else { None };
+        match self.attempt(call, || act.run(umask)) {
+            Err(Errno(libc::EACCES | libc::EXDEV)) if self.is_late(&act) => {
+                let credentials = if self.shared.root { Some(call.thread.credentials()?) } else { None };
+                self.shared.warden.perform(act, umask, credentials, || self.still_waits(call))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Performs something with the target's identity, again when a signal of ours interrupted it; one for the target
+    /// ends it with [`RESTART`].
+    pub fn attempt<T>(&self, call: &Call, mut act: impl FnMut() -> Sys<T>) -> Sys<T> {
         let credentials = if self.shared.root { Some(call.thread.credentials()?) } else { None };
         loop {
-            match identity::acting_as(credentials.as_deref(), || act.run(umask)) {
+            match identity::acting_as(credentials.as_deref(), &mut act) {
                 Err(Errno(libc::EINTR)) => {
                     if !self.still_waits(call) {
                         return Err(Errno(libc::EINTR));
@@ -197,9 +215,6 @@ impl Worker {
                     if Status::of(call.tid()).is_ok_and(|s| s.deliverable != 0) {
                         return Err(RESTART);
                     }
-                }
-                Err(Errno(libc::EACCES | libc::EXDEV)) if self.is_late(&act) => {
-                    return self.shared.warden.perform(act, umask, credentials, || self.still_waits(call));
                 }
                 other => return other,
             }

@@ -28,11 +28,8 @@ const CODEX_LOOK: Look = Look {
 const CLAUDE_LOOK: Look = Look { banner: "Claude Code v", prompt: "\u{276f}", quit: "/exit", alone: &[] };
 
 /// What an agent tries at start and is refused by intent: all of it would take effect outside the session, or look there.
-const BY_INTENT: [&str; 3] = [
-    "/environ (built-in: process outside the session",
-    "/home/.codex/config.toml (built-in: ",
-    "/home/.local/share",
-];
+const BY_INTENT: [&str; 3] =
+    ["/environ (built-in: process outside the session", "/home/.codex/config.toml (built-in: ", "/home/.local/share"];
 
 fn first_screen(agent: Agent, look: Look, user: User) {
     let banner = start_and_quit(&mut Stage::new(user), agent, &look, false);
