@@ -83,6 +83,8 @@ pub struct Pump {
     engaged_at_end: bool,
     /// The terminal was the agent's at some time.
     had_terminal: bool,
+    /// The agent was told to stop and has not been seen stopped yet.
+    stopping: bool,
     failure: Option<Failure>,
     /// Something that is an error of the session whatever the agent's status.
     trouble: Option<SessionError>,
@@ -108,6 +110,7 @@ impl Pump {
             keys = Some(Channel::new(user()?, agent()?, Carries::Keys { kept: setup.keep_input }));
         }
         Ok(Pump {
+            stopping: false,
             had_terminal: setup.terminal.as_ref().is_some_and(Terminal::is_engaged),
             bus: setup.bus,
             signals: setup.signals,

@@ -68,7 +68,11 @@ impl Pump {
                 self.tell(&ToMonitor::Signal { signal, group: false });
             }
             // A key at a terminal that we share: the whole pipeline got it, and so must the agent's group.
-            _ => self.tell(&ToMonitor::Signal { signal, group: received.from_kernel || signal == libc::SIGTSTP }),
+            libc::SIGTSTP => {
+                self.stopping = true;
+                self.tell(&ToMonitor::Signal { signal, group: true });
+            }
+            _ => self.tell(&ToMonitor::Signal { signal, group: received.from_kernel }),
         }
     }
 
@@ -124,8 +128,11 @@ impl Pump {
     /// The agent stopped. When it only wants the terminal that we have for it, it gets it; else we stop as well.
     fn on_stopped(&mut self, signal: i32) {
         let wants_terminal = signal == libc::SIGTTIN || signal == libc::SIGTTOU;
+        // It may stop for the terminal at the moment in which the user stops it: then that comes first.
+        let stopping = std::mem::take(&mut self.stopping);
         if let Some(terminal) = &self.terminal
             && wants_terminal
+            && !stopping
             && !terminal.is_engaged()
             && terminal.is_foreground()
         {

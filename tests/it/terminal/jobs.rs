@@ -87,7 +87,7 @@ fn in_the_background_it_waits_for_the_terminal_like_any_job() {
 fn a_loop_around_it_ends_with_ctrl_c() {
     let scene = Scene::new();
     let mut outer = Outer::shell(&scene);
-    outer.types("while :; do $GOVSH sh -c 'echo up; sleep 100'; done\r");
+    outer.types("while :; do $GOVSH sh -c 'echo up; exec sleep 100'; done\r");
     outer.sees("up\r");
     outer.types("\x03");
     outer.sees("outer$ ");

@@ -7,7 +7,7 @@ use crate::scene::Scene;
 fn the_terminal_stays_as_it_is_while_nobody_asks_for_it() {
     let scene = Scene::new();
     let mut outer = Outer::shell(&scene);
-    outer.types("$GOVSH sh -c 'echo up; stty -g >&2; sleep 100' | cat\r");
+    outer.types("$GOVSH sh -c 'echo up; exec sleep 100' | cat\r");
     outer.sees("up\r");
     // As a shell leaves it for a job: lines, echo, and line ends for all of the pipeline.
     assert_eq!(outer.attributes(), outer.before);
@@ -20,7 +20,7 @@ fn the_terminal_stays_as_it_is_while_nobody_asks_for_it() {
 fn ctrl_c_reaches_everyone_in_it() {
     let scene = Scene::new();
     let mut outer = Outer::shell(&scene);
-    outer.types("bash -c 'echo $$ > left; exec sleep 100' | $GOVSH sh -c 'echo up; sleep 100'\r");
+    outer.types("bash -c 'echo $$ > left; exec sleep 100' | $GOVSH sh -c 'echo up; exec sleep 100'\r");
     outer.sees("up\r");
     outer.types("\x03");
     outer.sees("outer$ ");
