@@ -5,6 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -135,6 +136,12 @@ fn exists(bytes: &[u8]) -> bool {
     path(bytes).symlink_metadata().is_ok()
 }
 
+/// A file, or a device such as `/dev/null`: the kernel takes no rule for pipes and sockets.
+fn is_file_or_device(bytes: &[u8]) -> bool {
+    let kind = path(bytes).metadata().map(|metadata| metadata.file_type());
+    kind.is_ok_and(|kind| kind.is_file() || kind.is_char_device() || kind.is_block_device())
+}
+
 /// What Landlock can hold for the agent. Where some deny may lie inside, only what execve needs (READ and EXECUTE):
 /// every other read goes through the broker. A single directory would mean its whole tree, so it is left out; so is a
 /// pattern, but for programs while every open is judged: execve then needs the kernel's leave for the directory.
@@ -146,7 +153,7 @@ fn agent_trees(policy: &Policy, audit: Audit) -> Vec<Tree> {
             Cover::Tree if run => Access::READ | Access::EXEC,
             Cover::Exact if run && path(&grant.path).is_file() => Access::READ | Access::EXEC,
             Cover::Tree if reads => Access::READ,
-            Cover::Exact if reads && path(&grant.path).is_file() => Access::READ,
+            Cover::Exact if reads && is_file_or_device(&grant.path) => Access::READ,
             Cover::Beneath if run && audit == Audit::Full => Access::EXEC,
             _ => return None,
         };
