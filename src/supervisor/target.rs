@@ -5,6 +5,7 @@
 //! their last call says so, or at the next sweep.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,6 +59,7 @@ pub struct Process {
     pub pid: i32,
     pub parent: i32,
     pub pidfd: OwnedFd,
+    memory: Mutex<Option<Arc<OwnedFd>>>,
     cwd: Mutex<Option<Arc<Dir>>>,
     /// Threads whose chdir or umask was let through and may not have happened yet.
     unsettled: Mutex<HashSet<i32>>,
@@ -78,26 +80,9 @@ pub struct Thread {
     pub tid: i32,
     pub process: Arc<Process>,
     credentials: Mutex<Option<Arc<Credentials>>>,
-    memory: Mutex<Option<Arc<OwnedFd>>>,
 }
 
 impl Thread {
-    /// The process's memory, to copy from.
-    pub fn memory(&self) -> Sys<Arc<OwnedFd>> {
-        let mut slot = lock(&self.memory);
-        if let Some(known) = &*slot {
-            return Ok(known.clone());
-        }
-        let fresh = Arc::new(memory::open(self.tid)?);
-        *slot = Some(fresh.clone());
-        Ok(fresh)
-    }
-
-    /// Forgets the memory: another image runs.
-    pub fn forget_memory(&self) {
-        *lock(&self.memory) = None;
-    }
-
     /// Forgets the credentials: the thread is about to change them.
     pub fn forget_credentials(&self) {
         *lock(&self.credentials) = None;
@@ -116,6 +101,22 @@ impl Thread {
 }
 
 impl Process {
+    /// Its memory, to copy from.
+    pub fn memory(&self, tid: i32) -> Sys<Arc<OwnedFd>> {
+        let mut slot = lock(&self.memory);
+        if let Some(known) = &*slot {
+            return Ok(known.clone());
+        }
+        let fresh = Arc::new(memory::open(tid)?);
+        *slot = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Forgets the memory: another image runs.
+    pub fn forget_memory(&self) {
+        *lock(&self.memory) = None;
+    }
+
     /// The working directory, from the cache when that is safe.
     pub fn cwd(&self, tid: i32) -> Sys<Arc<Dir>> {
         if !self.cacheable(tid) {
@@ -194,9 +195,20 @@ impl Process {
     }
 }
 
+/// Whether a path means to the target what it means to us: same root, same mounts. BPF lets nobody change either, so
+/// this only ever fails for a way into the session that nobody thought of.
+fn shares_our_view(tid: i32) -> Sys<bool> {
+    let same = |name: &str| -> Sys<bool> {
+        let of = |who: &CStr| file::stat_path(who).map(|s| (s.dev, s.ino));
+        let own = CString::new(format!("/proc/self/{name}")).map_err(|_| Errno(libc::EINVAL))?;
+        Ok(of(&proc_path(tid, name)?)? == of(&own)?)
+    };
+    Ok(same("root")? && same("ns/mnt")?)
+}
+
 /// "/proc/TID/NAME".
-pub fn proc_path(tid: i32, name: &str) -> Sys<std::ffi::CString> {
-    std::ffi::CString::new(format!("/proc/{tid}/{name}")).map_err(|_| Errno(libc::EINVAL))
+pub fn proc_path(tid: i32, name: &str) -> Sys<CString> {
+    CString::new(format!("/proc/{tid}/{name}")).map_err(|_| Errno(libc::EINVAL))
 }
 
 /// All targets seen so far and still alive.
@@ -215,10 +227,12 @@ impl Table {
         let leader = lock(&self.threads).get(&status.tgid).map(|t| t.process.clone());
         let process = match leader {
             Some(process) => process,
+            None if !shares_our_view(tid)? => return Err(Errno(libc::EACCES)),
             None => Arc::new(Process {
                 pid: status.tgid,
                 parent: status.parent,
                 pidfd: pidfd::open(status.tgid)?,
+                memory: Mutex::default(),
                 cwd: Mutex::default(),
                 unsettled: Mutex::default(),
                 any_unsettled: AtomicBool::new(false),
@@ -229,14 +243,8 @@ impl Table {
                 seen_exec: AtomicBool::new(false),
             }),
         };
-        let entry = |tid, credentials| {
-            Arc::new(Thread {
-                tid,
-                process: process.clone(),
-                credentials: Mutex::new(credentials),
-                memory: Mutex::default(),
-            })
-        };
+        let entry =
+            |tid, credentials| Arc::new(Thread { tid, process: process.clone(), credentials: Mutex::new(credentials) });
         let thread = entry(tid, Some(Arc::new(status.credentials())));
         let mut threads = lock(&self.threads);
         threads.entry(status.tgid).or_insert_with(|| entry(status.tgid, None));
@@ -252,14 +260,9 @@ impl Table {
         process
     }
 
-    /// Forgets the threads of a process but its leader, and its memory: execve ended them.
+    /// Forgets the threads of a process but its leader: execve ended them.
     pub fn remove_siblings(&self, pid: i32) {
-        lock(&self.threads).retain(|tid, thread| {
-            if thread.process.pid == pid {
-                thread.forget_memory();
-            }
-            thread.process.pid != pid || *tid == pid
-        });
+        lock(&self.threads).retain(|tid, thread| thread.process.pid != pid || *tid == pid);
     }
 
     /// A directory was moved: every cached path may be old.
