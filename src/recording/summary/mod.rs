@@ -107,12 +107,13 @@ impl Summary {
         }
     }
 
-    /// Access to devices that hold nothing is not worth a reviewer's time.
+    /// Access to devices that hold nothing, or to a pipe by its descriptor, is not worth a reviewer's time.
     fn file(&mut self, judged: &Judged) {
         let Judged { op, path, path2, access, .. } = judged;
         let cwd = self.start.as_ref().map_or(&[][..], |start| &start.cwd);
         if matches!(&path[..], b"/dev/null" | b"/dev/tty" | b"/dev/zero" | b"/dev/full" | b"/dev/ptmx")
             || path.starts_with(b"/dev/pts/")
+            || !path.starts_with(b"/")
         {
             return;
         }
