@@ -5,34 +5,27 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
-use crate::lab::Lab;
+use crate::lab::{Lab, opens};
 use crate::rules::Rules;
-
-/// Openings of each thread.
-fn opens() -> usize {
-    std::env::var("GOVSH_ESCAPE_OPENS").ok().and_then(|text| text.parse().ok()).unwrap_or(1000)
-}
 
 fn storm(how: &str, rules: &Rules) -> HashMap<String, usize> {
     let lab = Lab::new();
     lab.dir("work/storm");
     lab.file("work/storm/same", "same\n");
-    let (said, events) = lab.inside(rules, &format!("storm {how} 4 4 {} {{work}}/storm", opens()));
+    let (said, recording) = lab.recorded(rules, &format!("storm {how} 4 4 {} {{work}}/storm", opens()));
     assert!(said.worked(), "{how}: {said:?}");
-    for (next, event) in events.iter().enumerate() {
-        assert_eq!(event["seq"], next, "sequence numbers have no gap");
-    }
-    assert!(!events.iter().any(|event| event["kind"] == "lost"), "nothing is lost");
     let beneath = format!("{}/", lab.path("work/storm").to_string_lossy());
     let mut counts = HashMap::new();
-    let opened = |event: &&Value| event["op"] == "open";
-    for path in events.iter().filter(opened).filter_map(|event| event["path"].as_str()) {
-        if let Some(name) = path.strip_prefix(&beneath) {
+    let mut next = 0;
+    lab.each_event(&recording, |event| {
+        assert_eq!(event["seq"], next, "sequence numbers have no gap");
+        next += 1;
+        assert_ne!(event["kind"], "lost", "nothing is lost");
+        let opened = event["path"].as_str().filter(|_| event["op"] == "open");
+        if let Some(name) = opened.and_then(|path| path.strip_prefix(&beneath)) {
             *counts.entry(name.to_owned()).or_default() += 1;
         }
-    }
+    });
     counts
 }
 

@@ -5,13 +5,8 @@
 
 use std::net::{TcpListener, UdpSocket};
 
-use crate::lab::{Lab, Said};
+use crate::lab::{Lab, Said, tries};
 use crate::rules::Rules;
-
-/// Tries per race under the tested policy.
-fn tries() -> u64 {
-    std::env::var("GOVSH_ESCAPE_TRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
-}
 
 /// `good 1 bad 2 refused 3` as numbers.
 fn score(said: &Said) -> [u64; 3] {
@@ -28,11 +23,12 @@ fn no_wins(set_up: fn(&Lab), words: &str, tried: u64, allowing: &Rules, tested: 
     assert!(good > 0 && bad > 0, "{words}: allowed, both must be reached: {open:?}");
     let lab = Lab::new();
     set_up(&lab);
-    let (said, events) = lab.inside(tested, &format!("{words} {tried}"));
+    let (said, recording) = lab.recorded(tested, &format!("{words} {tried}"));
     let [good, bad, refused] = score(&said);
     assert_eq!(bad, 0, "{words}: {bad} wins of {tried}: {said:?}");
     assert!(good > 0 && refused > 0, "{words}: the race did not race: {said:?}");
-    let denials = events.iter().filter(|event| event["verdict"] == "deny").count() as u64;
+    let mut denials = 0;
+    lab.each_event(&recording, |event| denials += u64::from(event["verdict"] == "deny"));
     assert!(denials > 0, "{words}: {refused} refusals and no denial recorded");
 }
 
