@@ -279,7 +279,9 @@ impl Receivers {
                 }
                 thread.thread().unpark();
                 self.idle.1.notify_all();
-                std::thread::park_timeout(Duration::from_millis(1));
+                // One that was about to sleep did not hear the first call.
+                self.wake.1.notify_all();
+                std::thread::park_timeout(Duration::from_micros(100));
             }
             // A panic of a receiver was reported where it happened.
             let _ = thread.join();
