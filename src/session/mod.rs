@@ -40,7 +40,7 @@ use crate::policy::{self, Audit, Policy};
 use crate::sandbox::{self, Plan, SandboxError};
 use crate::supervisor::{Job, SupervisorError, Warden};
 use crate::sys::process::{self, Limit};
-use crate::sys::signals::{self, Set, SignalFd};
+use crate::sys::signals::{self, Disposition, Set, SignalFd};
 use crate::sys::{inherited, unix};
 use keep::Keeper;
 use launch::{Launch, Launched, Pty};
@@ -165,6 +165,8 @@ fn prepare_process() -> Result<Inherited, SessionError> {
         ignored = ignored.without(libc::SIGPIPE);
     }
     let blocked = signals::block(Set::of(&pump::BLOCKED)).map_err(failed("block signals"))?;
+    // Too large a recording is an error of a write, not the end of the front.
+    signals::set_disposition(libc::SIGXFSZ, Disposition::Ignore).map_err(failed("ignore SIGXFSZ"))?;
     process::become_subreaper().map_err(failed("become a sub-reaper"))?;
     process::set_dumpable(false).map_err(failed("hide the front's memory"))?;
     let open_files = process::open_files_limit().map_err(failed("read the open files limit"))?;

@@ -116,6 +116,30 @@ fn a_recording_that_cannot_be_written_ends_it_before_it_began() {
 }
 
 #[test]
+fn a_recording_that_fails_on_the_way_ends_it() {
+    let scene = Scene::new();
+    let inner = "trap '' TERM HUP; head -c 3000000 /dev/urandom; echo $$ > pid; sleep 1000";
+    let words = crate::scene::govsh(&[], &[]).join(" ");
+    let script = format!("ulimit -f 512; {words} sh -c \"$0\" | cat > /dev/null; exit ${{PIPESTATUS[0]}}");
+    let output = scene.command(&["bash", "-c", &script, inner]).output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{told}");
+    assert!(told.starts_with("govsh: the recording cannot be written, so the session was ended: "), "{told}");
+}
+
+#[test]
+fn ci_gets_a_summary() {
+    let scene = Scene::new();
+    let mut command = scene.govsh(&[], &["sh", "-c", "ls ../state/govsh/recordings"]);
+    command.env("CI", "true").env("GITHUB_STEP_SUMMARY", scene.path("summary")).output().unwrap();
+    let summary = scene.read("summary");
+    assert!(
+        summary.starts_with("### govsh: ") && summary.contains("1 denied") && !summary.contains('\x1b'),
+        "{summary}"
+    );
+}
+
+#[test]
 fn an_ordinary_user_without_capabilities_can_run_it() {
     if !is_root() {
         // Then every other test says so.
