@@ -8,6 +8,8 @@
 //! has a '/' or ends in .toml: a file, in `extends` beside the file that says so
 //! ```
 
+mod git;
+
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Read;
@@ -187,7 +189,11 @@ pub fn vars(session: &Path, own: &[PathBuf]) -> Vars {
     state.extend(own.iter().filter_map(|path| std::path::absolute(path).ok()));
     state.sort();
     state.dedup();
+    let repository = fs::canonicalize(&workdir).map(|real| git::find(&real, &home)).unwrap_or_default();
+    let listed = |path: Option<PathBuf>| path.iter().map(|path| bytes(path).to_vec()).collect();
     Vars {
+        git: listed(repository.git),
+        repo: listed(repository.top),
         home: bytes(&home).to_vec(),
         workdir: bytes(&workdir).to_vec(),
         tmp: bytes(&tmp).to_vec(),

@@ -203,9 +203,22 @@ pub fn protections(vars: &Vars) -> Vec<Protection> {
     }
     WORKDIR.iter().for_each(|(label, names)| write(label, &vars.workdir, names));
     SYSTEM.iter().for_each(|(label, names)| write(label, b"", names));
+    for dir in &vars.git {
+        write(GIT, dir, &["hooks", "config", "config.worktree"]);
+    }
     // A `.git` that is a file points to the real one: it must not be turned elsewhere. What a `.git` directory holds is judged by itself.
     let git = Pattern::literal(&join(&vars.workdir, ".git"), false);
-    all.push(Protection { label: GIT, pattern: git, except: Vec::new(), access: Protected::Write });
+    let of_worktrees = vars.git.iter().map(|dir| Pattern {
+        segments: Pattern::literal(dir, false)
+            .segments
+            .into_iter()
+            .chain([name("worktrees"), Segment::Glob(Glob::any()), name("config.worktree")])
+            .collect(),
+        tree: false,
+    });
+    for pattern in std::iter::once(git).chain(of_worktrees) {
+        all.push(Protection { label: GIT, pattern, except: Vec::new(), access: Protected::Write });
+    }
     all
 }
 
@@ -221,6 +234,10 @@ fn own(dir: &[u8], vars: &Vars) -> Pattern {
         }
         _ => whole,
     }
+}
+
+fn name(text: &str) -> Segment {
+    Segment::Literal(text.as_bytes().into())
 }
 
 fn join(dir: &[u8], name: &str) -> Vec<u8> {

@@ -32,12 +32,9 @@ struct PathRule {
 impl Policy {
     /// Reads `source` and what it extends, and puts the built-in protections above it.
     pub fn load(source: Source, library: &dyn Library, vars: &Vars) -> Result<Policy, PolicyError> {
-        let name = source
-            .name
-            .strip_suffix(".toml")
-            .filter(|_| source.layer == Layer::Shipped)
-            .unwrap_or(&source.name)
-            .to_owned();
+        let named = matches!(source.layer, Layer::Shipped | Layer::User | Layer::Machine);
+        let stem = source.name.rsplit('/').next().and_then(|file| file.strip_suffix(".toml"));
+        let name = stem.filter(|_| named).unwrap_or(&source.name).to_owned();
         let chain = chain::resolve(source, library)?;
         let mut build = Build::new(name, vars);
         build.protect(&chain);
@@ -191,14 +188,20 @@ impl<'v> Build<'v> {
     }
 
     fn path_rule(&mut self, file: &File<'_>, entry: &FileEntry) -> Result<(), PolicyError> {
-        let parse = |text: &Text| Pattern::parse(&text.value, self.vars).map_err(|fault| file.fault(text.at, fault));
-        let mut pattern = parse(&entry.path)?;
-        // what may not be touched takes along what it holds
-        pattern.tree |= entry.key.narrows();
-        let except = entry.except.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let parse =
+            |text: &Text| Pattern::parse_all(&text.value, self.vars).map_err(|fault| file.fault(text.at, fault));
+        let patterns = parse(&entry.path)?;
+        let mut except = Vec::new();
+        for text in &entry.except {
+            except.extend(parse(text)?);
+        }
         let rule = self.add(file.rule(entry.name, &entry.path.value, entry.path.at));
         let file = self.policy.sources.len().checked_sub(1);
-        self.paths.push(PathRule { key: entry.key, rule, pattern, except, file });
+        for mut pattern in patterns {
+            // what may not be touched takes along what it holds
+            pattern.tree |= entry.key.narrows();
+            self.paths.push(PathRule { key: entry.key, rule, pattern, except: except.clone(), file });
+        }
         Ok(())
     }
 
@@ -212,9 +215,10 @@ impl<'v> Build<'v> {
             return Err(file.fault(entry.at, Fault { reason: reason.into(), hint }));
         }
         if text.contains('/') || text.starts_with('~') || text.starts_with('$') {
-            let mut pattern = Pattern::parse(text, self.vars).map_err(|fault| file.fault(entry.at, fault))?;
-            pattern.tree = true;
-            self.programs.push((rule, pattern));
+            for mut pattern in Pattern::parse_all(text, self.vars).map_err(|fault| file.fault(entry.at, fault))? {
+                pattern.tree = true;
+                self.programs.push((rule, pattern));
+            }
         } else if let Some(glob) = Glob::parse(text) {
             self.policy.programs.globs.push((glob, rule));
         } else {

@@ -86,6 +86,21 @@ impl Pattern {
         Ok(Pattern { segments, tree })
     }
 
+    /// As `parse`, but a pattern may also begin with `${git}` or `${repo}`, which stand for any number of paths.
+    pub fn parse_all(text: &str, vars: &Vars) -> Result<Vec<Pattern>, Fault> {
+        let many = [("${git}", &vars.git), ("${repo}", &vars.repo)];
+        let Some((rest, roots)) = many.iter().find_map(|(name, roots)| Some((text.strip_prefix(name)?, roots))) else {
+            return Ok(vec![Pattern::parse(text, vars)?]);
+        };
+        let at = |root: &[u8]| {
+            let vars = Vars { workdir: root.to_vec(), ..Vars::default() };
+            Pattern::parse(&format!("${{workdir}}{rest}"), &vars)
+        };
+        // what stands for nothing here is still read
+        at(b"/")?;
+        roots.iter().map(|root| at(root)).collect()
+    }
+
     /// The pattern for exactly this path.
     pub fn literal(path: &[u8], tree: bool) -> Pattern {
         Pattern { segments: literals(path).collect(), tree }
@@ -233,6 +248,11 @@ impl Glob {
         Glob { prefix, middle: parts.filter(|p| !p.is_empty()).map(Into::into).collect(), suffix }
     }
 
+    /// `*`.
+    pub fn any() -> Glob {
+        Glob::new(vec![Vec::new(), Vec::new()])
+    }
+
     /// Reads a name with `*`, for names that are not paths. None without a `*`.
     pub fn parse(text: &str) -> Option<Glob> {
         let parts: Vec<Vec<u8>> = text.split('*').map(|part| part.as_bytes().to_vec()).collect();
@@ -319,7 +339,8 @@ fn anchor<'t>(text: &'t str, vars: &Vars) -> Result<(Vec<u8>, &'t str), Fault> {
     }
 }
 
-const VARIABLES: &str = "variables are ~, ${workdir}, ${tmp} and ${session}, at the start of a pattern";
+const VARIABLES: &str =
+    "variables are ~, ${workdir}, ${repo}, ${git}, ${tmp} and ${session}, at the start of a pattern";
 
 fn trailing_slash(text: &str) -> Fault {
     let stem = text.trim_end_matches('/').escape_debug();

@@ -63,6 +63,7 @@ mod tests {
             uid: 1000,
             env: Vec::new(),
             state_dirs: vec![b"/home/u/.local/state/govsh".into(), b"/run/user/1000/govsh".into()],
+            ..Vars::default()
         };
         Policy::load(source(name).unwrap(), &Shipped, &vars).unwrap_or_else(|error| panic!("{error}"))
     }

@@ -61,7 +61,7 @@ pub fn places(text: &str, vars: &Vars) -> Result<Vec<Place>, Fault> {
         return Ok(vec![Place::Abstract(abstract_name(name))]);
     }
     if text.contains('/') || text.starts_with('~') || text.starts_with('$') {
-        return Ok(vec![Place::Path(Pattern::parse(text, vars)?)]);
+        return Ok(Pattern::parse_all(text, vars)?.into_iter().map(Place::Path).collect());
     }
     if !NAMES.contains(&text) {
         let near =

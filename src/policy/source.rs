@@ -41,13 +41,17 @@ pub enum Kind {
     Unknown,
 }
 
-/// What `~`, `${workdir}`, `${tmp}`, `${session}` and the named sockets stand for. Paths are absolute.
+/// What `~`, `${workdir}` and the other variables and the named sockets stand for. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vars {
     pub home: Vec<u8>,
     pub workdir: Vec<u8>,
     pub tmp: Vec<u8>,
     pub session: Vec<u8>,
+    /// `${git}`: the git directory of the repository that `workdir` belongs to, if it lies outside of it.
+    pub git: Vec<Vec<u8>>,
+    /// `${repo}`: the top of the work tree that `workdir` lies in, if it is above it.
+    pub repo: Vec<Vec<u8>>,
     pub uid: u32,
     /// The environment of the caller, for named sockets only.
     pub env: Vec<(OsString, OsString)>,

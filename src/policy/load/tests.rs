@@ -159,6 +159,21 @@ fn follows_no_link_that_the_agent_could_have_made() {
 }
 
 #[test]
+fn knows_the_repository_around() {
+    let text = "[files]\nread = ['${repo}/**']\nwrite = ['${workdir}/**', '${git}/**']\ndeny = ['${git}/x']";
+    let around = Vars { git: vec![b"/r/.git".into()], repo: vec![b"/r".into()], workdir: b"/r/w".into(), ..vars() };
+    let policy = Policy::load(source("p.toml", text, Layer::User), &Disk::default(), &around).unwrap();
+    assert!(may(&policy, "/r/Cargo.toml", Access::READ) && !may(&policy, "/r/Cargo.toml", Access::WRITE));
+    assert_eq!(write(&policy, "/r/.git/index"), (Verdict::Allow, "\"${git}/**\" p.toml:4"));
+    assert_eq!(write(&policy, "/r/.git/x").1, "\"${git}/x\" p.toml:5");
+    let held = ["/r/.git/hooks/pre-commit", "/r/.git/config", "/r/.git/worktrees/a/config.worktree"];
+    assert!(held.iter().all(|path| write(&policy, path).1 == "built-in: git hooks and configuration"));
+    assert!(policy.carves_beneath(b"/r/.git"));
+    // and nothing where there is none
+    assert!(!may(&load(text), "/r/Cargo.toml", Access::READ));
+}
+
+#[test]
 fn judges_programs_by_name_and_path() {
     let policy = load("[files]\nexec = ['/usr/**']\n[exec]\ndeny = ['sudo', 'mkfs*', '/usr/sbin/at']");
     let run = |path: &str, name: &str| {
