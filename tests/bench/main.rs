@@ -11,6 +11,9 @@
 //!
 //! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)
 //! ```
+//!
+//! Opens and launches of microseconds and milliseconds want a quiet machine. Where there is none,
+//! `chrt --fifo 10 cargo run --release --example bench -- launch opens` keeps others from running in between.
 
 mod floor;
 mod inner;
