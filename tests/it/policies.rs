@@ -12,7 +12,7 @@ fn policy(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_govsh"));
     command.arg("policy").args(args).current_dir(dir).env("HOME", dir).env_remove("XDG_CONFIG_HOME");
     let begun = Instant::now();
-    let output = command.output().unwrap();
+    let output = command.output().expect("govsh runs");
     assert!(begun.elapsed() < Duration::from_secs(20), "{args:?} waited");
     output
 }
@@ -22,7 +22,7 @@ fn refusal(dir: &Path, file: &str) -> String {
     let output = policy(dir, &["check", file]);
     assert_eq!(output.status.code(), Some(1), "{file}: {output:?}");
     assert!(output.stdout.is_empty(), "{file}: {output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(said.lines().count() <= 2, "{file}: {said}");
     let first = said.lines().next().unwrap_or_default();
     first.strip_prefix("govsh: ").unwrap_or_else(|| panic!("{said}")).to_owned()
