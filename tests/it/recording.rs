@@ -342,3 +342,67 @@ fn a_reader_that_goes_away_is_no_failure() {
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(text.ends_with("\n0\n") && output.stderr.is_empty(), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_place_that_cannot_be_written_is_told_before_anything_runs() {
+    let desk = Desk::new();
+    let taken = desk.dir.path().join("taken");
+    fs::write(&taken, "precious").expect("written");
+    let beneath = taken.join("file");
+    let witness = desk.dir.path().join("witness");
+    for (place, why) in [(&taken, "File exists"), (&beneath, "Not a directory")] {
+        let arguments = ["--policy", "observe", "--record"].map(OsStr::new);
+        let command = ["--", "touch"].map(OsStr::new);
+        let all = [&arguments[..], &[place.as_os_str()], &command[..], &[witness.as_os_str()]].concat();
+        let said = desk.refuses(&all);
+        assert!(said.contains("cannot create recording") && said.contains(why), "{said}");
+    }
+    assert!(!witness.exists());
+    assert_eq!(fs::read(&taken).expect("still there"), b"precious");
+}
+
+#[test]
+fn directories_and_files_are_for_the_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    fs::remove_dir_all(desk.dir.path().join("govsh")).expect("removed");
+    desk.says(&["--policy", "observe", "--", "true"]);
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&desk.recordings()), 0o700);
+    let file = fs::read_dir(desk.recordings()).expect("a directory").next().expect("a recording").expect("read");
+    assert_eq!(mode(&file.path()), 0o600);
+    assert!(desk.says(&["show", "last"]).contains("exit 0 · complete"));
+}
+
+/// The promise is a quarter of a second; a busy machine may not run the recorder that often.
+#[test]
+fn a_killed_front_loses_almost_nothing() {
+    use std::collections::HashSet;
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    let desk = Desk::new();
+    let file = desk.dir.path().join("killed.cast.zst");
+    let mut govsh = Command::new(env!("CARGO_BIN_EXE_govsh"));
+    govsh.args(["--policy", "observe", "--record"]).arg(&file);
+    let endless = "i=0; while :; do i=$((i+1)); echo line $i; read -r up rest </proc/uptime; done";
+    let mut govsh = govsh.args(["--", "sh", "-c", endless]).stdout(Stdio::piped()).spawn().expect("govsh runs");
+    let mut lines = BufReader::new(govsh.stdout.take().expect("a pipe")).lines();
+    // When each line came out of govsh.
+    let mut seen = Vec::new();
+    while seen.first().is_none_or(|(first, _): &(Instant, String)| first.elapsed() < Duration::from_secs(2)) {
+        let line = lines.next().expect("a line").expect("read");
+        seen.push((Instant::now(), line));
+    }
+    let killed = Instant::now();
+    govsh.kill().expect("killed");
+    govsh.wait().expect("ended");
+
+    let played = desk.says(&[OsStr::new("replay"), OsStr::new("--speed"), OsStr::new("1000000"), file.as_os_str()]);
+    let settled = seen.iter().filter(|(at, _)| killed - *at > Duration::from_secs(1));
+    let played: HashSet<&str> = played.lines().collect();
+    let missing: Vec<_> = settled.filter(|(_, line)| !played.contains(line.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(desk.says(&[OsStr::new("show"), file.as_os_str()]).contains("not closed"));
+}
