@@ -143,6 +143,11 @@ mod tests {
                 "-r /home/u/.codex/auth.json",
             ],
         );
+    }
+
+    #[test]
+    fn agent_keeps_names_in_place_and_programs_in_bounds() {
+        let policy = load("agent");
         assert!(policy.carves_reads());
         assert!(policy.carves_beneath(b"/home/u/src/shop/.git") && policy.carves_beneath(b"/home/u/src/shop"));
         assert!(policy.carves_beneath(b"/home/u/.npm") && !policy.carves_beneath(b"/home/u/.npm/_cacache"));
