@@ -128,7 +128,7 @@ fn spawn_without_terminal(socket: &Path, cwd: &Path) -> Result<i32, SessionError
 
 /// The monitor's connection: from that very process, or none.
 fn accept(listening: &UnixListener, monitor: i32) -> Result<Link, SessionError> {
-    let died = pidfd::open(monitor).map_err(|errno| SessionError::Monitor(errno.into()))?;
+    let died = pidfd::open(monitor).map_err(|errno| SessionError::system("open a pidfd")(errno.into()))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut entries = [unix::poll_for(listening.as_fd(), libc::POLLIN), unix::poll_for(died.as_fd(), libc::POLLIN)];

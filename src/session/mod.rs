@@ -58,6 +58,9 @@ pub const REFUSED: i32 = 126;
 /// Exit status when the command was not found.
 pub const NOT_FOUND: i32 = 127;
 
+/// How long what a failed launch has left may take to go.
+const LAUNCH_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Environment variable that names the session to whatever runs in it.
 pub const MARKER: &str = "GOVSH_SESSION";
 
@@ -233,7 +236,7 @@ impl Session {
             _ => false,
         };
         let orders = self.orders(inherited, &streams, engaged);
-        let Launched { link, supervisor, leader } = launch::launch(Launch {
+        let launched = launch::launch(Launch {
             broker: self.plan.broker.clone(),
             orders,
             sent: streams.sent,
@@ -241,7 +244,12 @@ impl Session {
             dir: self.run.runtime.path().to_owned(),
             job: self.job()?,
             pty: self.pty.take(),
-        })?;
+        });
+        if launched.is_err() {
+            // The monitor may be there already. Whether it is gone in time changes nothing about the error.
+            let _ = reap::end_all(LAUNCH_PATIENCE);
+        }
+        let Launched { link, supervisor, leader } = launched?;
         let stop = self.stop.take().ok_or(SessionError::Broker)?;
         let pump = Pump::new(Setup {
             bus: self.bus.clone(),
