@@ -27,6 +27,7 @@ mod ring;
 mod sockets;
 mod spaces;
 mod storm;
+mod swaps;
 mod terminal;
 mod unix;
 
@@ -94,6 +95,7 @@ fn all() -> impl Iterator<Item = Attempt> {
         carve::ATTEMPTS,
         races::ATTEMPTS,
         racesnet::ATTEMPTS,
+        swaps::ATTEMPTS,
         storm::ATTEMPTS,
     ]
     .into_iter()

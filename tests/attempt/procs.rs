@@ -46,6 +46,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     ("setscheduler", |args| call(SYS_sched_setscheduler, &[pid(args, 0), 0, to(&[0i32])]).into()),
     ("setpriority", |args| call(SYS_setpriority, &[0, pid(args, 0), 0]).into()),
     ("ioprio", |args| call(SYS_ioprio_set, &[1, pid(args, 0), 2 << 13 | 4]).into()),
+    ("root", |_| if unsafe { geteuid() } == 0 { Worked("is root".into()) } else { Refused(EPERM, String::new()) }),
     ("own_children", |_| own_children()),
 ];
 

@@ -105,14 +105,13 @@ fn race(args: &Args) -> Outcome {
         "unlink" => path.racing(|| unlinks(tries, &path, good, bad)),
         "link" => path.racing(|| links(tries, &path, good)),
         "exec" => execs(tries, &path),
-        "tree" => return tree(good, bad, tries),
         other => return Misuse(format!("no race '{other}'")),
     };
     score.outcome()
 }
 
 /// A file that begins with `b` is the bad one.
-fn tally(score: &mut Score, opened: Result<i64, i32>) {
+pub fn tally(score: &mut Score, opened: Result<i64, i32>) {
     match opened {
         Ok(fd) => {
             match read_some(fd) {
@@ -253,28 +252,4 @@ fn execs(tries: u64, path: &Swapped) -> Score {
         }
     }
     score
-}
-
-/// GOOD and BAD are directories; another process keeps exchanging a directory and a link to BAD under one name.
-fn tree(good: &str, bad: &str, tries: u64) -> Outcome {
-    let (real, link, file) = (format!("{good}/real"), format!("{good}/link"), format!("{good}/real/file"));
-    let _ = call(SYS_mkdirat, &[CWD, at(&c(&real)), 0o755]);
-    let _ = call(SYS_symlinkat, &[at(&c(bad)), CWD, at(&c(&link))]);
-    if let Ok(fd) = call(SYS_openat, &[CWD, at(&c(&file)), (O_WRONLY | O_CREAT) as usize, 0o600]) {
-        let _ = call(SYS_write, &[fd as usize, to(b"a"), 1]);
-    }
-    let (one, two) = (c(&real), c(&link));
-    let swapper = unsafe { fork() };
-    if swapper == 0 {
-        loop {
-            let _ = call(SYS_renameat2, &[CWD, at(&one), CWD, at(&two), crate::names::EXCHANGE]);
-        }
-    }
-    let path = c(&file);
-    let score = opens(tries, |turn| {
-        call(SYS_openat, &[CWD, at(&path), if turn % 2 == 0 { O_RDONLY } else { O_RDWR } as usize, 0])
-    });
-    let _ = call(SYS_kill, &[swapper as usize, SIGKILL as usize]);
-    crate::call::reap(swapper);
-    score.outcome()
 }

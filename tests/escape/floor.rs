@@ -198,3 +198,24 @@ fn harmless_forms_still_work() {
         }
     }
 }
+
+/// A program with the set-user-ID bit gives an ordinary user nothing.
+#[test]
+fn set_user_id_programs() {
+    if crate::lab::test_user().is_none() {
+        return; // root has nothing to gain: the pass as another user shows it
+    }
+    let lab = Lab::new();
+    let program = lab.path("root");
+    std::fs::copy(crate::lab::attempt(), &program).expect("copy");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o4755)).expect("mode");
+    let mut outside = std::process::Command::new(&program);
+    outside.arg("root").stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    crate::lab::as_user(&mut outside);
+    assert_eq!(crate::lab::finish(outside, "set-user-ID outside").0, 0, "outside it must be root");
+    let rules = Rules::new().exec("{base}/root");
+    let (mut inside, _) = lab.command(&rules, &program.to_string_lossy());
+    inside.arg("root");
+    let (status, stdout, stderr) = crate::lab::finish(inside, "set-user-ID inside");
+    assert_eq!(status, 1, "{stdout} {stderr}");
+}

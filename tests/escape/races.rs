@@ -78,16 +78,18 @@ fn renaming_linking_and_removing() {
     no_wins(empty, "race rename_to {work}/a/file {work}/b/file", tries(), &allowing, &tested);
 }
 
-/// Another process exchanges a directory and a link under the path that is opened.
+/// Directories, links, working directories and descriptors that change under the path.
 #[test]
-fn directories_that_swap() {
+fn places_that_swap() {
     let set_up = |lab: &Lab| {
         lab.dir("work/a");
         lab.dir("work/b");
         lab.file("work/b/file", "b bad one\n");
     };
     let tested = Rules::new().deny("{work}/b/**");
-    no_wins(set_up, "race tree {work}/a {work}/b", tries() / 2, &Rules::new(), &tested);
+    for how in ["directory", "link", "link_write", "link_source", "cwd", "dirfd"] {
+        no_wins(set_up, &format!("swap {how} {{work}}/a {{work}}/b"), tries() / 4, &Rules::new(), &tested);
+    }
 }
 
 fn tools(lab: &Lab) {
