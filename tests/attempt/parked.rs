@@ -43,7 +43,6 @@ fn parked(args: &Args) -> Outcome {
         "sibling_exec" => sibling_exec(dir),
         "sibling_exit" => sibling_exit(dir),
         "dying_threads" => dying_threads(dir),
-        "many" => many(dir),
         "recycled" => recycled(dir),
         "not_dumpable" => not_dumpable(dir),
         other => return Misuse(format!("no topic '{other}'")),
@@ -212,30 +211,6 @@ fn dying_threads(dir: &str) -> Vec<String> {
         killed += usize::from(crate::call::reap(pid) == 256);
     }
     vec![killed.to_string(), word(open(&format!("{dir}/after"), O_RDWR | O_CREAT, 0o600))]
-}
-
-/// A hundred openings that wait hold nobody else up, and all of them go on in the end.
-fn many(dir: &str) -> Vec<String> {
-    let path = format!("{dir}/many");
-    fifo(&path);
-    let begun = std::sync::Arc::new(AtomicU64::new(0));
-    let waiting: Vec<_> = (0..100)
-        .map(|_| {
-            let (path, begun) = (path.clone(), begun.clone());
-            std::thread::spawn(move || {
-                begun.fetch_add(1, Ordering::Relaxed);
-                word(open(&path, O_RDONLY, 0))
-            })
-        })
-        .collect();
-    while begun.load(Ordering::Relaxed) < 100 {
-        std::thread::yield_now();
-    }
-    let others = (0..200).all(|i| open(&format!("{dir}/other{}", i % 10), O_RDWR | O_CREAT, 0o600).is_ok());
-    // one writer for all of them: it stays open until the last reader has come
-    let writer = word(open(&path, O_WRONLY, 0));
-    let read = waiting.into_iter().map(|thread| thread.join().unwrap()).filter(|told| told == "ok").count();
-    vec![others.to_string(), writer, read.to_string()]
 }
 
 /// Thread numbers that one may go through until a number comes again; more are not tried.

@@ -91,7 +91,7 @@ fn magic_roots() {
 
 #[test]
 fn waiting() {
-    same(&["parked fifo", "parked interrupted", "parked restarted", "parked many"]);
+    same(&["parked fifo", "parked interrupted", "parked restarted"]);
 }
 
 #[test]
