@@ -235,7 +235,6 @@ impl Worker {
         }
         self.settle(call);
         self.shared.table.remove_siblings(process.pid);
-        process.forget_memory();
         process.seen_exec.store(true, Ordering::Relaxed);
         let cwd = process.cwd(call.tid()).map(|d| d.path.clone()).unwrap_or_default();
         self.shared.bus.publish(Event::Proc(Box::new(Proc {

@@ -40,7 +40,7 @@ impl Outgoing {
     }
 
     /// The bytes from `start` on, at most [`CHUNK`].
-    fn bytes(&self, copier: &Copier, start: usize) -> Sys<Vec<u8>> {
+    fn bytes(&self, copier: Copier, start: usize) -> Sys<Vec<u8>> {
         let mut skip = start;
         let mut data = Vec::new();
         for &(addr, len) in &self.parts {
@@ -187,7 +187,7 @@ impl Worker {
         }
         let mut done = 0;
         loop {
-            let data = outgoing.bytes(&call.copier(), done)?;
+            let data = outgoing.bytes(call.copier(), done)?;
             let control = if done == 0 { outgoing.control.as_slice() } else { &[] };
             let message = Message { addr: to.as_ref().map_or(&[], |d| d.bytes.as_slice()), data: &data, control };
             match self.attempt(call, || net::send(socket.as_fd(), &message, flags)) {

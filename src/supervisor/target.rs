@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::status::Status;
-use crate::sys::{Errno, Sys, file, interrupt, memory, pidfd};
+use crate::sys::{Errno, Sys, file, interrupt, pidfd};
 
 /// Locks, also after a panic of another holder: the values below are replaced whole, never left half done.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -59,7 +59,6 @@ pub struct Process {
     pub pid: i32,
     pub parent: i32,
     pub pidfd: OwnedFd,
-    memory: Mutex<Option<Arc<OwnedFd>>>,
     cwd: Mutex<Option<Arc<Dir>>>,
     /// Threads whose chdir or umask was let through and may not have happened yet.
     unsettled: Mutex<HashSet<i32>>,
@@ -101,22 +100,6 @@ impl Thread {
 }
 
 impl Process {
-    /// Its memory, to copy from.
-    pub fn memory(&self, tid: i32) -> Sys<Arc<OwnedFd>> {
-        let mut slot = lock(&self.memory);
-        if let Some(known) = &*slot {
-            return Ok(known.clone());
-        }
-        let fresh = Arc::new(memory::open(tid)?);
-        *slot = Some(fresh.clone());
-        Ok(fresh)
-    }
-
-    /// Forgets the memory: another image runs.
-    pub fn forget_memory(&self) {
-        *lock(&self.memory) = None;
-    }
-
     /// The working directory, from the cache when that is safe.
     pub fn cwd(&self, tid: i32) -> Sys<Arc<Dir>> {
         if !self.cacheable(tid) {
@@ -232,7 +215,6 @@ impl Table {
                 pid: status.tgid,
                 parent: status.parent,
                 pidfd: pidfd::open(status.tgid)?,
-                memory: Mutex::default(),
                 cwd: Mutex::default(),
                 unsettled: Mutex::default(),
                 any_unsettled: AtomicBool::new(false),

@@ -3,8 +3,6 @@
 //! Invariant: after [`Copier`] returned, nothing depends on memory that the target can still change.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 use crate::sys::{Errno, Sys, memory};
 
@@ -13,20 +11,15 @@ const PAGE: u64 = 4096;
 pub const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 /// Reads the memory of one process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Copier {
-    pub memory: Sys<Arc<OwnedFd>>,
+    pub tid: i32,
 }
 
 impl Copier {
-    fn read(&self, addr: u64, buf: &mut [u8]) -> Sys<usize> {
-        let memory = self.memory.as_ref().map_err(|errno| *errno)?;
-        memory::read_at(memory.as_fd(), addr, buf)
-    }
-
     /// A NUL-terminated string of at most `max` bytes with its NUL. EFAULT, ENAMETOOLONG, or EPERM when the target
     /// cannot be read.
-    pub fn string(&self, addr: u64, max: usize) -> Sys<CString> {
+    pub fn string(self, addr: u64, max: usize) -> Sys<CString> {
         let mut text = Vec::new();
         let mut chunk = [0_u8; 512];
         let mut at = addr;
@@ -36,7 +29,7 @@ impl Copier {
         while text.len() < max {
             let left = (PAGE - at % PAGE).min(chunk.len() as u64).min((max - text.len()) as u64) as usize;
             let Some(part) = chunk.get_mut(..left) else { break };
-            let n = self.read(at, part)?;
+            let n = memory::read(self.tid, at, part)?;
             let part = part.get(..n).unwrap_or_default();
             if let Some(end) = part.iter().position(|b| *b == 0) {
                 let part = part.get(..=end).unwrap_or_default();
@@ -54,17 +47,17 @@ impl Copier {
     }
 
     /// A path argument.
-    pub fn path(&self, addr: u64) -> Sys<CString> {
+    pub fn path(self, addr: u64) -> Sys<CString> {
         self.string(addr, PATH_MAX)
     }
 
     /// Exactly `len` bytes.
-    pub fn bytes(&self, addr: u64, len: usize) -> Sys<Vec<u8>> {
+    pub fn bytes(self, addr: u64, len: usize) -> Sys<Vec<u8>> {
         let mut buf = vec![0_u8; len];
         let mut done = 0;
         while done < len {
             let rest = buf.get_mut(done..).unwrap_or_default();
-            let n = self.read(addr.wrapping_add(done as u64), rest)?;
+            let n = memory::read(self.tid, addr.wrapping_add(done as u64), rest)?;
             if n == 0 {
                 return Err(Errno(libc::EFAULT));
             }
@@ -74,14 +67,14 @@ impl Copier {
     }
 
     /// `count` words of eight bytes.
-    pub fn words(&self, addr: u64, count: usize) -> Sys<Vec<u64>> {
+    pub fn words(self, addr: u64, count: usize) -> Sys<Vec<u64>> {
         let bytes = self.bytes(addr, count * 8)?;
         Ok(bytes.chunks_exact(8).map(|w| u64::from_ne_bytes(w.try_into().unwrap_or_default())).collect())
     }
 
     /// A vector of strings ended by a null pointer, as execve(2) takes it: at most `max_items` and `max_bytes` are
     /// kept; the flag says that there were more.
-    pub fn strings(&self, addr: u64, max_items: usize, max_bytes: usize) -> Sys<(Vec<Vec<u8>>, bool)> {
+    pub fn strings(self, addr: u64, max_items: usize, max_bytes: usize) -> Sys<(Vec<Vec<u8>>, bool)> {
         let mut found = Vec::new();
         let mut bytes = 0;
         let mut at = addr;
@@ -116,7 +109,7 @@ mod tests {
     use super::*;
 
     fn own() -> Copier {
-        Copier { memory: memory::open(std::process::id() as i32).map(Arc::new) }
+        Copier { tid: std::process::id() as i32 }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Call {
 
     /// Copies from the caller's memory.
     pub fn copier(&self) -> Copier {
-        Copier { memory: self.thread.process.memory(self.tid()) }
+        Copier { tid: self.tid() }
     }
 
     pub fn tid(&self) -> i32 {

@@ -1,26 +1,9 @@
-//! Reading and writing another process's memory: proc_pid_mem(5), process_vm_writev(2).
+//! Reading and writing another process's memory: process_vm_readv(2), process_vm_writev(2).
+//!
+//! Not proc_pid_mem(5), although that is quicker: it reads pages that the process itself may not, where the kernel would
+//! have said EFAULT.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-
-use super::{Errno, Sys, check, file};
-
-/// The memory of a thread's process as a file (proc_pid_mem(5)): cheaper to read than by process id. It stays with the
-/// memory it was opened for, so it must not be used across execve.
-pub fn open(tid: i32) -> Sys<OwnedFd> {
-    let path = std::ffi::CString::new(format!("/proc/{tid}/mem")).map_err(|_| Errno(libc::EINVAL))?;
-    file::open(None, &path, libc::O_RDONLY, 0)
-}
-
-/// Copies up to `buf.len()` bytes from `addr`; returns how many there were. EFAULT where nothing is.
-pub fn read_at(memory: BorrowedFd<'_>, addr: u64, buf: &mut [u8]) -> Sys<usize> {
-    // SAFETY: the kernel writes at most `buf.len()` bytes; the offset is only interpreted in the target.
-    let n = unsafe { libc::pread64(memory.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), addr.cast_signed()) };
-    match check(n as libc::c_long) {
-        Ok(0) | Err(Errno(libc::EIO)) => Err(Errno(libc::EFAULT)),
-        Ok(n) => Ok(n as usize),
-        Err(errno) => Err(errno),
-    }
-}
+use super::{Sys, check};
 
 fn remote(addr: u64, len: usize) -> libc::iovec {
     libc::iovec { iov_base: addr as usize as *mut libc::c_void, iov_len: len }
