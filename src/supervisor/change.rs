@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::act::{Act, At, Last};
+use super::procfs;
 use super::resolve::Found;
 use super::scan;
 use super::target::lock;
@@ -29,6 +30,11 @@ impl PathArg {
     pub fn here(addr: u64) -> Self {
         Self { dirfd: libc::AT_FDCWD, addr }
     }
+}
+
+/// A memory file (memfd_create(2)): no name leads to it.
+fn is_memory(found: &Found) -> bool {
+    found.path.starts_with(b"/memfd:") && file::stat(found.fd.as_fd()).is_ok_and(|s| s.links == 0)
 }
 
 fn carved() -> Ruling {
@@ -312,7 +318,7 @@ impl Worker {
     ) -> Answer {
         let found = if arg.addr == 0 { self.held(call, arg.dirfd) } else { self.object(call, arg, follow) };
         match found {
-            Ok(found) if !found.path.starts_with(b"/") || found.path.starts_with(b"/memfd:") => {
+            Ok(found) if procfs::is_nameless(&found.path) || is_memory(&found) => {
                 // A pipe, socket or memory file: has no name that anybody else could reach.
                 let ruling = Ruling::built_in(Verdict::Allow, "built-in: own descriptor");
                 self.conclude(call, op, &[&found.path], act(found.fd.clone()), false, ruling)

@@ -80,6 +80,17 @@ pub fn magic(dir: &[u8], name: &[u8]) -> Option<i32> {
     }
 }
 
+/// Whether the kernel's name is that of an object in no file system (`pipe:[7]`, `socket:[7]`, `anon_inode:[eventfd]`,
+/// `mnt:[7]`), which only a holder of a descriptor can have. Anything else that is not absolute, such as
+/// `(unreachable)/x`, is not.
+#[must_use]
+pub fn is_nameless(path: &[u8]) -> bool {
+    let Some(colon) = path.iter().position(|b| *b == b':') else { return false };
+    let (kind, rest) = path.split_at(colon);
+    let word = !kind.is_empty() && kind.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
+    word && (rest.starts_with(b":[") || kind == b"anon_inode")
+}
+
 /// Without a leading `task/TID`.
 fn skip_task(rest: &[u8]) -> &[u8] {
     let Some(after) = rest.strip_prefix(b"task/") else { return rest };
@@ -147,6 +158,16 @@ mod tests {
         assert_eq!(judge("/dev/tty", Access::READ), Guard::Terminal);
         assert_eq!(judge("/dev/pts/4", Access::READ), Guard::Pty(4));
         assert_eq!(judge("/dev/pts/ptmx", Access::READ), Guard::Policy);
+    }
+
+    #[test]
+    fn only_known_forms_are_nameless() {
+        for name in ["pipe:[7]", "socket:[12]", "anon_inode:[eventfd]", "anon_inode:bpf-prog", "mnt:[4026531840]"] {
+            assert!(is_nameless(name.as_bytes()), "{name}");
+        }
+        for name in ["(unreachable)/etc/x", "", "/a:[b]", "a/b:[7]", ":[7]", "x"] {
+            assert!(!is_nameless(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

@@ -125,6 +125,10 @@ impl Worker {
 
     /// The policy's word on a resolved path.
     pub fn judge(&mut self, path: &[u8], access: Access) -> Ruling {
+        if !path.starts_with(b"/") {
+            // Outside every mount we can see, such as `(unreachable)/x`: no rule can mean it.
+            return Ruling::built_in(Verdict::Deny, "built-in: no path leads there");
+        }
         let Some(cache) = self.cache.get_mut(usize::from(access.bits())) else {
             return self.shared.ruling(self.shared.policy.decide_file(path, access));
         };
@@ -144,8 +148,8 @@ impl Worker {
     pub fn judge_guarded(&mut self, call: &Call, path: &[u8], access: Access) -> (Ruling, Option<Vec<u8>>) {
         let shared = self.shared.clone();
         match procfs::guard(path, access, |pid| pid == call.pid() || shared.contains(pid)) {
-            Guard::Policy if !path.starts_with(b"/") => {
-                // A pipe, socket or anonymous object that the target holds already.
+            Guard::Policy if procfs::is_nameless(path) => {
+                // The target holds it already.
                 (Ruling::built_in(Verdict::Allow, "built-in: own descriptor"), None)
             }
             Guard::Policy => (self.judge(path, access), None),
