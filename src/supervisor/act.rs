@@ -202,8 +202,14 @@ impl Act {
             Self::Rename { from, to, .. } | Self::Link { from, to } => {
                 Ok(vec![(named(from)?, Access::WRITE), (named(to)?, Access::WRITE)])
             }
-            // An object without a name has no path to judge; the name it gets has.
-            Self::LinkObject { to, .. } => Ok(change(named(to)?)),
+            Self::LinkObject { object, to } => {
+                let mut touched = change(named(to)?);
+                // An object without a name has no path to judge; the name it gets has.
+                if file::stat(object.as_fd())?.links > 0 {
+                    touched.push((file::path_of(object.as_fd())?, Access::WRITE));
+                }
+                Ok(touched)
+            }
             Self::Truncate { object, .. }
             | Self::Chmod { object, .. }
             | Self::Chown { object, .. }

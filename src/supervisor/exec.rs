@@ -195,8 +195,9 @@ impl Worker {
         if pending.foreign {
             // The kernel's binfmt_misc chose the image; it is judged for itself.
             let exe = exe_path(process.pid);
-            let argv = command_line(process.pid).unwrap_or_default();
-            if self.shared.ruling(self.shared.policy.decide_exec(&exe, &argv)).allows() {
+            if let Ok(argv) = command_line(process.pid)
+                && self.shared.ruling(self.shared.policy.decide_exec(&exe, &argv)).allows()
+            {
                 return self.confirm(call, &pending);
             }
         }
@@ -224,7 +225,12 @@ impl Worker {
                 return false;
             }
             Fit::Arguments => {
-                argv = command_line(process.pid).unwrap_or_default();
+                // Arguments that cannot be read are not arguments that are allowed.
+                let Ok(now) = command_line(process.pid) else {
+                    self.condemn(call, "arguments cannot be read after the start".to_owned());
+                    return false;
+                };
+                argv = now;
                 let what = format!("arguments were changed after judging: {}", shown(&argv));
                 if !self.shared.ruling(self.shared.policy.decide_exec(&pending.path, &argv)).allows() {
                     self.condemn(call, what);

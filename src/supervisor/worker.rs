@@ -239,7 +239,8 @@ impl Worker {
     /// Whether an opened file is a hard link to one that a rule denies by its exact path.
     pub fn is_denied_inode(&self, fd: &OwnedFd) -> bool {
         !self.shared.denied_inodes.is_empty()
-            && file::stat(fd.as_fd()).is_ok_and(|s| s.links > 1 && self.shared.denied_inodes.contains(&(s.dev, s.ino)))
+            && file::stat(fd.as_fd())
+                .map_or(true, |s| s.links > 1 && self.shared.denied_inodes.contains(&(s.dev, s.ino)))
     }
 }
 
