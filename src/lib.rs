@@ -35,7 +35,7 @@
 //!
 //! # Who may use whom
 //!
-//! Imports point down: `main cli cmd` → `session` → `supervisor` → `sandbox recording` → `bus` → `event` →
+//! Imports point down: `main cli cmd` → `tui` → `session` → `supervisor` → `sandbox recording` → `bus` → `event` →
 //! `policy sys`, which use nothing of ours. `unsafe` is in `sys` alone. A test holds both.
 
 #![deny(unsafe_code)]
@@ -51,3 +51,4 @@ pub mod session;
 pub mod supervisor;
 #[allow(unsafe_code, reason = "the one place for it")]
 pub mod sys;
+pub mod tui;

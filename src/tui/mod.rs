@@ -1,0 +1,16 @@
+//! Sessions on the terminal: one view for those that are over and those that run.
+//!
+//! Invariant: everything drawn comes from plain view structures; nothing here decides about an agent, and no recorded byte
+//! reaches the terminal except as a cell.
+//! Leaves to others: reading recordings (`recording`), the terminal model (`screen`), talking to a session (`session`).
+//!
+//! ```text
+//! Source ─frames, events, screens─▶ player ─▶ app ─views─▶ panels ─cells─▶ terminal
+//! keys, mouse ─input─▶ keys ─action─▶ app
+//! ```
+
+pub mod keys;
+pub mod theme;
+
+pub use keys::{Action, Chord, KEYS, Key, Press};
+pub use theme::{Depth, Theme};
