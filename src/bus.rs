@@ -15,7 +15,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::event::{Event, Judged, Proc, Stamped, Stream};
+use crate::event::{Answer, Ask, Event, Judged, Proc, Stamped, Stream};
 
 /// Bytes the ring holds before producers wait.
 const FULL: usize = 4 << 20;
@@ -92,13 +92,17 @@ enum Carrier {
 impl Bus {
     /// Stamps `event` with its place and time. Waits while the ring is full; after [`Bus::close`] the event is dropped at once.
     pub fn publish(&self, event: Event) {
+        self.place(event);
+    }
+
+    /// As [`Bus::publish`], and gives the event's sequence number; None after [`Bus::close`].
+    pub fn place(&self, event: Event) -> Option<u64> {
         let weight = size_of::<Slot>() + owned(&event);
-        let Some(mut ring) = self.shared.room_for(weight) else {
-            return;
-        };
+        let mut ring = self.shared.room_for(weight)?;
         let (seq, t) = ring.stamp(self.shared.start);
         ring.slots.push(Slot { seq, t, what: What::Event(event) });
         self.shared.added(ring, weight);
+        Some(seq)
     }
 
     /// Bytes the agent wrote. Copied; no allocation in steady state.
@@ -271,10 +275,16 @@ fn owned(event: &Event) -> usize {
             size_of::<Proc>() + exe.len() + cwd.len() + all(argv)
         }
         Event::Output { data, .. } | Event::Input { data } => data.len(),
-        Event::Marker { label: text }
-        | Event::Alert { what: text, .. }
-        | Event::Limit { what: text }
-        | Event::Lost { why: text, .. } => text.len(),
+        Event::Marker { label, by } => label.len() + by.len(),
+        Event::Ask(ask) => {
+            let Ask { path, path2, argv, ancestry, cwd, reason, choices, file, .. } = ask.as_ref();
+            let lines: usize = ancestry.iter().map(|argv| all(argv) + size_of::<Vec<Vec<u8>>>()).sum();
+            let choices: usize = choices.iter().map(|choice| choice.key.len() + choice.text.len()).sum();
+            let texts = path.len() + path2.len() + cwd.len() + reason.len() + file.len();
+            size_of::<Ask>() + texts + all(argv) + lines + choices
+        }
+        Event::Answer(answer) => size_of::<Answer>() + answer.who.len() + answer.rule.len() + answer.hint.len(),
+        Event::Alert { what: text, .. } | Event::Limit { what: text } | Event::Lost { why: text, .. } => text.len(),
         // Once a session, and small.
         Event::Start(_) | Event::Policy(_) | Event::Report(_) => 4 << 10,
         Event::Redacted { .. } | Event::Resize { .. } | Event::Exit { .. } => 0,

@@ -15,9 +15,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 pub const FAILED: i32 = 125;
 
 /// The kinds of event that `show --kind` knows, as they stand in a recording.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 18] = [
     "start", "policy", "report", "output", "input", "redacted", "resize", "marker", "proc", "file", "exec", "net",
-    "alert", "limit", "lost", "exit",
+    "ask", "answer", "alert", "limit", "lost", "exit",
 ];
 
 const EXAMPLES: &str = "\

@@ -49,10 +49,16 @@ pub enum Event {
     },
     Marker {
         label: String,
+        /// Who set it, as `user@pts/3` or `watch:user@pts/3`; empty where nobody is known.
+        by: String,
     },
     Proc(Box<Proc>),
     /// A request and what was decided: kinds `file`, `exec` and `net`.
     Judged(Judged),
+    /// A question was put: kind `ask`.
+    Ask(Box<Ask>),
+    /// And what became of it: kind `answer`, exactly one for each `ask` of a session that ended in order.
+    Answer(Box<Answer>),
     /// Something that must not happen happened, or was tried in a way that is an attack.
     Alert {
         pid: i32,
@@ -191,4 +197,98 @@ pub struct Judged {
     pub errno: i32,
     /// Nanoseconds from receipt to answer; 0 where it was not measured.
     pub duration: u64,
+}
+
+/// A request that a rule says to ask about, as people are shown it. All calls that ask for the same are one question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// Counts the session's questions from 1.
+    pub id: u64,
+    pub of: Kind,
+    /// As in [`Judged`]: the request as it was resolved when it was put.
+    pub op: &'static str,
+    pub access: Access,
+    pub path: Vec<u8>,
+    pub path2: Vec<u8>,
+    pub addr: Option<SocketAddr>,
+    pub argv: Vec<Vec<u8>>,
+    /// The first process that asked.
+    pub pid: i32,
+    /// The arguments of every process from the agent down to the asking one.
+    pub ancestry: Vec<Vec<Vec<u8>>>,
+    pub cwd: Vec<u8>,
+    /// As `Rule::name`.
+    pub rule: Arc<str>,
+    pub layer: Layer,
+    /// Why the rule asks, in its author's words; may be empty.
+    pub reason: String,
+    /// What *always* or *session* can add, the narrowest first; 1 to 4.
+    pub choices: Vec<Choice>,
+    /// The file that *always* writes to, as people are shown it; empty where nothing can be kept.
+    pub file: String,
+    /// Nanoseconds until it is denied.
+    pub timeout: u64,
+}
+
+/// A rule that an answer can add.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The kind of rule: `exec`, `files.read`, `files.write`, `files.exec` or `network`.
+    pub key: String,
+    /// Its pattern, as a policy would have it.
+    pub text: String,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// [`Ask::id`].
+    pub ask: u64,
+    /// Allow or Deny.
+    pub verdict: Verdict,
+    pub scope: Scope,
+    pub by: By,
+    /// Who answered, as `user@pts/3`; empty where nobody did.
+    pub who: String,
+    /// Nanoseconds from the question to the answer.
+    pub waited: u64,
+    /// The rule that the answer added; empty for none.
+    pub rule: String,
+    /// How it could have been allowed, where nobody was there to ask; else empty.
+    pub hint: String,
+    /// Sequence number of the event, usually the question's own, at which the answerer saw the terminal.
+    pub screen: Option<u64>,
+    /// Calls that waited for it.
+    pub calls: u64,
+}
+
+/// What an answer holds for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The calls that wait now.
+    Once,
+    /// Whatever matches the chosen rule, until the session ends.
+    Session,
+    /// Everything that this program asks by the same rule, until the session ends.
+    Program,
+    /// Whatever matches the chosen rule, in this and in later sessions.
+    Always,
+    /// Deny, and ask no more by this rule, until the session ends.
+    Never,
+}
+
+/// How an answer came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum By {
+    /// The panel in the session's own terminal.
+    Terminal,
+    /// A watcher.
+    Watch,
+    /// `govsh answer`.
+    Command,
+    Timeout,
+    /// Nobody was there to ask.
+    Nobody,
+    /// The last process that asked went away.
+    Withdrawn,
 }

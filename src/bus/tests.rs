@@ -6,7 +6,7 @@ use std::thread;
 use super::*;
 
 fn marker(label: &str) -> Event {
-    Event::Marker { label: label.to_owned() }
+    Event::Marker { label: label.to_owned(), by: String::new() }
 }
 
 fn drain(tap: &mut Tap) -> Vec<Stamped> {

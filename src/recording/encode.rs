@@ -3,12 +3,13 @@
 //! Invariant: `seq`, `t` and `kind` are the first three members, in this order: readers rely on it.
 //! Leaves to others: the asciicast lines (`lines`), reading back (`parse`).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::errno;
 use super::json::Object;
 use super::words::{Word, kind};
-use crate::event::{Event, Judged, Kind, PolicyUsed, Proc, Report, Stamped, Start, Via};
+use crate::event::{Answer, Ask, Event, Judged, Kind, PolicyUsed, Proc, Report, Stamped, Start, Via};
 use crate::policy::{Access, Layer, Verdict};
 
 /// Appends the whole object, terminal bytes included, without a line break.
@@ -28,9 +29,14 @@ pub fn object(stamped: &Stamped, out: &mut Vec<u8>) {
             object.number("cols", *cols);
             object.number("rows", *rows);
         }
-        Event::Marker { label } => object.text("label", label),
+        Event::Marker { label, by } => {
+            object.text("label", label);
+            self::by(&mut object, by);
+        }
         Event::Proc(proc) => self::proc(&mut object, proc),
         Event::Judged(judged) => self::judged(&mut object, judged),
+        Event::Ask(ask) => self::ask(&mut object, ask),
+        Event::Answer(answer) => self::answer(&mut object, answer),
         Event::Alert { pid, what } => {
             object.number("pid", *pid);
             object.text("what", what);
@@ -56,6 +62,13 @@ pub(super) fn begin<'a>(stamped: &Stamped, out: &'a mut Vec<u8>) -> Object<'a> {
     object.seconds("t", stamped.t);
     object.text("kind", kind(&stamped.event));
     object
+}
+
+/// Who set a marker, where that is known.
+pub(super) fn by(object: &mut Object<'_>, by: &str) {
+    if !by.is_empty() {
+        object.text("by", by);
+    }
 }
 
 fn start(object: &mut Object<'_>, start: &Start) {
@@ -134,26 +147,72 @@ fn ruling(object: &mut Object<'_>, judged: &Judged) {
 /// What is the request's own.
 fn request(object: &mut Object<'_>, judged: &Judged) {
     object.number("pid", judged.pid);
-    if !judged.path.is_empty() {
-        object.bytes("path", "path_bytes", &judged.path);
+    wanted(object, &judged.path, &judged.path2, judged.addr, &judged.argv);
+    if judged.duration != 0 {
+        object.micros("dur", judged.duration);
     }
-    if !judged.path2.is_empty() {
-        object.bytes("path2", "path2_bytes", &judged.path2);
+}
+
+/// What a request is for; what it has none of is absent.
+fn wanted(object: &mut Object<'_>, path: &[u8], path2: &[u8], addr: Option<SocketAddr>, argv: &[Vec<u8>]) {
+    if !path.is_empty() {
+        object.bytes("path", "path_bytes", path);
     }
-    if let Some(addr) = judged.addr {
+    if !path2.is_empty() {
+        object.bytes("path2", "path2_bytes", path2);
+    }
+    if let Some(addr) = addr {
         object.text("addr", &addr.to_string());
-        if let std::net::SocketAddr::V6(v6) = addr
+        if let SocketAddr::V6(v6) = addr
             && v6.flowinfo() != 0
         {
             object.number("flowinfo", v6.flowinfo());
         }
     }
-    if !judged.argv.is_empty() {
-        object.byte_list("argv", "argv_bytes", &judged.argv);
+    if !argv.is_empty() {
+        object.byte_list("argv", "argv_bytes", argv);
     }
-    if judged.duration != 0 {
-        object.micros("dur", judged.duration);
+}
+
+fn ask(object: &mut Object<'_>, ask: &Ask) {
+    object.number("ask", ask.id);
+    object.text("of", ask.of.word());
+    object.text("op", ask.op);
+    if !ask.access.is_empty() {
+        object.text("access", ask.access.word());
     }
+    object.number("pid", ask.pid);
+    wanted(object, &ask.path, &ask.path2, ask.addr, &ask.argv);
+    object.byte_lists("ancestry", "ancestry_bytes", &ask.ancestry);
+    object.bytes("cwd", "cwd_bytes", &ask.cwd);
+    object.text("rule", &ask.rule);
+    object.text("layer", ask.layer.word());
+    if !ask.reason.is_empty() {
+        object.text("reason", &ask.reason);
+    }
+    object.list("choices", &ask.choices, |out, choice| {
+        let mut object = Object::begin(out);
+        object.text("key", &choice.key);
+        object.text("text", &choice.text);
+        object.end();
+    });
+    object.text("file", &ask.file);
+    object.seconds("timeout", ask.timeout);
+}
+
+fn answer(object: &mut Object<'_>, answer: &Answer) {
+    object.number("ask", answer.ask);
+    object.text("verdict", answer.verdict.word());
+    object.text("scope", answer.scope.word());
+    object.text("by", answer.by.word());
+    for (name, text) in [("who", &answer.who), ("rule", &answer.rule), ("hint", &answer.hint)] {
+        if !text.is_empty() {
+            object.text(name, text);
+        }
+    }
+    object.seconds("waited", answer.waited);
+    object.some_number("screen", answer.screen);
+    object.number("calls", answer.calls);
 }
 
 /// Everything of a judged event that does not change from one request to the next.

@@ -103,20 +103,20 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// An array of such arrays, likewise.
+    pub(super) fn byte_lists(&mut self, name: &str, exact: &str, lists: &[Vec<Vec<u8>>]) {
+        self.list(name, lists, |out, list| array(out, list, |out, item| string(out, &String::from_utf8_lossy(item))));
+        if lists.iter().flatten().any(|item| std::str::from_utf8(item).is_err()) {
+            self.list(exact, lists, |out, list| array(out, list, |out, item| base64_string(out, item)));
+        }
+    }
+
     pub(super) fn text_list(&mut self, name: &str, list: &[String]) {
         self.list(name, list, |out, item| string(out, item));
     }
 
-    pub(super) fn list<T>(&mut self, name: &str, list: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
-        let out = self.name(name);
-        out.push(b'[');
-        for (index, item) in list.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            one(out, item);
-        }
-        out.push(b']');
+    pub(super) fn list<T>(&mut self, name: &str, list: &[T], one: impl FnMut(&mut Vec<u8>, &T)) {
+        array(self.name(name), list, one);
     }
 
     pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
@@ -124,6 +124,17 @@ impl<'a> Object<'a> {
         fill(&mut inner);
         inner.end();
     }
+}
+
+fn array<T>(out: &mut Vec<u8>, list: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (index, item) in list.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        one(out, item);
+    }
+    out.push(b']');
 }
 
 /// Nanoseconds as seconds with six digits, nine where they are needed.

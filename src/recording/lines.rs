@@ -13,6 +13,8 @@
 //! A character split over two events is shown whole with the later one. The first event's companion holds the bytes back in
 //! `tail`, the second one's says how many bytes at the `head` of its text are not its own.
 
+use std::net::SocketAddr;
+
 use super::encode::{self, Rulings};
 use super::json::{Object, seconds, string};
 use super::visible::visible;
@@ -66,9 +68,9 @@ impl Lines {
         match &stamped.event {
             Event::Output { stream, data } => self.bytes(stamped, "o", Some(*stream), data, out),
             Event::Input { data } => self.bytes(stamped, "i", None, data, out),
-            Event::Resize { cols, rows } => self.plain(stamped, "r", &format!("{cols}x{rows}"), None, out),
-            Event::Marker { label } => self.plain(stamped, "m", label, None, out),
-            Event::Exit { status, signal } => self.plain(stamped, "x", &status.to_string(), *signal, out),
+            Event::Resize { cols, rows } => self.plain(stamped, "r", &format!("{cols}x{rows}"), out),
+            Event::Marker { label, .. } => self.plain(stamped, "m", label, out),
+            Event::Exit { status, .. } => self.plain(stamped, "x", &status.to_string(), out),
             _ => {
                 out.extend_from_slice(COMMENT);
                 match &stamped.event {
@@ -102,12 +104,21 @@ impl Lines {
         self.next != stamped.seq || self.clock.checked_mul(1_000) != Some(stamped.t)
     }
 
-    fn plain(&mut self, stamped: &Stamped, code: &str, text: &str, signal: Option<i32>, out: &mut Vec<u8>) {
+    fn plain(&mut self, stamped: &Stamped, code: &str, text: &str, out: &mut Vec<u8>) {
         let interval = self.advance(stamped.t);
-        if self.off(stamped) || signal.is_some() {
+        let more = match &stamped.event {
+            Event::Marker { by, .. } => !by.is_empty(),
+            Event::Exit { signal, .. } => signal.is_some(),
+            _ => false,
+        };
+        if more || self.off(stamped) {
             out.extend_from_slice(COMMENT);
             let mut companion = encode::begin(stamped, out);
-            companion.some_number("signal", signal);
+            match &stamped.event {
+                Event::Marker { by, .. } => encode::by(&mut companion, by),
+                Event::Exit { signal, .. } => companion.some_number("signal", *signal),
+                _ => {}
+            }
             companion.end();
             out.push(b'\n');
         }
@@ -214,19 +225,30 @@ fn event_line(out: &mut Vec<u8>, interval: u64, code: &str, text: &str) {
 /// The label by which stock players can jump to what went wrong.
 fn marker(event: &Event) -> Option<String> {
     match event {
-        Event::Judged(judged @ Judged { verdict: Verdict::Deny, op, .. }) => {
-            let what = match judged.addr {
-                Some(addr) => addr.to_string(),
-                None => visible(&judged.path),
-            };
-            Some(format!("denied: {op} {what}"))
+        Event::Judged(Judged { verdict: Verdict::Deny, op, addr, path, .. }) => {
+            Some(format!("denied: {op} {}", object(*addr, path)))
         }
+        Event::Ask(ask) => Some(match &ask.argv[..] {
+            [] => format!("asked: {} {}", ask.op, object(ask.addr, &ask.path)),
+            argv => {
+                let words: Vec<_> = argv.iter().map(|word| visible(word)).collect();
+                format!("asked: {} {}", ask.op, words.join(" "))
+            }
+        }),
+        Event::Answer(answer) => Some(format!("answered: {} {}", answer.verdict.word(), answer.scope.word())),
         Event::Alert { what, .. } => Some(format!("alert: {}", visible(what.as_bytes()))),
         _ => None,
     }
 }
 
+fn object(addr: Option<SocketAddr>, path: &[u8]) -> String {
+    addr.map_or_else(|| visible(path), |addr| addr.to_string())
+}
+
 /// Whether the writer puts a marker of its own after the event.
 pub(super) fn marks(event: &Event) -> bool {
-    matches!(event, Event::Judged(Judged { verdict: Verdict::Deny, .. }) | Event::Alert { .. })
+    matches!(
+        event,
+        Event::Judged(Judged { verdict: Verdict::Deny, .. }) | Event::Alert { .. } | Event::Ask(_) | Event::Answer(_)
+    )
 }

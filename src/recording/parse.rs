@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::words::{Word, interned};
 use super::{base64, errno};
-use crate::event::{Event, Judged, Kind, PolicyUsed, Proc, Report, ReportLine, Start};
+use crate::event::{Answer, Ask, Choice, Event, Judged, Kind, PolicyUsed, Proc, Report, ReportLine, Start};
 
 /// What is wrong with a line, in a few words.
 pub(super) type Fault = String;
@@ -21,6 +21,8 @@ pub(super) fn event(kind: &str, json: &[u8]) -> Result<Option<Event>, Fault> {
     Ok(Some(match kind {
         "file" | "exec" | "net" => judged(kind, from(json)?)?,
         "proc" => proc(from(json)?)?,
+        "ask" => ask(from(json)?)?,
+        "answer" => answer(&from(json)?)?,
         "start" => start(from(json)?)?,
         "policy" => policy(from(json)?),
         "report" => report(from(json)?),
@@ -96,10 +98,6 @@ enum Errno {
 }
 
 fn judged(kind: &str, line: JudgedLine<'_>) -> Result<Event, Fault> {
-    let mut addr = line.addr;
-    if let (Some(SocketAddr::V6(v6)), Some(flowinfo)) = (&mut addr, line.flowinfo) {
-        v6.set_flowinfo(flowinfo);
-    }
     let errno = match line.errno {
         None => 0,
         Some(Errno::Number(number)) => number,
@@ -112,7 +110,7 @@ fn judged(kind: &str, line: JudgedLine<'_>) -> Result<Event, Fault> {
         access: word(&line.access)?,
         path: exact(line.path, line.path_bytes)?,
         path2: exact(line.path2, line.path2_bytes)?,
-        addr,
+        addr: with_flow(line.addr, line.flowinfo),
         argv: exact_list(line.argv, line.argv_bytes)?,
         verdict: word(&line.verdict)?,
         rule: Arc::from(line.rule),
@@ -122,6 +120,114 @@ fn judged(kind: &str, line: JudgedLine<'_>) -> Result<Event, Fault> {
         // Three digits after the point are nanoseconds; exact up to 52 days.
         duration: (line.dur * 1_000.0).round() as u64,
     }))
+}
+
+fn with_flow(mut addr: Option<SocketAddr>, flowinfo: Option<u32>) -> Option<SocketAddr> {
+    if let (Some(SocketAddr::V6(v6)), Some(flowinfo)) = (&mut addr, flowinfo) {
+        v6.set_flowinfo(flowinfo);
+    }
+    addr
+}
+
+/// Seconds with up to nine digits after the point, in nanoseconds; exact up to 13 days.
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
+
+#[derive(Deserialize)]
+struct AskLine {
+    ask: u64,
+    of: String,
+    op: String,
+    #[serde(default)]
+    access: String,
+    pid: i32,
+    #[serde(default)]
+    path: String,
+    path_bytes: Option<String>,
+    #[serde(default)]
+    path2: String,
+    path2_bytes: Option<String>,
+    addr: Option<SocketAddr>,
+    flowinfo: Option<u32>,
+    #[serde(default)]
+    argv: Vec<String>,
+    argv_bytes: Option<Vec<String>>,
+    ancestry: Vec<Vec<String>>,
+    ancestry_bytes: Option<Vec<Vec<String>>>,
+    cwd: String,
+    cwd_bytes: Option<String>,
+    rule: String,
+    layer: String,
+    #[serde(default)]
+    reason: String,
+    choices: Vec<ChoiceLine>,
+    file: String,
+    timeout: f64,
+}
+
+#[derive(Deserialize)]
+struct ChoiceLine {
+    key: String,
+    text: String,
+}
+
+fn ask(line: AskLine) -> Result<Event, Fault> {
+    let ancestry = match line.ancestry_bytes {
+        None => line.ancestry.into_iter().map(|argv| exact_list(argv, None)).collect::<Result<_, _>>()?,
+        Some(coded) => coded.into_iter().map(|argv| exact_list(Vec::new(), Some(argv))).collect::<Result<_, _>>()?,
+    };
+    Ok(Event::Ask(Box::new(Ask {
+        id: line.ask,
+        of: word(&line.of)?,
+        op: interned(&line.op),
+        access: word(&line.access)?,
+        path: exact(line.path.into(), line.path_bytes)?,
+        path2: exact(line.path2.into(), line.path2_bytes)?,
+        addr: with_flow(line.addr, line.flowinfo),
+        argv: exact_list(line.argv, line.argv_bytes)?,
+        pid: line.pid,
+        ancestry,
+        cwd: exact(line.cwd.into(), line.cwd_bytes)?,
+        rule: Arc::from(line.rule),
+        layer: word(&line.layer)?,
+        reason: line.reason,
+        choices: line.choices.into_iter().map(|ChoiceLine { key, text }| Choice { key, text }).collect(),
+        file: line.file,
+        timeout: nanos(line.timeout),
+    })))
+}
+
+#[derive(Deserialize)]
+struct AnswerLine {
+    ask: u64,
+    verdict: String,
+    scope: String,
+    by: String,
+    #[serde(default)]
+    who: String,
+    #[serde(default)]
+    rule: String,
+    #[serde(default)]
+    hint: String,
+    waited: f64,
+    screen: Option<u64>,
+    calls: u64,
+}
+
+fn answer(line: &AnswerLine) -> Result<Event, Fault> {
+    Ok(Event::Answer(Box::new(Answer {
+        ask: line.ask,
+        verdict: word(&line.verdict)?,
+        scope: word(&line.scope)?,
+        by: word(&line.by)?,
+        who: line.who.clone(),
+        waited: nanos(line.waited),
+        rule: line.rule.clone(),
+        hint: line.hint.clone(),
+        screen: line.screen,
+        calls: line.calls,
+    })))
 }
 
 #[derive(Deserialize)]

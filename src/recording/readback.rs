@@ -42,6 +42,7 @@ struct More {
     tail: Option<String>,
     data_bytes: Option<String>,
     signal: Option<i32>,
+    by: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -153,7 +154,10 @@ fn event(code: &str, text: Cow<'_, str>, more: Option<&More>) -> Result<Option<E
             let number = |text: &str| text.parse().map_err(|_| "no size".to_owned());
             Event::Resize { cols: number(cols)?, rows: number(rows)? }
         }
-        "m" => Event::Marker { label: text.into_owned() },
+        "m" => {
+            let by = more.and_then(|more| more.by.clone()).unwrap_or_default();
+            Event::Marker { label: text.into_owned(), by }
+        }
         "x" => {
             let status = text.parse().map_err(|_| "no exit status")?;
             Event::Exit { status, signal: more.and_then(|more| more.signal) }

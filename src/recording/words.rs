@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use crate::event::{Event, Kind, ProcOp, Stream, Via};
+use crate::event::{By, Event, Kind, ProcOp, Scope, Stream, Via};
 use crate::policy::{Access, Layer, Verdict};
 
 /// A value with a word for it.
@@ -57,6 +57,27 @@ impl Word for Stream {
         &[(Self::Terminal, "terminal"), (Self::Stdout, "stdout"), (Self::Stderr, "stderr")];
 }
 
+impl Word for Scope {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Once, "once"),
+        (Self::Session, "session"),
+        (Self::Program, "program"),
+        (Self::Always, "always"),
+        (Self::Never, "never"),
+    ];
+}
+
+impl Word for By {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Terminal, "terminal"),
+        (Self::Watch, "watch"),
+        (Self::Command, "command"),
+        (Self::Timeout, "timeout"),
+        (Self::Nobody, "nobody"),
+        (Self::Withdrawn, "withdrawn"),
+    ];
+}
+
 /// `r`, `w` and `x` in this order; empty for none.
 impl Word for Access {
     const WORDS: &'static [(Self, &'static str)] = &[
@@ -84,6 +105,8 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Marker { .. } => "marker",
         Event::Proc(_) => "proc",
         Event::Judged(judged) => judged.kind.word(),
+        Event::Ask(_) => "ask",
+        Event::Answer(_) => "answer",
         Event::Alert { .. } => "alert",
         Event::Limit { .. } => "limit",
         Event::Lost { .. } => "lost",
@@ -129,6 +152,8 @@ mod tests {
         both_ways::<Kind>();
         both_ways::<ProcOp>();
         both_ways::<Stream>();
+        both_ways::<Scope>();
+        both_ways::<By>();
         both_ways::<Access>();
         assert_eq!(Access::WORDS.len(), usize::from(Access::all().bits()) + 1);
     }

@@ -95,7 +95,7 @@ fn asciinema_player_sees_the_terminal_and_the_denials() {
         Event::Input { data: b"ls\r".to_vec() },
         denied(),
         Event::Resize { cols: 80, rows: 24 },
-        Event::Marker { label: "here".to_owned() },
+        Event::Marker { label: "here".to_owned(), by: "u@pts/3".to_owned() },
         Event::Output { stream: Stream::Stderr, data: b"to stderr".to_vec() },
         Event::Exit { status: 3, signal: Some(9) },
     ];

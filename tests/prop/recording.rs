@@ -88,6 +88,49 @@ fn proc() -> impl Strategy<Value = Event> {
     )
 }
 
+fn ask() -> impl Strategy<Value = Event> {
+    let what = (any::<u64>(), word::<Kind>(), word::<Access>(), bytes(), bytes(), any::<Option<SocketAddr>>());
+    let who = (any::<i32>(), vec(vec(bytes(), 0..3), 0..3), vec(bytes(), 0..3), bytes());
+    let choice = (text(), text()).prop_map(|(key, text)| Choice { key, text });
+    let why = (text(), word::<Layer>(), text(), vec(choice, 0..3), text(), 0u64..1 << 50);
+    (what, who, why).prop_map(
+        |(
+            (id, of, access, path, path2, addr),
+            (pid, ancestry, argv, cwd),
+            (rule, layer, reason, choices, file, timeout),
+        )| {
+            let (op, rule) = ("exec", Arc::from(rule));
+            Event::Ask(Box::new(Ask {
+                id,
+                of,
+                op,
+                access,
+                path,
+                path2,
+                addr,
+                argv,
+                pid,
+                ancestry,
+                cwd,
+                rule,
+                layer,
+                reason,
+                choices,
+                file,
+                timeout,
+            }))
+        },
+    )
+}
+
+fn answer() -> impl Strategy<Value = Event> {
+    let what = (any::<u64>(), word::<Verdict>(), word::<Scope>(), word::<By>());
+    let who = (text(), 0u64..1 << 50, text(), text(), any::<Option<u64>>(), any::<u64>());
+    (what, who).prop_map(|((ask, verdict, scope, by), (who, waited, rule, hint, screen, calls))| {
+        Event::Answer(Box::new(Answer { ask, verdict, scope, by, who, waited, rule, hint, screen, calls }))
+    })
+}
+
 fn rare() -> impl Strategy<Value = Event> {
     let policy = (text(), vec(text(), 0..3), text(), any::<usize>(), vec(text(), 0..3)).prop_map(
         |(name, sources, audit, denies, appended)| {
@@ -102,7 +145,7 @@ fn rare() -> impl Strategy<Value = Event> {
         report.prop_map(|(landlock_abi, lines)| Event::Report(Box::new(Report { landlock_abi, lines }))),
         any::<u64>().prop_map(|bytes| Event::Redacted { bytes }),
         (any::<u16>(), any::<u16>()).prop_map(|(cols, rows)| Event::Resize { cols, rows }),
-        text().prop_map(|label| Event::Marker { label }),
+        (text(), text()).prop_map(|(label, by)| Event::Marker { label, by }),
         (any::<i32>(), text()).prop_map(|(pid, what)| Event::Alert { pid, what }),
         text().prop_map(|what| Event::Limit { what }),
         (any::<u64>(), any::<u64>(), text()).prop_map(|(events, bytes, why)| Event::Lost { events, bytes, why }),
@@ -118,6 +161,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => judged(),
         1 => proc(),
         2 => rare(),
+        1 => ask(),
+        1 => answer(),
     ]
 }
 

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::super::paint::{Paint, home, printed};
 use super::{ShowOptions, complain};
-use crate::event::{Event, Judged, Kind, Proc, ProcOp, Stamped};
+use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped};
 use crate::policy::Verdict;
-use crate::recording::summary::{cut, home_short};
+use crate::recording::summary::{cut, home_short, lasted};
 use crate::recording::{Reader, Word, errno, kind, object, visible};
 
 pub(super) fn list(reader: Reader<File>, path: &Path, opts: &ShowOptions) -> anyhow::Result<i32> {
@@ -75,9 +75,15 @@ impl Drawing {
             Event::Input { data } => ends(data),
             Event::Redacted { bytes } => format!("{bytes} bytes typed without echo"),
             Event::Resize { cols, rows } => format!("{cols}×{rows}"),
-            Event::Marker { label } => visible(label.as_bytes()),
+            Event::Marker { label, by } if by.is_empty() => visible(label.as_bytes()),
+            Event::Marker { label, by } => {
+                let who = self.paint.dim(&format!("by {}", visible(by.as_bytes())));
+                format!("{}  {who}", visible(label.as_bytes()))
+            }
             Event::Proc(proc) => self.proc(proc),
             Event::Judged(judged) => self.judged(judged),
+            Event::Ask(ask) => self.ask(ask),
+            Event::Answer(answer) => self.answer(answer),
             Event::Alert { pid, what } => self.paint.warm(&format!("{} (pid {pid})", visible(what.as_bytes()))),
             Event::Limit { what } => self.paint.warm(&visible(what.as_bytes())),
             Event::Lost { events, bytes, why } => {
@@ -102,6 +108,28 @@ impl Drawing {
                 format!("{} ended, {end}  {}", visible(&proc.exe), self.paint.dim(&facts))
             }
         }
+    }
+
+    fn ask(&self, ask: &Ask) -> String {
+        let object = match ask.addr {
+            Some(addr) => addr.to_string(),
+            None if !ask.argv.is_empty() => words(&ask.argv),
+            None => home_short(&ask.path, &self.home),
+        };
+        let why = format!("{}, pid {}", visible(ask.rule.as_bytes()), ask.pid);
+        format!("? {} {} {object}  {}", ask.id, ask.op, self.paint.dim(&why))
+    }
+
+    fn answer(&self, answer: &Answer) -> String {
+        let who = match (answer.who.as_str(), answer.hint.as_str()) {
+            ("", "") => answer.by.word().to_owned(),
+            ("", hint) => format!("{}; {}", answer.by.word(), visible(hint.as_bytes())),
+            (who, _) => format!("{} ({})", visible(who.as_bytes()), answer.by.word()),
+        };
+        let facts = self.paint.dim(&format!("by {who} after {}", lasted(answer.waited)));
+        let text = format!("{} {} {}", answer.ask, answer.verdict.word(), answer.scope.word());
+        let text = if answer.verdict == Verdict::Deny { self.paint.warm(&text) } else { text };
+        format!("{text}  {facts}")
     }
 
     fn judged(&self, judged: &Judged) -> String {

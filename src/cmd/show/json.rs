@@ -31,6 +31,7 @@ pub(super) fn whole(summary: &Summary, ending: &Ending, path: &Path, out: &mut i
         "output_bytes": summary.output,
         "input_bytes": summary.input,
         "denied": denied(summary),
+        "asked": asked(summary),
         "alerts": notes(&summary.alerts),
         "limits": notes(&summary.limits),
         "markers": notes(&summary.markers),
@@ -95,6 +96,33 @@ fn denied(summary: &Summary) -> Value {
         })
     });
     json!({ "total": summary.denied.total(), "list": list.collect::<Vec<_>>() })
+}
+
+fn asked(summary: &Summary) -> Value {
+    let list = summary.asked.kept().iter().map(|question| {
+        let answer = question.answer.as_ref().map(|answer| {
+            json!({
+                "verdict": answer.verdict.word(),
+                "scope": answer.scope.word(),
+                "by": answer.by.word(),
+                "who": answer.who,
+                "waited": seconds(answer.waited),
+                "rule": answer.rule,
+                "screen": answer.screen,
+                "calls": answer.calls,
+            })
+        });
+        json!({
+            "t": seconds(question.t),
+            "ask": question.id,
+            "kind": question.of.word(),
+            "what": question.verb,
+            "object": text(&question.object),
+            "rule": &*question.rule,
+            "answer": answer,
+        })
+    });
+    json!({ "total": summary.asked.total(), "list": list.collect::<Vec<_>>() })
 }
 
 fn programs(summary: &Summary) -> Value {

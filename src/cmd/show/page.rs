@@ -6,7 +6,7 @@ use super::super::ls::local;
 use super::super::paint::Paint;
 use super::Ending;
 use crate::event::Start;
-use crate::recording::summary::{Denials, Paths, Spot, Summary, clock, cut, home_short, lasted};
+use crate::recording::summary::{Asked, Denials, Paths, Spot, Summary, clock, cut, home_short, lasted};
 use crate::recording::visible;
 
 /// Denials that are listed; the events have all.
@@ -24,6 +24,7 @@ pub(super) fn draw(
     page.head(summary, ending)?;
     page.wrong(summary)?;
     page.denied(&summary.denied)?;
+    page.asked(&summary.asked)?;
     page.programs(summary)?;
     page.files("wrote", &summary.wrote)?;
     page.files("removed", &summary.removed)?;
@@ -104,6 +105,23 @@ impl<W: Write> Page<'_, W> {
         let listed: u64 = denied.telling().iter().take(DENIALS).map(|denial| denial.count).sum();
         if listed < denied.total() {
             let more = format!("{} more: show {} --events --denied", denied.total() - listed, self.name);
+            let label = self.label("", 0);
+            writeln!(self.out, "{label}{}", self.paint.dim(&more))?;
+        }
+        Ok(())
+    }
+
+    /// What was asked, and who said what.
+    fn asked(&mut self, asked: &Asked) -> io::Result<()> {
+        for (index, question) in asked.kept().iter().take(DENIALS).enumerate() {
+            let label = if index == 0 { self.label("asked", asked.total()) } else { self.label("", 0) };
+            let what = padded(&question.what(self.home, 60), 34);
+            let hint = self.paint.dim(&format!("replay {} --at {}", self.name, at(question.t)));
+            writeln!(self.out, "{label}{} {what} {}   {hint}", clock(question.t), question.outcome())?;
+        }
+        let listed = asked.kept().len().min(DENIALS) as u64;
+        if listed < asked.total() {
+            let more = format!("{} more: show {} --events --kind ask", asked.total() - listed, self.name);
             let label = self.label("", 0);
             writeln!(self.out, "{label}{}", self.paint.dim(&more))?;
         }

@@ -27,6 +27,9 @@ impl Summary {
             parts.push(format!("limit reached: {}", visible(cut(what, 60).as_bytes())));
         }
         parts.push(self.denied_in_words(home));
+        if self.asked.total() > 0 {
+            parts.push(self.asked_in_words());
+        }
         parts.push(lasted(self.last));
         if self.programs.total() > 0 {
             parts.push(some(self.programs.total(), "program"));
@@ -55,6 +58,15 @@ impl Summary {
             words.push(format!("{} more", kept.len() - NAMED));
         }
         format!("{} denied: {}", self.denied.total(), words.join(", "))
+    }
+
+    fn asked_in_words(&self) -> String {
+        let asked = some(self.asked.total(), "question");
+        match (self.asked.unattended(), self.asked.hint()) {
+            (0, _) => asked,
+            (_, "") => format!("{asked}, nobody there to answer"),
+            (_, hint) => format!("{asked}, nobody there to answer (hint: {})", visible(hint.as_bytes())),
+        }
     }
 
     fn title(&self) -> String {
@@ -107,6 +119,10 @@ pub fn step_summary(summary: &Summary, home: &[u8]) -> String {
         line(&mut out, "");
     } else {
         line(&mut out, "Nothing was denied.\n");
+    }
+    for question in summary.asked.kept().iter().take(ROWS) {
+        let (what, outcome) = (code(&question.what(home, 200)), code(&question.outcome()));
+        line(&mut out, &format!("- asked at {}: {what} {outcome}", clock(question.t)));
     }
     let names = summary.programs.names();
     let names: Vec<_> = names.iter().take(8).map(|(name, count)| format!("{} {count}", code(&visible(name)))).collect();

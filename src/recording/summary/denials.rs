@@ -3,6 +3,7 @@
 //! Invariant: bounded; every denial is counted, whether it is kept or not.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use super::phrase::{cut, home_short};
 use crate::event::{Judged, Kind};
@@ -12,7 +13,7 @@ use crate::recording::visible;
 /// Different denials that are kept.
 const KEPT: usize = 1_000;
 /// Bytes of a path or command that are kept.
-const LONGEST: usize = 1 << 10;
+pub(super) const LONGEST: usize = 1 << 10;
 
 #[derive(Debug, Default)]
 pub struct Denials {
@@ -58,9 +59,9 @@ pub struct Denial {
 impl Denials {
     pub(super) fn add(&mut self, t: u64, judged: &Judged, program: &[u8]) {
         self.total += 1;
-        let mut object = object(judged);
+        let mut object = object(judged.kind, judged.addr, &judged.path, &judged.path2, &judged.argv);
         object.truncate(LONGEST);
-        let what = What { verb: verb(judged), object };
+        let what = What { verb: verb(judged.kind, judged.op, judged.access), object };
         let same = Same { what, rule: judged.rule.clone(), program: program.to_vec() };
         if let Some(denial) = self.same.get(&same).and_then(|at| self.kept.get_mut(*at)) {
             (denial.count, denial.last) = (denial.count + 1, t);
@@ -120,20 +121,20 @@ impl Denial {
 }
 
 /// One word for what was tried.
-fn verb(judged: &Judged) -> &'static str {
-    match judged.kind {
+pub(super) fn verb(kind: Kind, op: &'static str, access: Access) -> &'static str {
+    match kind {
         Kind::Exec => "run",
-        Kind::Net => judged.op,
-        Kind::File if judged.op.starts_with("open") || judged.op == "creat" => {
-            if judged.access.contains(Access::WRITE) {
+        Kind::Net => op,
+        Kind::File if op.starts_with("open") || op == "creat" => {
+            if access.contains(Access::WRITE) {
                 "write"
-            } else if judged.access.contains(Access::EXEC) {
+            } else if access.contains(Access::EXEC) {
                 "run"
             } else {
                 "read"
             }
         }
-        Kind::File => judged.op,
+        Kind::File => op,
     }
 }
 
@@ -149,17 +150,18 @@ fn any_process(path: &[u8]) -> Vec<u8> {
     }
 }
 
-fn object(judged: &Judged) -> Vec<u8> {
-    if let Some(addr) = judged.addr {
+/// Path, address or command line in one piece.
+pub(super) fn object(kind: Kind, addr: Option<SocketAddr>, path: &[u8], path2: &[u8], argv: &[Vec<u8>]) -> Vec<u8> {
+    if let Some(addr) = addr {
         return addr.to_string().into_bytes();
     }
-    let mut object = match judged.kind {
-        Kind::File => any_process(&judged.path),
-        Kind::Exec | Kind::Net => judged.path.clone(),
+    let mut object = match kind {
+        Kind::File => any_process(path),
+        Kind::Exec | Kind::Net => path.to_vec(),
     };
-    match judged.kind {
+    match kind {
         Kind::Exec => {
-            for argument in judged.argv.iter().skip(1) {
+            for argument in argv.iter().skip(1) {
                 if object.len() > LONGEST {
                     break;
                 }
@@ -167,9 +169,9 @@ fn object(judged: &Judged) -> Vec<u8> {
                 object.extend_from_slice(argument);
             }
         }
-        Kind::File if !judged.path2.is_empty() => {
+        Kind::File if !path2.is_empty() => {
             object.extend_from_slice(" → ".as_bytes());
-            object.extend_from_slice(&judged.path2);
+            object.extend_from_slice(path2);
         }
         Kind::File | Kind::Net => {}
     }

@@ -7,6 +7,7 @@
 use crate::event::{Event, Judged, Kind, PolicyUsed, Report, Stamped, Start};
 use crate::policy::{Access, Verdict};
 
+mod asked;
 mod closing;
 mod denials;
 mod paths;
@@ -14,6 +15,7 @@ mod phrase;
 mod programs;
 mod reached;
 
+pub use asked::{Asked, Question};
 pub use closing::step_summary;
 pub use denials::{Denial, Denials};
 pub use paths::{Group, Paths};
@@ -36,6 +38,7 @@ pub struct Summary {
     pub last: u64,
     pub events: u64,
     pub denied: Denials,
+    pub asked: Asked,
     pub programs: Programs,
     pub wrote: Paths,
     pub removed: Paths,
@@ -82,9 +85,11 @@ impl Summary {
             Event::Input { data } => self.input += data.len() as u64,
             Event::Redacted { bytes } => self.input = self.input.saturating_add(*bytes),
             Event::Resize { .. } => {}
-            Event::Marker { label } => self.markers.add(t, label),
+            Event::Marker { label, .. } => self.markers.add(t, label),
             Event::Proc(proc) => self.programs.add(t, proc),
             Event::Judged(judged) => self.judged(t, judged),
+            Event::Ask(ask) => self.asked.add(t, ask),
+            Event::Answer(answer) => self.asked.answered(answer),
             Event::Alert { what, .. } => self.alerts.add(t, what),
             Event::Limit { what } => self.limits.add(t, what),
             Event::Lost { events, .. } => self.lost = self.lost.saturating_add(*events),

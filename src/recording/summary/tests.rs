@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::event::{Proc, ProcOp, Via};
+use crate::event::{Answer, Ask, By, Proc, ProcOp, Scope, Via};
 use crate::policy::Layer;
 
 fn judged(kind: Kind, op: &'static str, access: Access, verdict: Verdict, path: &str) -> Event {
@@ -133,4 +133,69 @@ fn what_a_written_rule_refused_is_named_before_what_nothing_allowed() {
     events.extend([by("/d", "built-in: x"), by("/key", "\"~/.ssh/**\" agent.toml:18")]);
     let [first, _] = summary(events).closing_lines(None, b"");
     assert!(first.starts_with("5 denied: read /key, read /a, "), "{first}");
+}
+
+fn ask(id: u64, line: &str) -> Event {
+    Event::Ask(Box::new(Ask {
+        id,
+        of: Kind::Exec,
+        op: "execve",
+        access: Access::EXEC,
+        path: b"/usr/bin/git".to_vec(),
+        path2: Vec::new(),
+        addr: None,
+        argv: line.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
+        pid: 11,
+        ancestry: Vec::new(),
+        cwd: b"/home/u".to_vec(),
+        rule: Arc::from("ask \"git push **\" a.toml:3"),
+        layer: Layer::User,
+        reason: String::new(),
+        choices: Vec::new(),
+        file: String::new(),
+        timeout: 60_000_000_000,
+    }))
+}
+
+fn answer(ask: u64, verdict: Verdict, by: By) -> Event {
+    let who = if by == By::Terminal { "u@pts/3" } else { "" };
+    let hint = if by == By::Nobody { "use govsh watch" } else { "" };
+    Event::Answer(Box::new(Answer {
+        ask,
+        verdict,
+        scope: Scope::Once,
+        by,
+        who: who.to_owned(),
+        waited: 6_000_000_000,
+        rule: String::new(),
+        hint: hint.to_owned(),
+        screen: None,
+        calls: 1,
+    }))
+}
+
+#[test]
+fn questions_are_told_with_what_became_of_them() {
+    let summary = summary(vec![
+        ask(1, "git push origin a"),
+        ask(2, "git push origin b"),
+        answer(2, Verdict::Deny, By::Nobody),
+        answer(1, Verdict::Allow, By::Terminal),
+        ask(3, "git push origin c"),
+    ]);
+    let told: Vec<_> =
+        summary.asked.kept().iter().map(|one| format!("{}: {}", one.what(b"", 60), one.outcome())).collect();
+    assert_eq!(
+        told,
+        [
+            "run git push origin a: allowed once after 6.0s, u@pts/3 on its terminal",
+            "run git push origin b: denied: nobody was there to ask",
+            "run git push origin c: not answered",
+        ]
+    );
+    let [line, _] = summary.closing_lines(None, b"");
+    assert!(
+        line.starts_with("nothing denied · 3 questions, nobody there to answer (hint: use govsh watch) · "),
+        "{line}"
+    );
 }

@@ -241,6 +241,7 @@ fn begin<D: Disk>(create: &dyn Fn() -> io::Result<D>, start: &Start, path: &Path
 fn is_weighty(event: &Event) -> bool {
     match event {
         Event::Judged(Judged { verdict, .. }) => *verdict == Verdict::Deny,
+        Event::Ask(_) | Event::Answer(_) => true,
         Event::Marker { .. } | Event::Alert { .. } | Event::Limit { .. } | Event::Lost { .. } => true,
         _ => false,
     }
