@@ -9,7 +9,9 @@
 //! keys, mouse ─input─▶ keys ─action─▶ app
 //! ```
 
+pub mod input;
 pub mod keys;
+pub mod terminal;
 pub mod theme;
 
 pub use keys::{Action, Chord, KEYS, Key, Press};
