@@ -47,6 +47,7 @@ pub mod event;
 pub mod policy;
 pub mod recording;
 pub mod sandbox;
+pub mod screen;
 pub mod session;
 pub mod supervisor;
 #[allow(unsafe_code, reason = "the one place for it")]
