@@ -16,13 +16,10 @@
 //!     back      4  end only: length of this whole frame, little-endian, so that it is found from the end of the file
 //! ```
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::words::kind;
-use crate::event::{Event, Judged, Stamped};
-use crate::policy::Verdict;
+use super::tally::Tally;
+use crate::event::Stamped;
 
 /// First bytes of a zstd frame.
 pub(super) const DATA: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
@@ -40,41 +37,6 @@ pub(super) const LONGEST: u32 = 4 << 20;
 /// Whether `magic` begins a skippable frame, ours or another's.
 pub(super) fn is_skippable(magic: [u8; 4]) -> bool {
     u32::from_le_bytes(magic) & 0xFFFF_FFF0 == 0x184D_2A50
-}
-
-/// What is known of a frame, or of the whole session, without reading its lines.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tally {
-    /// Events by kind; a kind without any is absent.
-    pub counts: BTreeMap<String, u64>,
-    /// Decisions that were a denial.
-    pub denied: u64,
-}
-
-impl Tally {
-    pub(super) fn add(&mut self, event: &Event) {
-        match self.counts.get_mut(kind(event)) {
-            Some(count) => *count += 1,
-            None => {
-                self.counts.insert(kind(event).to_owned(), 1);
-            }
-        }
-        self.denied += u64::from(matches!(event, Event::Judged(Judged { verdict: Verdict::Deny, .. })));
-    }
-
-    /// Adds the figures of another part of the session.
-    pub fn merge(&mut self, other: &Tally) {
-        for (kind, count) in &other.counts {
-            *self.counts.entry(kind.clone()).or_default() += count;
-        }
-        self.denied += other.denied;
-    }
-
-    /// Events of `kind`.
-    pub fn count(&self, kind: &str) -> u64 {
-        self.counts.get(kind).copied().unwrap_or(0)
-    }
 }
 
 /// What stands after each data frame.
@@ -174,7 +136,7 @@ mod tests {
     #[test]
     fn notes_read_back() {
         let mut tally = Tally { denied: 2, ..Tally::default() };
-        tally.counts.insert("file".to_owned(), 7);
+        tally.counts.add("file", 7);
         let index =
             Index { frame: 3, ns: [1, 2], seq: [3, 4], at: [5, 6], text: [7, 8], clock_us: 9, tally: tally.clone() };
         let end = End { frames: 4, ns: 12, status: Some(0), signal: None, tally };

@@ -5,7 +5,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::frame::{DATA, End, LONGEST, Note, OURS, Tally, is_skippable};
+use super::frame::{DATA, End, LONGEST, Note, OURS, is_skippable};
+use super::tally::Tally;
 use super::{ReadError, Reader};
 use crate::event::{Event, Start};
 

@@ -16,6 +16,8 @@ const WINDOW: u32 = 23;
 /// A file read from front to back, with a look ahead.
 pub(super) struct Input<R> {
     source: R,
+    /// Bytes read from the file at once.
+    piece: usize,
     buffer: Vec<u8>,
     done: usize,
     /// Place in the file of the buffer's first byte.
@@ -24,7 +26,13 @@ pub(super) struct Input<R> {
 
 impl<R: Read + Seek> Input<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { source, buffer: Vec::with_capacity(PIECE), done: 0, base: 0 }
+        Self { source, piece: PIECE, buffer: Vec::with_capacity(PIECE), done: 0, base: 0 }
+    }
+
+    /// From `base` on, reading only `piece` bytes at once: for looks here and there.
+    pub(super) fn hopping(mut source: R, base: u64, piece: usize) -> io::Result<Self> {
+        source.seek(SeekFrom::Start(base))?;
+        Ok(Self { source, piece, buffer: Vec::with_capacity(piece), done: 0, base })
     }
 
     /// The place of the next byte in the file, if it was read from its beginning.
@@ -38,7 +46,7 @@ impl<R: Read + Seek> Input<R> {
             self.base += self.done as u64;
             self.buffer.drain(..self.done);
             self.done = 0;
-            let limit = (count - self.buffer.len()).max(PIECE) as u64;
+            let limit = (count - self.buffer.len()).max(self.piece) as u64;
             if self.source.by_ref().take(limit).read_to_end(&mut self.buffer)? == 0 {
                 break;
             }

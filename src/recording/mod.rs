@@ -11,6 +11,7 @@
 
 use std::io;
 
+mod archive;
 mod base64;
 mod encode;
 pub mod errno;
@@ -23,15 +24,18 @@ mod parse;
 mod readback;
 mod reader;
 pub mod summary;
+mod tally;
 mod visible;
 mod words;
 mod writer;
 
+pub use archive::Archive;
 pub use encode::object;
-pub use frame::{End, Index, Tally};
+pub use frame::{End, Index};
 pub use index::{Glance, glance};
 pub use reader::Reader;
 pub use summary::{Summary, step_summary};
+pub use tally::{Counts, Tally};
 pub use visible::visible;
 pub use words::{Word, kind};
 pub use writer::Writer;

@@ -76,6 +76,16 @@ pub(super) fn header(line: &[u8]) -> Origin {
 struct CodeAndText<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
 
 impl Readback {
+    /// As it stands before the first line of a frame.
+    pub(super) fn at(clock_us: u64, next: u64) -> Self {
+        Self { clock: clock_us, next, ..Self::default() }
+    }
+
+    /// Sum of all intervals so far, in microseconds.
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
+    }
+
     /// The event that `line`, without its line break, completes. The line is changed while it is read.
     pub(super) fn line(&mut self, line: &mut [u8]) -> Result<Option<Stamped>, Fault> {
         let marked = std::mem::take(&mut self.marked);

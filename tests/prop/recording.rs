@@ -11,6 +11,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+#[path = "recording/archive.rs"]
+mod archive;
+
 fn start() -> Start {
     Start {
         id: "k3f9".to_owned(),

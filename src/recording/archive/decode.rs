@@ -1,0 +1,96 @@
+//! One complete frame into its events.
+//!
+//! Invariant: at most [`TEXT`] bytes of lines are held, whatever the frame inflates to.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use super::super::ReadError;
+use super::super::frame::Index;
+use super::super::input::Inflater;
+use super::super::readback::Readback;
+use crate::event::Stamped;
+
+/// What a frame holds.
+pub(super) struct Decoded {
+    pub events: Vec<Stamped>,
+    /// Length of its lines in bytes.
+    pub text: usize,
+    /// Sum of all intervals up to its end, in microseconds.
+    pub clock_us: u64,
+}
+
+/// Most bytes of lines in one frame: the writer closes one at 256 KiB and an event.
+pub(super) const TEXT: usize = 32 << 20;
+/// Bytes read from the file at once.
+const PIECE: u64 = 128 << 10;
+
+pub(super) struct Decoder {
+    inflater: Inflater,
+    text: Vec<u8>,
+    piece: Vec<u8>,
+}
+
+impl Decoder {
+    pub(super) fn new() -> Result<Self, ReadError> {
+        Ok(Self { inflater: Inflater::new()?, text: Vec::new(), piece: Vec::new() })
+    }
+
+    /// The frame that `index` speaks of; `next` is the first number that its events can have.
+    pub(super) fn events<R: Read + Seek>(
+        &mut self,
+        source: &mut R,
+        index: &Index,
+        next: u64,
+    ) -> Result<Decoded, ReadError> {
+        let at = index.at[0];
+        self.inflate(source, index)?;
+        let mut lines = self.text.split_mut(|byte| *byte == b'\n');
+        if index.frame == 0 {
+            // The header.
+            lines.next();
+        }
+        let mut readback = Readback::at(index.clock_us, next);
+        let mut events = Vec::new();
+        for line in lines {
+            match readback.line(line) {
+                Ok(event) => events.extend(event),
+                Err(what) => return Err(ReadError::Damaged { at, what }),
+            }
+        }
+        let decoded = Decoded { events, text: self.text.len(), clock_us: readback.clock() };
+        self.text.clear();
+        self.text.shrink_to(1 << 20);
+        Ok(decoded)
+    }
+
+    fn inflate<R: Read + Seek>(&mut self, source: &mut R, index: &Index) -> Result<(), ReadError> {
+        let [at, mut left] = index.at;
+        let damaged = |what: String| ReadError::Damaged { at, what };
+        source.seek(SeekFrom::Start(at))?;
+        self.inflater.begin()?;
+        self.text.clear();
+        loop {
+            self.piece.clear();
+            if source.by_ref().take(left.min(PIECE)).read_to_end(&mut self.piece)? == 0 {
+                return Err(damaged("a frame without its end".to_owned()));
+            }
+            left -= self.piece.len() as u64;
+            let mut done = 0;
+            loop {
+                let before = self.text.len();
+                let input = self.piece.get(done..).unwrap_or_default();
+                let step = self.inflater.step(input, &mut self.text).map_err(|error| damaged(error.to_string()))?;
+                done += step.taken;
+                if step.ended {
+                    return Ok(());
+                }
+                if self.text.len() > TEXT {
+                    return Err(damaged("a frame too long to be one".to_owned()));
+                }
+                if step.taken == 0 && self.text.len() == before {
+                    break;
+                }
+            }
+        }
+    }
+}
