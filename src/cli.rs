@@ -60,6 +60,7 @@ pub enum Command {
     Ls(Ls),
     Show(Show),
     Replay(Replay),
+    Prune(Prune),
     #[command(subcommand)]
     Policy(Policy),
     Doctor(Doctor),
@@ -175,6 +176,35 @@ pub struct Replay {
     /// Begin here (seconds, m:ss or h:mm:ss): what came before is written at once
     #[arg(long, value_name = "TIME", value_parser = clock)]
     pub at: Option<Duration>,
+}
+
+/// Remove recordings that are too old, too many or too large; without --yes only say which
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  govsh prune --older-than 30d\n  govsh prune --keep 200 --max-size 2G --keep-denied --yes\n\nSessions that are running and files that are no recordings are never removed.\nExit status: 1 when something could not be removed."
+)]
+pub struct Prune {
+    /// Directory to look in instead of govsh's own
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// Those last changed longer ago than this: 12h, 30d, 8w
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub older_than: Option<Duration>,
+    /// All but this many of the newest
+    #[arg(long, value_name = "N")]
+    pub keep: Option<u64>,
+    /// The oldest, until all that stay together are no larger than this: bytes, or 500M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
+    /// But none with a denial in it
+    #[arg(long)]
+    pub keep_denied: bool,
+    /// Remove them
+    #[arg(long)]
+    pub yes: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// List, show and check policies
@@ -318,6 +348,38 @@ fn clock(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
+/// `90m`, `12h`, `30d`, `8w`.
+fn age(text: &str) -> Result<Duration, String> {
+    let seconds = match text.chars().next_back() {
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        Some('w') => 604_800,
+        _ => 0,
+    };
+    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u64>().ok());
+    match number.and_then(|number| number.checked_mul(seconds)).filter(|_| seconds > 0) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("a whole number with m, h, d or w is wanted, such as 30d".into()),
+    }
+}
+
+/// `1000000`, `500M`, `2G`, `2GiB`: in steps of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let bits = match unit {
+        "" | "B" => Some(0),
+        "K" | "KiB" => Some(10),
+        "M" | "MiB" => Some(20),
+        "G" | "GiB" => Some(30),
+        "T" | "TiB" => Some(40),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(bits).and_then(|(number, bits)| number.checked_mul(1 << bits));
+    bytes.ok_or_else(|| "bytes, or a whole number with K, M, G or T are wanted, such as 500M".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +419,18 @@ mod tests {
         }
         assert!(words("govsh --quiet").expect_err("no command").to_string().contains("no command to run"));
         assert!(words("govsh run").is_err());
+    }
+
+    #[test]
+    fn ages_and_sizes_are_checked() {
+        assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!([size("2G"), size("10"), size("1KiB")], [Ok(2 << 30), Ok(10), Ok(1024)]);
+        for wrong in ["", "d", "30", "-1d", "1.5h", "30ä", "99999999999999999999d", "9999999999999999999w"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "G", "-1", "1.5G", "2GB", "2ä", "99999999999T"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

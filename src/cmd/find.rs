@@ -5,57 +5,17 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
 use crate::recording::visible;
-use crate::session::recorder::{EXTENSION, default_dir, id_of};
-
-/// A file that is named like a recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    pub path: PathBuf,
-    /// File name without the extension; begins with the session's time.
-    pub name: String,
-    pub id: String,
-    /// Last change, to order sessions of the same second.
-    pub changed: SystemTime,
-    /// Bytes.
-    pub size: u64,
-}
+use crate::session::recorder::{EXTENSION, default_dir};
+use crate::session::shelf;
+pub use crate::session::shelf::Found;
 
 /// The recordings in `dir`, oldest first; none when it does not exist.
 pub fn recordings(dir: &Path) -> anyhow::Result<Vec<Found>> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot list '{}'", dir.display())),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.with_context(|| format!("cannot list '{}'", dir.display()))?;
-        let file_name = entry.file_name();
-        let (Some(id), Some(name)) =
-            (id_of(&file_name), file_name.to_str().and_then(|name| name.strip_suffix(EXTENSION)))
-        else {
-            continue;
-        };
-        // A file that has just been removed is none.
-        let Ok(metadata) = entry.metadata() else { continue };
-        if !metadata.is_file() {
-            continue;
-        }
-        found.push(Found {
-            path: entry.path(),
-            name: name.to_owned(),
-            id: id.to_owned(),
-            changed: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
-            size: metadata.len(),
-        });
-    }
-    found.sort_by(|a, b| (began(&a.name), a.changed, &a.name).cmp(&(began(&b.name), b.changed, &b.name)));
-    Ok(found)
+    shelf::recordings(dir).with_context(|| format!("cannot list '{}'", dir.display()))
 }
 
 /// The recording that `session` names: `last`, an id, a unique prefix of one, a name, or a path.
@@ -91,13 +51,10 @@ fn choose(session: &str, all: Vec<Found>, dir: &Path) -> anyhow::Result<PathBuf>
     }
 }
 
-/// The part of a name that orders sessions.
-fn began(name: &str) -> &str {
-    name.split_once('-').map_or(name, |(time, _)| time)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn some() -> Vec<Found> {

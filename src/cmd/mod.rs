@@ -10,6 +10,7 @@ pub mod library;
 pub mod ls;
 pub mod paint;
 pub mod policy;
+pub mod prune;
 pub mod replay;
 pub mod run;
 pub mod show;
@@ -24,6 +25,7 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Ls(options) => ls::ls(options.dir.as_deref(), options.json),
         Command::Show(options) => show(options),
         Command::Replay(options) => replay(options),
+        Command::Prune(options) => prune::prune(&options),
         Command::Policy(Policy::List(options)) => policy::list(options.json),
         Command::Policy(Policy::Show(options)) => policy::show(&options.policy, options.effective, options.json),
         Command::Policy(Policy::Check(options)) => policy::check(&options.policy, options.json),

@@ -5,9 +5,9 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::settings::{Audit, OnFailure};
+use super::settings::{Audit, OnFailure, Retention};
 use super::table::{BYTES, Located, SECONDS, Table, Units};
-use super::{PolicyError, Source};
+use super::{Layer, PolicyError, Source};
 
 /// The only `version` there is.
 const VERSION: u64 = 1;
@@ -80,6 +80,7 @@ pub struct Document {
     pub record_audit: Option<Located<Audit>>,
     pub record_input: Option<Located<bool>>,
     pub on_failure: Option<Located<OnFailure>>,
+    pub retention: Option<Located<Retention>>,
     pub landlock_abi: Option<Located<u64>>,
     pub require_audit: Option<Located<Audit>>,
     pub require_recording: Option<Located<bool>>,
@@ -229,14 +230,12 @@ impl Document {
 
     fn record_and_require(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         if let Some(table) = top.table("record", "[record]")? {
-            let later = [
-                ("reads", "reads that are continued record the name that was asked for"),
-                ("retention", "recordings are kept until they are removed by hand"),
-            ];
-            table.only(&["audit", "input", "on_failure"], &later)?;
+            let later = [("reads", "reads that are continued record the name that was asked for")];
+            table.only(&["audit", "input", "on_failure", "retention"], &later)?;
             self.record_audit = table.word("audit", AUDITS)?;
             self.record_input = table.boolean("input")?;
             self.on_failure = table.word("on_failure", FAILURES)?;
+            self.retention = retention(&table)?;
         }
         if let Some(table) = top.table("require", "[require]")? {
             table.only(&["landlock_abi", "audit", "recording"], &[])?;
@@ -246,6 +245,27 @@ impl Document {
         }
         Ok(())
     }
+}
+
+/// `retention = { days = 30, count = 200, size = "2G", keep_denied = true }`, which a project cannot ask for.
+fn retention(record: &Table<'_>) -> Result<Option<Located<Retention>>, PolicyError> {
+    let Some(table) = record.table("retention", "retention")? else { return Ok(None) };
+    let at = record.place_of("retention").unwrap_or(0);
+    if record.layer() == Layer::Project {
+        let hint = Some("in a policy of the user or the machine it can stand".to_owned());
+        return Err(record.fault(at, "a project cannot have recordings removed", hint));
+    }
+    table.only(&["days", "count", "size", "keep_denied"], &[])?;
+    let bound = |key: &str, least: u64, most: u64, units: Units| {
+        table.quantity(key, least, most, units).map(|given| given.map(|given| given.value))
+    };
+    let value = Retention {
+        days: bound("days", 1, 36_500, &[])?,
+        count: bound("count", 1, 1 << 32, &[])?,
+        size: bound("size", 1, i64::MAX as u64, BYTES)?,
+        keep_denied: table.boolean("keep_denied")?.is_some_and(|given| given.value),
+    };
+    Ok(Some(Located { value, at }))
 }
 
 fn version(top: &Table<'_>) -> Result<(), PolicyError> {

@@ -6,7 +6,7 @@
 use super::compiled::Policy;
 use super::document::Document;
 use super::table::Located;
-use super::{Agent, Audit, Limits, OnFailure, Record, Require};
+use super::{Agent, Audit, Limits, OnFailure, Record, Require, Retention};
 
 /// What the files so far say.
 #[derive(Debug, Default)]
@@ -36,6 +36,7 @@ impl Settings {
             |value| record.input = value,
         );
         take(&document.on_failure, "record.on_failure", failure_word, &mut said, |value| record.on_failure = value);
+        take(&document.retention, "record.retention", retention_words, &mut said, |value| record.retention = value);
         let require = &mut self.require;
         take(
             &document.landlock_abi,
@@ -126,4 +127,14 @@ fn failure_word(on_failure: OnFailure) -> String {
         OnFailure::Stop => "stop".into(),
         OnFailure::Continue => "continue".into(),
     }
+}
+
+fn retention_words(kept: Retention) -> String {
+    let bounds = [("days", kept.days), ("count", kept.count), ("size", kept.size)];
+    let mut words: Vec<String> =
+        bounds.iter().filter_map(|(name, bound)| bound.map(|bound| format!("{name} {bound}"))).collect();
+    if kept.keep_denied {
+        words.push("denied ones stay".to_owned());
+    }
+    if words.is_empty() { "all".to_owned() } else { words.join(", ") }
 }

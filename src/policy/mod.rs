@@ -27,7 +27,7 @@ pub use compiled::Policy;
 pub use environment::Environment;
 pub use error::PolicyError;
 pub use network::{IpRange, NetRule, Network, Ports};
-pub use settings::{Agent, Audit, Limits, OnFailure, Record, Require};
+pub use settings::{Agent, Audit, Limits, OnFailure, Record, Require, Retention};
 pub use source::{Kind, Library, Source, Vars};
 
 bitflags::bitflags! {

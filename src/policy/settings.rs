@@ -52,11 +52,25 @@ pub struct Record {
     /// Whether what the user types is kept.
     pub input: bool,
     pub on_failure: OnFailure,
+    /// Of the recordings that are there when a session has ended.
+    pub retention: Retention,
+}
+
+/// `record.retention`: which recordings stay. None: no such bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Since the last change.
+    pub days: Option<u64>,
+    pub count: Option<u64>,
+    /// Bytes, of all together.
+    pub size: Option<u64>,
+    /// Those with a denial stay whatever their age and number.
+    pub keep_denied: bool,
 }
 
 impl Default for Record {
     fn default() -> Record {
-        Record { audit: None, input: true, on_failure: OnFailure::Stop }
+        Record { audit: None, input: true, on_failure: OnFailure::Stop, retention: Retention::default() }
     }
 }
 

@@ -6,7 +6,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{PolicyError, Source};
+use super::{Layer, PolicyError, Source};
 
 /// A value and the byte offset it stands at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,16 @@ pub struct Table<'t> {
 
 /// A number with a unit in its name, for `Table::quantity`.
 pub type Units = &'static [(&'static str, u64)];
-pub const BYTES: Units = &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+pub const BYTES: Units = &[
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("K", 1 << 10),
+    ("M", 1 << 20),
+    ("G", 1 << 30),
+    ("T", 1 << 40),
+];
 pub const SECONDS: Units = &[("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
 
 impl<'t> Table<'t> {
@@ -159,6 +168,11 @@ impl<'t> Table<'t> {
                 Err(self.fault(at, format!("{shown} is no value of '{key}'"), Some(hint)))
             }
         }
+    }
+
+    /// Where the file comes from.
+    pub fn layer(&self) -> Layer {
+        self.source.layer
     }
 
     /// Where the key stands.

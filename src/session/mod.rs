@@ -19,7 +19,9 @@ mod monitor;
 mod pump;
 mod reap;
 pub mod recorder;
+pub mod retention;
 pub mod runtime;
+pub mod shelf;
 mod streams;
 pub mod terminal;
 mod wire;
@@ -308,6 +310,11 @@ impl Session {
         self.bus.close();
         let outcome = self.recorder.join();
         lines::closing(&self.run, &outcome);
+        if let (Target::Default, Some(own)) = (&self.run.record, &outcome.path)
+            && let Err(error) = retention::apply(self.run.policy.record().retention, own)
+        {
+            lines::say(&self.run, &format!("cannot remove old recordings: {error}"));
+        }
         let finished = finished?;
         if let Some(why) = outcome.failure
             && self.run.policy.record().on_failure == policy::OnFailure::Stop

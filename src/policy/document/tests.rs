@@ -33,6 +33,7 @@ fn reads_every_key() {
         audit = "writes"
         input = false
         on_failure = "continue"
+        retention = { days = 30, count = 200, size = "2G", keep_denied = true }
         [require]
         landlock_abi = 4
     "#;
@@ -45,6 +46,8 @@ fn reads_every_key() {
     assert_eq!(document.wall_seconds.map(|m| m.value), Some(7200));
     assert_eq!(document.processes.map(|m| m.value), Some(16));
     assert_eq!(document.record_input.map(|m| m.value), Some(false));
+    let kept = Retention { days: Some(30), count: Some(200), size: Some(2 << 30), keep_denied: true };
+    assert_eq!(document.retention.map(|retention| retention.value), Some(kept));
     assert!(matches!(document.network, Some(NetworkEntry::None(_))));
 }
 
@@ -78,7 +81,7 @@ fn refuses_with_place_and_hint() {
         (
             "version = 1\n[limits]\nmemory = 99999999999999999999",
             "line 3, column 10: 99999999999999999999 is no value of 'memory'",
-            "a whole number from 1 to 9223372036854775807, or a string with a unit: KiB, MiB, GiB, TiB",
+            "a whole number from 1 to 9223372036854775807, or a string with a unit: KiB, MiB, GiB, TiB, K, M, G, T",
         ),
         (
             "version = 1\n[limits]\nprocesses = -1",
@@ -112,4 +115,13 @@ fn points_into_broken_toml() {
     assert!(message.starts_with("policy 'team.toml' line 2, column "), "{message}");
     let (message, _) = refusal(&"[".repeat(100_000));
     assert!(message.starts_with("policy 'team.toml' line 1"), "{message}");
+}
+
+#[test]
+fn a_project_cannot_have_recordings_removed() {
+    let text = "version = 1\n[record]\nretention = { count = 1 }".to_owned();
+    let of = |layer| Document::parse(&Source { name: "p.toml".into(), text: text.clone(), layer, path: None });
+    let refused = of(Layer::Project).unwrap_err().to_string();
+    assert!(refused.contains("line 3, column 1: a project cannot have recordings removed"), "{refused}");
+    assert!(of(Layer::User).is_ok());
 }

@@ -96,7 +96,10 @@ pub(super) fn create(path: &Path, target: &Target) -> io::Result<File> {
     {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    // Says that it is being written (see `shelf`); where there are no locks the session's directory says so, too.
+    let _ = file.try_lock();
+    Ok(file)
 }
 
 #[cfg(test)]
