@@ -14,10 +14,13 @@ use crate::event::{Event, PolicyUsed, Stamped, Start};
 mod cache;
 mod decode;
 mod hop;
+mod screens;
 mod tail;
 
 use cache::Cache;
 use decode::Decoder;
+pub use screens::draw;
+use screens::Dumps;
 use hop::Found;
 use tail::{Grown, Tail};
 
@@ -35,6 +38,7 @@ pub struct Archive<R: Read + Seek> {
     tail: Tail,
     decoder: Decoder,
     cache: Cache,
+    dumps: Dumps,
 }
 
 impl<R: Read + Seek> Archive<R> {
@@ -58,7 +62,7 @@ impl<R: Read + Seek> Archive<R> {
         let tail = Tail::after(found.frames.last(), found.next, clock)?;
         let Found { frames, end, .. } = found;
         let mut archive =
-            Self { source, frames, start: None, policy: None, end, damage: None, tail, decoder, cache };
+            Self { source, frames, start: None, policy: None, end, damage: None, tail, decoder, cache, dumps: Dumps::default() };
         archive.meet(&first);
         archive.refresh()?;
         Ok(archive)

@@ -29,7 +29,7 @@ mod visible;
 mod words;
 mod writer;
 
-pub use archive::Archive;
+pub use archive::{Archive, draw};
 pub use encode::object;
 pub use frame::{End, Index};
 pub use index::{Glance, glance};

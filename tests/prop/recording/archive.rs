@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use govsh::recording::Archive;
+use govsh::recording::{Archive, draw};
+use govsh::screen::Screen;
 
 use super::*;
 
@@ -87,6 +88,21 @@ proptest! {
         match events.iter().rev().find(|stamped| stamped.t <= t) {
             Some(last) => prop_assert!(archive.events(frame).expect("readable").contains(last)),
             None => prop_assert_eq!(frame, 0),
+        }
+    }
+
+    #[test]
+    fn a_screen_is_that_of_replaying_from_the_start(events in events(), times in vec(any::<prop::sample::Index>(), 1..6)) {
+        let file = written(&events, 4);
+        let mut archive = Archive::open(Cursor::new(&file)).expect("readable");
+        let size = archive.start().map_or((80, 24), |start| (start.cols, start.rows));
+        for at in times {
+            let t = events.get(at.index(events.len() + 1)).map_or(u64::MAX, |stamped| stamped.t);
+            let mut screen = Screen::new(size.0, size.1);
+            for stamped in events.iter().take_while(|stamped| stamped.t <= t) {
+                draw(&mut screen, &stamped.event);
+            }
+            prop_assert_eq!(archive.screen_at(t).expect("readable"), screen);
         }
     }
 

@@ -1,0 +1,99 @@
+//! The terminal as it was at any moment: from the keyframe before it, fed forward.
+//!
+//! Invariant: the same screen as feeding every event from the start.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+use super::super::ReadError;
+use super::Archive;
+use crate::event::{Event, Stream};
+use crate::screen::Screen;
+
+/// Size before anything says another one.
+const SIZE: (u16, u16) = (80, 24);
+/// Bytes of dumps that are kept for places far from a keyframe.
+const ROOM: usize = 8 << 20;
+/// Frames fed between two of them.
+const APART: usize = 8;
+
+/// Draws what an event changed; false when it changed nothing. What was a pipe's gets its line breaks as a terminal would.
+pub fn draw(screen: &mut Screen, event: &Event) -> bool {
+    match event {
+        Event::Output { stream: Stream::Terminal, data } => screen.feed(data),
+        Event::Output { stream: Stream::Stdout | Stream::Stderr, data } => {
+            for line in data.split_inclusive(|byte| *byte == b'\n') {
+                match line.split_last() {
+                    Some((b'\n', rest)) => {
+                        screen.feed(rest);
+                        screen.feed(b"\r\n");
+                    }
+                    _ => screen.feed(line),
+                }
+            }
+        }
+        Event::Resize { cols, rows } => screen.resize(*cols, *rows),
+        _ => return false,
+    }
+    true
+}
+
+/// Screens on the way to those that were asked for, by the frame they stand before.
+#[derive(Default)]
+pub(super) struct Dumps {
+    kept: BTreeMap<usize, Vec<u8>>,
+    bytes: usize,
+}
+
+impl Dumps {
+    fn keep(&mut self, frame: usize, dump: Vec<u8>) {
+        if self.bytes + dump.len() > ROOM {
+            self.kept.clear();
+            self.bytes = 0;
+        }
+        self.bytes += dump.len();
+        if let Some(old) = self.kept.insert(frame, dump) {
+            self.bytes -= old.len();
+        }
+    }
+}
+
+impl<R: Read + Seek> Archive<R> {
+    /// The screen before the first event of `frame`.
+    pub fn screen_before(&mut self, frame: usize) -> Result<Screen, ReadError> {
+        let frame = frame.min(self.frames.len());
+        let (mut screen, from) = self.nearest(frame);
+        for (fed, at) in (from..frame).enumerate() {
+            if fed > 0 && fed % APART == 0 {
+                self.dumps.keep(at, screen.dump());
+            }
+            if self.frames.get(at).is_some_and(|index| index.tally.draws()) {
+                self.events(at)?.iter().for_each(|stamped| {
+                    draw(&mut screen, &stamped.event);
+                });
+            }
+        }
+        Ok(screen)
+    }
+
+    /// The screen after the last event at or before `t`.
+    pub fn screen_at(&mut self, t: u64) -> Result<Screen, ReadError> {
+        let frame = self.frame_at(t);
+        let mut screen = self.screen_before(frame)?;
+        for stamped in self.events(frame)?.iter().take_while(|stamped| stamped.t <= t) {
+            draw(&mut screen, &stamped.event);
+        }
+        Ok(screen)
+    }
+
+    /// The last screen known before `frame`, and the frame it stands before.
+    fn nearest(&mut self, frame: usize) -> (Screen, usize) {
+        for at in (1..=frame).rev() {
+            if let Some(screen) = self.dumps.kept.get(&at).and_then(|dump| Screen::restore(dump)) {
+                return (screen, at);
+            }
+        }
+        let (cols, rows) = self.start.as_ref().map_or(SIZE, |start| (start.cols, start.rows));
+        (Screen::new(cols, rows), 0)
+    }
+}
