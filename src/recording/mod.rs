@@ -33,6 +33,7 @@ pub use archive::{Archive, draw};
 pub use encode::object;
 pub use frame::{End, Index};
 pub use index::{Glance, glance};
+pub use parse::from_object;
 pub use reader::Reader;
 pub use summary::{Summary, step_summary};
 pub use tally::{Counts, Tally};

@@ -34,6 +34,11 @@ pub(super) fn event(kind: &str, json: &[u8]) -> Result<Option<Event>, Fault> {
     }))
 }
 
+/// The event that [`super::object`] has written, from its other members; None where that cannot be.
+pub fn from_object(kind: &str, json: &[u8]) -> Option<Event> {
+    event(kind, json).ok().flatten()
+}
+
 /// A typed line from its JSON.
 pub(super) fn from<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Fault> {
     serde_json::from_slice(json).map_err(|error| error.to_string())

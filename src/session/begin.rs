@@ -7,10 +7,12 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Run;
+use super::control::protocol::{self, Hello};
 use super::streams::Kind;
 use crate::bus::Bus;
 use crate::event::{Event, PolicyUsed, Start};
@@ -41,6 +43,28 @@ pub fn start_event(run: &Run, kinds: [Kind; 3], size: Size) -> Start {
         stdin_tty: kinds[0] == Kind::Terminal,
         stdout_tty: kinds[1] == Kind::Terminal,
         stderr_tty: kinds[2] == Kind::Terminal,
+    }
+}
+
+/// The session as watchers are told of it.
+pub fn hello(run: &Run, start: &Start, recording: Option<&Path>) -> Hello {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let agent = run.argv.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Hello {
+        version: protocol::VERSION,
+        id: start.id.clone(),
+        agent: text(agent.as_bytes()),
+        argv: start.argv.iter().map(|word| text(word)).collect(),
+        cwd: text(&start.cwd),
+        policy: run.policy.name().to_owned(),
+        user: start.user.clone(),
+        pid: std::process::id(),
+        started: start.timestamp,
+        govsh: start.version.clone(),
+        recording: recording.map(|path| text(absolute(path).as_os_str().as_bytes())),
+        cols: start.cols,
+        rows: start.rows,
     }
 }
 

@@ -157,8 +157,10 @@ fn take_listener(link: &mut Link) -> Result<(OwnedFd, i32), SessionError> {
             Ok((listener, pid))
         }
         FromMonitor::Failed(failure) => Err(SessionError::Agent(failure)),
-        FromMonitor::Stopped { .. } | FromMonitor::Ended(_) | FromMonitor::Kept => {
-            Err(SessionError::Monitor(io::ErrorKind::UnexpectedEof.into()))
-        }
+        FromMonitor::Stopped { .. }
+        | FromMonitor::Frozen { .. }
+        | FromMonitor::Thawed
+        | FromMonitor::Ended(_)
+        | FromMonitor::Kept => Err(SessionError::Monitor(io::ErrorKind::UnexpectedEof.into())),
     }
 }

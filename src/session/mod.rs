@@ -12,6 +12,8 @@
 
 mod begin;
 mod channel;
+pub mod control;
+mod freeze;
 pub mod keep;
 mod launch;
 mod lines;
@@ -44,6 +46,7 @@ use crate::supervisor::{Job, SupervisorError, Warden};
 use crate::sys::process::{self, Limit};
 use crate::sys::signals::{self, Disposition, Set, SignalFd};
 use crate::sys::{inherited, unix};
+use control::{Control, Desk};
 use keep::Keeper;
 use launch::{Launch, Launched, Pty};
 use pump::{Finished, Pump, Setup};
@@ -185,6 +188,9 @@ struct Session {
     run: Run,
     bus: Bus,
     recorder: Recorder,
+    control: Control,
+    /// For the pump.
+    desk: Option<Desk>,
     plan: Arc<Plan>,
     kinds: [Kind; 3],
     terminal: Option<Terminal>,
@@ -218,10 +224,17 @@ impl Session {
         let start = begin::start_event(&run, kinds, size);
         let on_failure = run.policy.record().on_failure;
         let tell = begin::stopper(fail, Arc::clone(&why));
-        let options = recorder::Options { target: run.record.clone(), start: &start, on_failure, stop: tell };
+        let pulse = Arc::default();
+        let target = run.record.clone();
+        let options = recorder::Options { target, start: &start, on_failure, pulse: Arc::clone(&pulse), stop: tell };
         let recorder = recorder::start(tap, options)?;
+        let failed = SessionError::system("open the control socket");
+        let (desk, bell) = control::desk().map_err(&failed)?;
+        let hello = begin::hello(&run, &start, recorder.path());
+        let setup = control::Setup { dir: run.runtime.path(), hello, bell, pulse, bus: bus.clone() };
+        let control = control::start(setup).map_err(failed)?;
         begin::publish(&bus, start, &run, &plan);
-        Ok(Session { run, bus, recorder, plan, kinds, terminal, pty, stop: Some(stop), why })
+        Ok(Session { run, bus, recorder, control, desk: Some(desk), plan, kinds, terminal, pty, stop: Some(stop), why })
     }
 
     /// From the first line on the terminal to the agent's last byte.
@@ -253,6 +266,7 @@ impl Session {
         }
         let Launched { link, supervisor, leader } = launched?;
         let stop = self.stop.take().ok_or(SessionError::Broker)?;
+        let desk = self.desk.take().ok_or(SessionError::Broker)?;
         let pump = Pump::new(Setup {
             bus: self.bus.clone(),
             signals,
@@ -266,6 +280,7 @@ impl Session {
             stop,
             why: Arc::clone(&self.why),
             wall: self.run.policy.limits().wall_seconds.map(Duration::from_secs),
+            desk,
             kept: Box::new(move |ended| keeper.let_go(ended.status())),
         });
         let finished = pump.map_err(SessionError::system("set up the streams"))?.run();
@@ -309,6 +324,7 @@ impl Session {
         self.bus.publish(Event::Exit { status, signal });
         self.bus.close();
         let outcome = self.recorder.join();
+        self.control.close(status);
         lines::closing(&self.run, &outcome);
         if let (Target::Default, Some(own)) = (&self.run.record, &outcome.path)
             && let Err(error) = retention::apply(self.run.policy.record().retention, own)

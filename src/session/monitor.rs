@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use super::freeze::Hold;
 use super::wire::{Ended, FromMonitor, Link, Orders, ToMonitor};
 use super::{reap, runtime};
 use crate::sys::process::{self, Change, Fork};
@@ -43,6 +44,8 @@ struct Monitor {
     /// The terminal of the session is on 0.
     on_pty: bool,
     keep_background: bool,
+    /// Everything is held still.
+    hold: Option<Hold>,
 }
 
 /// Connects, takes the orders, forks what becomes the agent and waits until it has become it.
@@ -67,7 +70,7 @@ fn start(socket: &Path) -> io::Result<Monitor> {
     drop((sent, start_seen));
     // The child does the same; whoever comes first.
     let _ = process::set_group(agent, agent);
-    Ok(Monitor { link, starting: Some(started), signals, agent, alive: true, on_pty, keep_background })
+    Ok(Monitor { link, starting: Some(started), signals, agent, alive: true, on_pty, keep_background, hold: None })
 }
 
 impl Monitor {
@@ -79,7 +82,7 @@ impl Monitor {
                 unix::poll_for(self.signals.as_fd(), libc::POLLIN),
                 self.starting.as_ref().map_or(unix::NO_POLL, |starting| unix::poll_for(starting.as_fd(), libc::POLLIN)),
             ];
-            let polled = unix::poll(&mut entries, -1);
+            let polled = unix::poll(&mut entries, self.hold.as_ref().map_or(-1, Hold::pause));
             let hung_up = entries[0].revents != 0 && self.starting.is_some();
             if polled.is_err() || hung_up || (entries[0].revents != 0 && !self.obey()) {
                 // The front is gone, with whatever it would have said about what happened here.
@@ -92,6 +95,10 @@ impl Monitor {
             if entries[2].revents != 0 {
                 self.starting = None;
             }
+            if let Some(hold) = &mut self.hold {
+                // Who was in the kernel's hands may have forked before it stopped.
+                hold.seize();
+            }
         }
     }
 
@@ -100,6 +107,8 @@ impl Monitor {
         match self.link.receive() {
             Ok(ToMonitor::Signal { signal, group }) => self.signal(signal, group),
             Ok(ToMonitor::Continue { foreground }) => self.wake(foreground),
+            Ok(ToMonitor::Freeze) => self.freeze(),
+            Ok(ToMonitor::Thaw) => self.thaw(),
             // How the agent ended is still to be told.
             Ok(ToMonitor::End) if self.alive => reap::kill_all(),
             Ok(ToMonitor::End) | Err(_) => return false,
@@ -132,6 +141,8 @@ impl Monitor {
     /// Tells the front; false when the session is over.
     fn report(&mut self, change: Change) -> bool {
         let ended = match change {
+            // Our own doing: no job control.
+            Change::Stopped(_) if self.hold.is_some() => return true,
             Change::Stopped(signal) => {
                 // Signals reach it only after it was let go, so it reads the socket no more, executed or not.
                 self.starting = None;
@@ -170,9 +181,13 @@ impl Monitor {
         }
     }
 
-    fn signal(&self, signal: i32, group: bool) {
+    fn signal(&mut self, signal: i32, group: bool) {
         if !self.alive {
             return;
+        }
+        if self.hold.is_some() && matches!(signal, libc::SIGTERM | libc::SIGHUP) {
+            // Held still, nobody could follow it.
+            self.thaw();
         }
         let target = if group { -self.agent } else { self.agent };
         // As init does for the same reason: somebody who asked for the end of a shell that ignores SIGTERM means a hang-up.
@@ -185,6 +200,22 @@ impl Monitor {
         }
     }
 
+    fn freeze(&mut self) {
+        let hold = self.hold.get_or_insert_default();
+        let whole = hold.seize();
+        let processes = hold.processes();
+        // A front that cannot be told is gone, and the socket will say so.
+        let _ = self.link.send(&FromMonitor::Frozen { processes, whole });
+    }
+
+    fn thaw(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.release();
+        }
+        // As above.
+        let _ = self.link.send(&FromMonitor::Thawed);
+    }
+
     fn agent_ignores(&self, signal: i32) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.agent)).unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -192,7 +223,7 @@ impl Monitor {
         mask.is_some_and(|mask| Set(mask).has(signal))
     }
 
-    fn wake(&self, foreground: bool) {
+    fn wake(&mut self, foreground: bool) {
         if self.on_pty {
             let group = if foreground { self.agent } else { process::own_group() };
             // Fails only when the terminal was hung up.

@@ -5,6 +5,7 @@
 //! Leaves to others: one channel's bytes (`channel`), what is recorded where (`recorder`), the decisions (`supervisor`).
 
 mod control;
+mod wishes;
 
 pub use control::{BLOCKED, HEEDED, die_of_interrupt};
 
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::channel::{CHUNK, Carries, Channel, Closed, End, Manner};
+use super::control::Desk;
 use super::streams::{self, Relay};
 use super::terminal::Terminal;
 use super::wire::{Ended, Failure, Link, ToMonitor};
@@ -48,6 +50,8 @@ pub struct Setup {
     /// Why it has.
     pub why: Arc<Mutex<String>>,
     pub wall: Option<Duration>,
+    /// What watchers want of the session.
+    pub desk: Desk,
     /// Called once when the agent has ended and what it left behind goes on without the user's terminal.
     pub kept: Box<dyn FnOnce(Ended)>,
 }
@@ -76,6 +80,9 @@ pub struct Pump {
     why: Arc<Mutex<String>>,
     /// The policy's end of the session.
     wall: Option<Instant>,
+    desk: Desk,
+    /// Who wanted the session held still, or to go on, and has not been told yet.
+    wished: Option<String>,
     /// When politeness ends.
     grace: Option<Instant>,
     kept: Option<Box<dyn FnOnce(Ended)>>,
@@ -91,11 +98,12 @@ pub struct Pump {
     buffer: Box<[u8]>,
 }
 
-/// Where the entries of one poll(2) stand: two for each channel follow the first three.
+/// Where the entries of one poll(2) stand: two for each channel follow the first four.
 const SIGNALS: usize = 0;
 const LINK: usize = 1;
 const STOP: usize = 2;
-const CHANNELS: usize = 3;
+const DESK: usize = 3;
+const CHANNELS: usize = 4;
 /// Screen, keys, and at most three relays.
 const MOST: usize = CHANNELS + 2 * 5;
 
@@ -125,6 +133,8 @@ impl Pump {
             stop: Some(setup.stop),
             why: setup.why,
             wall: setup.wall.map(|wall| Instant::now() + wall),
+            desk: setup.desk,
+            wished: None,
             grace: None,
             kept: Some(setup.kept),
             ended: None,
@@ -145,6 +155,9 @@ impl Pump {
             }
             if entries[STOP].revents != 0 {
                 self.on_stop(entries[STOP].revents & libc::POLLIN != 0);
+            }
+            if entries[DESK].revents != 0 {
+                self.on_wishes();
             }
             self.serve(&entries);
             if entries[LINK].revents != 0 {
@@ -180,6 +193,7 @@ impl Pump {
         if let Some(stop) = &self.stop {
             entries[STOP] = unix::poll_for(stop.as_fd(), libc::POLLIN);
         }
+        entries[DESK] = unix::poll_for(self.desk.as_fd(), libc::POLLIN);
         let engaged = self.terminal.as_ref().is_some_and(Terminal::is_engaged);
         let keys = self.keys.as_ref().filter(|_| engaged);
         let channels = [self.screen.as_ref(), keys].into_iter();

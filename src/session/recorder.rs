@@ -5,9 +5,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::control::Pulse;
 use crate::bus::Tap;
 use crate::event::Start;
 use crate::policy::OnFailure;
@@ -24,6 +26,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long they may wait in the compressor: with [`POLL`] a killed front loses less than 250 ms.
 const FLUSH: Duration = Duration::from_millis(100);
 
+/// As [`POLL`] and [`FLUSH`], while somebody follows the file.
+const FOLLOWED: Duration = Duration::from_millis(20);
+
 /// Where the recording goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -39,6 +44,8 @@ pub struct Options<'a> {
     pub target: Target,
     pub start: &'a Start,
     pub on_failure: OnFailure,
+    /// Told what happens, batch by batch.
+    pub pulse: Arc<Pulse>,
     /// Called at most once, on the recorder's thread, with why the recording failed.
     pub stop: Box<dyn FnOnce(&str) + Send>,
 }
@@ -71,7 +78,7 @@ pub struct Outcome {
 /// Creates the file, with its header in it, and starts the thread. A file that cannot be created is an error, unless the policy
 /// says that the session goes on without.
 pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> {
-    let Options { target, start, on_failure, stop } = options;
+    let Options { target, start, on_failure, pulse, stop } = options;
     let path = place::path(&target, start)?;
     let tape = match path.clone() {
         None => None,
@@ -84,7 +91,7 @@ pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> 
     };
     let file = path.clone();
     let run = move || {
-        let (summary, failure) = record(tap, tape);
+        let (summary, failure) = record(tap, tape, &pulse);
         Outcome { path: file, summary, failure }
     };
     let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(run).map_err(RecorderError::Thread)?;
@@ -123,23 +130,25 @@ impl Recorder {
 }
 
 /// The thread: until the bus is closed and empty.
-fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>) -> (Summary, Option<String>) {
+fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>, pulse: &Pulse) -> (Summary, Option<String>) {
     let mut summary = Summary::default();
     let mut batch = Vec::new();
     let mut flushed = Instant::now();
     loop {
-        let more = tap.take(&mut batch, POLL);
+        let (poll, flush) = if pulse.is_followed() { (FOLLOWED, FOLLOWED) } else { (POLL, FLUSH) };
+        let more = tap.take(&mut batch, poll);
         for stamped in &batch {
             summary.feed(stamped);
             if let Some(tape) = tape.as_mut() {
                 tape.write(stamped);
             }
         }
+        pulse.feed(&batch, &summary);
         tap.recycle(&mut batch);
         if !more {
             break;
         }
-        if flushed.elapsed() >= FLUSH {
+        if flushed.elapsed() >= flush {
             tape.iter_mut().for_each(Tape::flush);
             flushed = Instant::now();
         }

@@ -6,8 +6,8 @@
 //!   │◀──────────────────────────────────────────────── Listener ──────│
 //!   │ one byte: go ───────────────────────────────────────────────────▶│ execve
 //!   │◀──────────────────────────────────────────────── Failed ────────│ (only then)
-//!   │◀────────── Stopped, Ended, Kept ─────│
-//!   │ Signal, Continue, End ──────────────▶│
+//!   │◀─ Stopped, Frozen, Thawed, Ended, Kept ─│
+//!   │ Signal, Continue, Freeze, Thaw, End ─▶│
 //! ```
 //! Invariant: only the session's own processes ever hold an end; a frame is whole or the other end is gone.
 //! Leaves to others: what the messages cause (`monitor`, `pump`).
@@ -87,9 +87,17 @@ pub struct Orders {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToMonitor {
     /// For the agent's group, or the agent alone.
-    Signal { signal: i32, group: bool },
+    Signal {
+        signal: i32,
+        group: bool,
+    },
     /// Wake the stopped agent, as the PTY's foreground group or not.
-    Continue { foreground: bool },
+    Continue {
+        foreground: bool,
+    },
+    /// Hold every process still, or let all of them go on.
+    Freeze,
+    Thaw,
     /// End everything now.
     End,
 }
@@ -106,6 +114,12 @@ pub enum FromMonitor {
     Stopped {
         signal: i32,
     },
+    /// So many processes are held still; not `whole` when some forked faster than they could be stopped.
+    Frozen {
+        processes: usize,
+        whole: bool,
+    },
+    Thawed,
     Ended(Ended),
     /// The agent ended and left processes behind that were to be kept.
     Kept,

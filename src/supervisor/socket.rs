@@ -107,7 +107,9 @@ impl Worker {
             resolver.existing(&base, path, true, 0)?
         };
         let stat = file::stat(found.fd.as_fd())?;
-        let ruling = if lock(&self.shared.own_sockets).contains(&(stat.dev, stat.ino)) {
+        // Where the agent can bind nothing, none is its own: the number of one that it has removed may be another's now.
+        let own = lock(&self.shared.own_sockets).contains(&(stat.dev, stat.ino));
+        let ruling = if own && !self.shared.policy.protected(&found.path) {
             Ruling::built_in(Verdict::Allow, "built-in: socket of the session")
         } else {
             self.shared.ruling(self.shared.policy.decide_unix(UnixAddr::Path(&found.path)))

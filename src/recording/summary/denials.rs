@@ -121,7 +121,7 @@ impl Denial {
 }
 
 /// One word for what was tried.
-pub(super) fn verb(kind: Kind, op: &'static str, access: Access) -> &'static str {
+pub fn verb(kind: Kind, op: &'static str, access: Access) -> &'static str {
     match kind {
         Kind::Exec => "run",
         Kind::Net => op,
@@ -151,7 +151,7 @@ fn any_process(path: &[u8]) -> Vec<u8> {
 }
 
 /// Path, address or command line in one piece.
-pub(super) fn object(kind: Kind, addr: Option<SocketAddr>, path: &[u8], path2: &[u8], argv: &[Vec<u8>]) -> Vec<u8> {
+pub fn object(kind: Kind, addr: Option<SocketAddr>, path: &[u8], path2: &[u8], argv: &[Vec<u8>]) -> Vec<u8> {
     if let Some(addr) = addr {
         return addr.to_string().into_bytes();
     }

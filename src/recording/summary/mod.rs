@@ -17,7 +17,7 @@ mod reached;
 
 pub use asked::{Asked, Question};
 pub use closing::step_summary;
-pub use denials::{Denial, Denials};
+pub use denials::{Denial, Denials, object, verb};
 pub use paths::{Group, Paths};
 pub use phrase::{clock, cut, home_short, lasted};
 pub use programs::{Program, Programs};

@@ -16,7 +16,7 @@ use crate::sys::tty::{self, Attributes};
 use std::os::fd::AsFd;
 
 /// Between a request to end and the end of everything.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// What the front reads here.
 pub const HEEDED: [i32; 10] = [
@@ -86,6 +86,8 @@ impl Pump {
         let Some(link) = &mut self.link else { return };
         match link.receive::<FromMonitor>() {
             Ok(FromMonitor::Stopped { signal }) => self.on_stopped(signal),
+            Ok(FromMonitor::Frozen { processes, whole }) => self.on_frozen(processes, whole),
+            Ok(FromMonitor::Thawed) => self.on_thawed(),
             Ok(FromMonitor::Ended(ended)) => self.on_ended(ended),
             Ok(FromMonitor::Kept) => self.on_kept(),
             Ok(FromMonitor::Failed(failure)) => self.failure = Some(failure),
