@@ -162,7 +162,12 @@ impl Screen {
 
     /// The screen whose dump this is, with an empty history; None for what is no dump.
     pub fn restore(dump: &[u8]) -> Option<Self> {
-        dump::restore(dump)
+        dump::restore(dump, None)
+    }
+
+    /// As `restore`; from now on it keeps up to `lines` of what scrolls off.
+    pub fn restore_with_scrollback(dump: &[u8], lines: usize) -> Option<Self> {
+        dump::restore(dump, Some(lines))
     }
 
     /// Lines of history that are there now.
@@ -225,8 +230,13 @@ impl Screen {
 
     fn feed_text(&mut self, text: &str) {
         let mut rest = text;
+        // Up to here it is known that nothing can be skipped.
+        let mut looked_at = rest.len();
         while let Some(first) = rest.chars().next() {
             if self.parser.state == State::Ground {
+                if rest.len() <= looked_at {
+                    (rest, looked_at) = self.skip_flood(rest);
+                }
                 let (run, after) = rest.split_at(skip::plain_length(rest));
                 if !run.is_empty() {
                     self.feed_plain(run);
@@ -239,16 +249,26 @@ impl Screen {
         }
     }
 
+    /// Leaves out what scrolls away; returns what is still to be fed, and how much of the text lies behind the flood.
+    fn skip_flood<'a>(&mut self, text: &'a str) -> (&'a str, usize) {
+        let lines = 2 * self.terminal.size().1 + 1 + self.history;
+        if text.len() <= lines || self.tracker.margins {
+            return (text, 0);
+        }
+        let flood = skip::flood_length(text);
+        let (flood, behind) = (text.get(..flood).unwrap_or_default(), text.len() - flood);
+        let Some(tail) = skip::visible_tail(flood, lines) else {
+            return (text, behind.saturating_sub(1));
+        };
+        self.terminal.execute(Function::Cr);
+        for rendition in skip::last_renditions(flood.get(..tail).unwrap_or_default()) {
+            rendition.chars().for_each(|ch| self.feed_char(ch));
+        }
+        (text.get(tail..).unwrap_or_default(), behind.saturating_sub(1))
+    }
+
     /// Printable characters, CR, LF and TAB, outside of any sequence.
     fn feed_plain(&mut self, run: &str) {
-        let lines = 2 * self.terminal.size().1 + 1 + self.history;
-        let run = match skip::visible_tail(run, lines) {
-            Some(tail) if !self.tracker.margins => {
-                self.terminal.execute(Function::Cr);
-                tail
-            }
-            _ => run,
-        };
         if run.is_ascii() {
             self.terminal.feed(run);
         } else {
@@ -316,7 +336,7 @@ impl Screen {
     fn execute(&mut self, function: Function) {
         let (cols, rows) = self.terminal.size();
         let function = match function {
-            Function::Rep(times) => Function::Rep(times.min(narrow(cols * rows))),
+            Function::Rep(times) => Function::Rep(times.min(narrow(2 * cols))),
             other => other,
         };
         let restores = match &function {

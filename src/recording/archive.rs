@@ -19,9 +19,9 @@ mod tail;
 
 use cache::Cache;
 use decode::Decoder;
-pub use screens::draw;
-use screens::Dumps;
 use hop::Found;
+use screens::Dumps;
+pub use screens::draw;
 use tail::{Grown, Tail};
 
 /// Frames of which an index is kept: half a terabyte of text, or years at a frame every few minutes.
@@ -61,8 +61,18 @@ impl<R: Read + Seek> Archive<R> {
         }
         let tail = Tail::after(found.frames.last(), found.next, clock)?;
         let Found { frames, end, .. } = found;
-        let mut archive =
-            Self { source, frames, start: None, policy: None, end, damage: None, tail, decoder, cache, dumps: Dumps::default() };
+        let mut archive = Self {
+            source,
+            frames,
+            start: None,
+            policy: None,
+            end,
+            damage: None,
+            tail,
+            decoder,
+            cache,
+            dumps: Dumps::default(),
+        };
         archive.meet(&first);
         archive.refresh()?;
         Ok(archive)

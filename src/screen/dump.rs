@@ -46,13 +46,14 @@ pub(super) fn dump(screen: &Screen) -> Vec<u8> {
     out
 }
 
-pub(super) fn restore(dump: &[u8]) -> Option<Screen> {
+/// `lines`: of history to keep from now on, instead of as many as the first one kept.
+pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
     let mut rest = Rest(dump.strip_prefix(MAGIC)?);
     let (cols, rows, history) = (rest.u16()?, rest.u16()?, rest.u32()?);
     if super::clamped(cols, rows) != (cols, rows) {
         return None;
     }
-    let mut screen = Screen::with_scrollback(cols, rows, history as usize);
+    let mut screen = Screen::with_scrollback(cols, rows, lines.unwrap_or(history as usize));
     let set = rest.u32()?;
     let [flags, cursor_style, modify_other_keys, now, primary, alternate] = rest.array()?;
     let mut kitty = [Vec::new(), Vec::new()];

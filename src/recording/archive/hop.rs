@@ -45,7 +45,8 @@ fn onwards<R: Read + Seek>(source: &mut R, found: &mut Found) -> Result<(), Read
             data = Some([at, input.at() - at]);
             continue;
         }
-        let Some(length) = head.get(4..8).and_then(|length| length.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes))
+        let Some(length) =
+            head.get(4..8).and_then(|length| length.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes))
         else {
             break;
         };

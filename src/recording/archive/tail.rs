@@ -92,7 +92,8 @@ impl Tail {
         if !is_skippable(magic) {
             return Err(self.damaged("no frame"));
         }
-        let Some(size) = head.get(4..8).and_then(|size| size.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes)) else {
+        let Some(size) = head.get(4..8).and_then(|size| size.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes))
+        else {
             return Ok(Some(Grown::Not));
         };
         let whole = u64::from(size) + 8;
