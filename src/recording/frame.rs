@@ -60,7 +60,7 @@ pub struct Index {
 }
 
 impl Index {
-    pub(super) fn add(&mut self, stamped: &Stamped) {
+    pub fn add(&mut self, stamped: &Stamped) {
         if self.tally.counts.is_empty() {
             (self.ns[0], self.seq[0]) = (stamped.t, stamped.seq);
         }

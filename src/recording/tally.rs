@@ -99,7 +99,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, event: &Event) {
+    pub fn add(&mut self, event: &Event) {
         let kind = kind(event);
         self.counts.add(kind, 1);
         self.denied += u64::from(matches!(event, Event::Judged(Judged { verdict: Verdict::Deny, .. })));

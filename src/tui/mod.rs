@@ -9,8 +9,13 @@
 //! keys, mouse ─input─▶ keys ─action─▶ app
 //! ```
 
+pub mod filter;
 pub mod input;
 pub mod keys;
+pub mod player;
+#[cfg(test)]
+pub mod sample;
+pub mod source;
 pub mod terminal;
 pub mod theme;
 
