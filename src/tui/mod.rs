@@ -12,6 +12,7 @@
 pub mod filter;
 pub mod input;
 pub mod keys;
+pub mod panels;
 pub mod player;
 #[cfg(test)]
 pub mod sample;

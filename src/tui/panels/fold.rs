@@ -1,0 +1,295 @@
+//! Events into the rows of a list: one for each that matters, one for a run of many alike.
+//!
+//! Invariant: what was denied, asked, answered or went wrong is never folded away, except with its own exact repetition; the
+//! counts of all rows add up to the events that were given. Pure, in the order of the events.
+//! Leaves to others: drawing (`events`), which events are wanted (the app's filter; `is_routine` says what few want).
+
+use super::Tone;
+use super::text::{MOST, bounded};
+use super::words::{Bearings, Object, answered, beneath, ended, failure, runs, verb};
+use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped};
+use crate::policy::{Access, Verdict};
+use crate::recording::kind;
+
+/// Rows above the last one that a file access may still join: programs at work read here and write there in turn.
+const REACH: usize = 6;
+
+/// A row of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Sequence number of its first and its last event.
+    pub seq: [u64; 2],
+    /// Time of its first and its last event, in nanoseconds since the session's start.
+    pub t: [u64; 2],
+    /// Word of the kind: `file`, `exec`, `net`, `ask`, …
+    pub kind: &'static str,
+    pub tone: Tone,
+    /// Stands before the object: `r`, `w`, `unlink`; may be empty.
+    pub verb: String,
+    /// The object or the words.
+    pub text: String,
+    /// `text` is a command: its program is kept when it must be cut.
+    pub command: bool,
+    /// What became of it; empty where nothing needs to be said.
+    pub sign: &'static str,
+    pub sign_tone: Tone,
+    /// Events it stands for.
+    pub count: u64,
+    group: Option<Group>,
+}
+
+/// What the accesses of one row have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    access: Access,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// One and the same thing, again and again: verb and object.
+    Same,
+    /// Beneath a directory of the user's: the directory.
+    Beneath(Vec<u8>),
+    /// Reads of what belongs to the machine: its top directories.
+    Machine(Vec<Vec<u8>>),
+}
+
+/// Whether few people want to see it in a list: bytes of the terminal, the loading of an image that `exec` tells of already,
+/// and the end of a process that went well.
+pub fn is_routine(event: &Event) -> bool {
+    match event {
+        Event::Output { .. } | Event::Input { .. } | Event::Redacted { .. } | Event::Report(_) => true,
+        Event::Proc(proc) => match proc.op {
+            ProcOp::Exec => true,
+            ProcOp::Exit => proc.signal.is_none() && proc.exit.unwrap_or(0) == 0,
+        },
+        _ => false,
+    }
+}
+
+/// The rows of `events`, folded. Folding begins anew with each call: a list that is made frame by frame, one call for each, has
+/// the same rows wherever it begins.
+pub fn rows<'e>(events: impl IntoIterator<Item = &'e Stamped>, bearings: &Bearings) -> Vec<EventRow> {
+    let mut rows: Vec<EventRow> = Vec::new();
+    for stamped in events {
+        push(&mut rows, stamped, bearings);
+    }
+    rows
+}
+
+/// Adds one event to `rows`, or to the count of one of the last of them.
+pub fn push(rows: &mut Vec<EventRow>, stamped: &Stamped, bearings: &Bearings) {
+    if let Event::Judged(judged) = &stamped.event
+        && judged.kind == Kind::File
+        && judged.verdict == Verdict::Allow
+    {
+        // Only over other accesses to files: the order against everything else must stay as it was.
+        let near = rows.iter_mut().rev().take(REACH).take_while(|row| row.kind == "file" && row.sign.is_empty());
+        for row in near {
+            if join(row, judged, bearings) {
+                return again(row, stamped);
+            }
+        }
+    }
+    let fresh = row(stamped, bearings);
+    if let Some(last) = rows.last_mut().filter(|last| is_repetition(last, &fresh)) {
+        return again(last, stamped);
+    }
+    rows.push(fresh);
+}
+
+fn again(row: &mut EventRow, stamped: &Stamped) {
+    (row.seq[1], row.t[1]) = (stamped.seq, stamped.t);
+    row.count += 1;
+}
+
+fn is_repetition(last: &EventRow, fresh: &EventRow) -> bool {
+    let place = |row: &EventRow| row.group.as_ref().map(|group| group.place.clone());
+    let same = place(last) == Some(Place::Same) && place(fresh) == Some(Place::Same);
+    same && (last.kind, &last.verb, &last.text, last.sign) == (fresh.kind, &fresh.verb, &fresh.text, fresh.sign)
+}
+
+/// One event as a row of its own.
+pub fn row(stamped: &Stamped, bearings: &Bearings) -> EventRow {
+    let mut row = EventRow {
+        seq: [stamped.seq; 2],
+        t: [stamped.t; 2],
+        kind: kind(&stamped.event),
+        tone: Tone::Plain,
+        verb: String::new(),
+        text: String::new(),
+        command: false,
+        sign: "",
+        sign_tone: Tone::Plain,
+        count: 1,
+        group: None,
+    };
+    let shown = |text: &str| bounded(text.as_bytes(), MOST);
+    match &stamped.event {
+        Event::Judged(judged) => fill(&mut row, judged, bearings),
+        Event::Ask(ask) => question(&mut row, ask, bearings),
+        Event::Answer(answer) => reply(&mut row, answer),
+        Event::Proc(proc) => process(&mut row, proc),
+        Event::Alert { what, .. } => {
+            (row.text, row.tone, row.sign, row.sign_tone) = (shown(what), Tone::Deny, "!", Tone::Deny)
+        }
+        Event::Limit { what } => {
+            (row.text, row.tone, row.sign, row.sign_tone) = (shown(what), Tone::Deny, "!", Tone::Deny)
+        }
+        Event::Lost { events, why, .. } => {
+            row.text = format!("{events} events could not be recorded: {}", shown(why));
+            (row.tone, row.sign, row.sign_tone) = (Tone::Deny, "!", Tone::Deny);
+        }
+        Event::Marker { label, by } => {
+            row.text = if by.is_empty() { shown(label) } else { format!("{} — {}", shown(label), shown(by)) };
+            (row.tone, row.sign, row.sign_tone) = (Tone::Accent, "◆", Tone::Accent);
+        }
+        Event::Start(start) => (row.text, row.command) = (super::text::command(&start.argv, MOST), true),
+        Event::Policy(policy) => row.text = format!("{}: {}", shown(&policy.name), shown(&policy.sources.join(", "))),
+        Event::Report(report) => {
+            row.text = format!("landlock ABI {}, {} lines", report.landlock_abi, report.lines.len())
+        }
+        Event::Output { data, .. } | Event::Input { data } => row.text = bounded(data, 200),
+        Event::Redacted { bytes } => row.text = format!("{bytes} bytes typed without echo"),
+        Event::Resize { cols, rows } => row.text = format!("{cols}×{rows}"),
+        Event::Exit { status, signal: None } => row.text = format!("the agent ended with {status}"),
+        Event::Exit { signal: Some(signal), .. } => row.text = format!("the agent was killed by signal {signal}"),
+    }
+    row
+}
+
+fn fill(row: &mut EventRow, judged: &Judged, bearings: &Bearings) {
+    row.tone = match judged.kind {
+        Kind::File => Tone::File,
+        Kind::Exec => Tone::Exec,
+        Kind::Net => Tone::Net,
+    };
+    let verb = verb(judged.op, judged.kind, judged.access);
+    row.verb = if matches!(verb, "run" | "connect") { String::new() } else { verb.to_owned() };
+    row.text = Object::from(judged).shown(bearings, MOST);
+    row.command = judged.kind == Kind::Exec;
+    (row.sign, row.sign_tone) = match (judged.verdict, judged.kind) {
+        (Verdict::Deny, _) => ("✘", Tone::Deny),
+        (Verdict::Ask, _) => ("?", Tone::Ask),
+        // It was allowed, and did not come about.
+        (Verdict::Allow, Kind::Net) if judged.errno != 0 && judged.errno != libc::EINPROGRESS => ("·", Tone::Dim),
+        (Verdict::Allow, Kind::Net) => ("✔", Tone::Allow),
+        (Verdict::Allow, _) => ("", Tone::Plain),
+    };
+    if judged.verdict != Verdict::Allow {
+        row.tone = row.sign_tone;
+    } else if let (Kind::Exec, Some(why)) = (judged.kind, failure(judged.errno)) {
+        row.text = format!("{} ({why})", row.text);
+    }
+    let place = match (judged.kind, judged.verdict) {
+        (Kind::File, Verdict::Allow) => Some(place(judged, bearings)),
+        (Kind::Exec, Verdict::Allow) => None,
+        _ => Some(Place::Same),
+    };
+    row.group = place.map(|place| Group { access: judged.access, place });
+}
+
+fn question(row: &mut EventRow, ask: &Ask, bearings: &Bearings) {
+    let verb = verb(ask.op, ask.of, ask.access);
+    row.verb = if verb == "connect" { String::new() } else { verb.to_owned() };
+    row.text = Object::from(ask).shown(bearings, MOST);
+    row.command = ask.of == Kind::Exec;
+    (row.tone, row.sign, row.sign_tone) = (Tone::Ask, "?", Tone::Ask);
+}
+
+fn reply(row: &mut EventRow, answer: &Answer) {
+    let who =
+        if answer.who.is_empty() { String::new() } else { format!(" by {}", bounded(answer.who.as_bytes(), 200)) };
+    row.text = format!("{}{who}", answered(answer.verdict, answer.scope));
+    (row.tone, row.sign, row.sign_tone) = match answer.verdict {
+        Verdict::Allow => (Tone::Allow, "✔", Tone::Allow),
+        Verdict::Deny | Verdict::Ask => (Tone::Deny, "✘", Tone::Deny),
+    };
+}
+
+fn process(row: &mut EventRow, proc: &Proc) {
+    row.text = match proc.op {
+        ProcOp::Exec => runs(proc),
+        ProcOp::Exit if proc.argv.is_empty() && proc.exe.is_empty() => format!("pid {} {}", proc.pid, ended(proc)),
+        ProcOp::Exit => format!("{} {}", runs(proc), ended(proc)),
+    };
+    (row.command, row.tone) = (true, Tone::Dim);
+}
+
+/// Where an access that was allowed belongs.
+fn place(judged: &Judged, bearings: &Bearings) -> Place {
+    let users = |dir: &[u8]| beneath(&judged.path, dir).is_some();
+    if !judged.path.starts_with(b"/") || !judged.path2.is_empty() {
+        Place::Same
+    } else if users(&bearings.cwd) || users(&bearings.home) || judged.access.contains(Access::WRITE) {
+        Place::Beneath(parent(&judged.path).to_vec())
+    } else {
+        Place::Machine(vec![top(&judged.path).to_vec()])
+    }
+}
+
+/// Takes `judged` into `row` where they have enough in common.
+fn join(row: &mut EventRow, judged: &Judged, bearings: &Bearings) -> bool {
+    let letters = verb(judged.op, judged.kind, judged.access);
+    let fresh = place(judged, bearings);
+    let Some(group) = &mut row.group else { return false };
+    // Letters go together with letters, and `unlink` with `unlink`.
+    let opened = |verb: &str| verb.bytes().all(|letter| b"rwx".contains(&letter));
+    if row.verb != letters && !(opened(&row.verb) && opened(letters)) {
+        return false;
+    }
+    match (&mut group.place, fresh) {
+        (Place::Beneath(dir), Place::Beneath(other)) => {
+            let Some(common) = common(dir, &other, bearings) else { return false };
+            *dir = common.to_vec();
+            row.text = format!("{}/…", bearings.near(dir).trim_end_matches('/'));
+        }
+        (Place::Machine(tops), Place::Machine(others)) => {
+            for other in others {
+                if !tops.contains(&other) && tops.len() < 4 {
+                    tops.push(other);
+                }
+            }
+            let tops: Vec<_> =
+                tops.iter().map(|top| format!("{}/…", bounded(top, MOST).trim_end_matches('/'))).collect();
+            row.text = tops.join(" ");
+        }
+        _ => return false,
+    }
+    group.access |= judged.access;
+    if opened(letters) {
+        row.verb = crate::recording::Word::word(group.access).to_owned();
+    }
+    true
+}
+
+/// The directory that both are in or beneath, where it says enough: no higher than a step beneath the working directory, home or
+/// the root, or exactly both.
+fn common<'d>(one: &'d [u8], other: &[u8], bearings: &Bearings) -> Option<&'d [u8]> {
+    if one == other {
+        return Some(one);
+    }
+    let mut end = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let whole = |path: &[u8]| path.get(end).is_none_or(|byte| *byte == b'/');
+    if !(whole(one) && whole(other)) {
+        end = one.get(..end)?.iter().rposition(|byte| *byte == b'/')?;
+    }
+    let common = one.get(..end)?;
+    let wide = common.is_empty() || [&bearings.cwd, &bearings.home].iter().any(|dir| dir.as_slice() == common);
+    // A directory above the working directory or home says nothing of where within them.
+    let above = [&bearings.cwd, &bearings.home].iter().any(|dir| beneath(dir, common).is_some());
+    (!wide && !above).then_some(common)
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    path.get(..end).filter(|dir| !dir.is_empty()).unwrap_or(b"/")
+}
+
+/// `/usr/lib` of `/usr/lib/x86_64-linux-gnu/libc.so.6`, `/etc` of `/etc/passwd`.
+fn top(path: &[u8]) -> &[u8] {
+    let dir = parent(path);
+    let second = dir.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(2).map(|(at, _)| at);
+    dir.get(..second.unwrap_or(dir.len())).unwrap_or(dir)
+}

@@ -1,0 +1,296 @@
+//! The tree of processes as it stands at the present time: what runs, what ended and how, and who did the chosen event.
+//!
+//! Invariant: pure; bounded by what `recording::summary` keeps of a session; depth costs no more columns than there are.
+//! Leaves to others: gathering the programs of a session (in the background).
+
+use std::ops::Range;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::Tone;
+use super::edge::{Edge, Title, framed, put, rows};
+use super::text::{MOST, command, program_and_end, width};
+use super::words::name;
+use crate::recording::summary::{Program, lasted};
+use crate::tui::Theme;
+
+/// Deepest indentation that is drawn.
+const DEEPEST: usize = 16;
+
+/// How a process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    Running,
+    Ended(i32),
+    Killed(i32),
+    /// It ended, and how is not known.
+    Gone,
+}
+
+/// A line of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeRow {
+    /// Lines that lead to it, such as `│ └ `.
+    pub guide: String,
+    /// Visible already.
+    pub text: String,
+    pub pid: i32,
+    pub standing: Standing,
+    /// Nanoseconds that it has run, or ran.
+    pub age: u64,
+    /// Processes that it stands for: alike, beneath the same one, ended well.
+    pub count: usize,
+    /// It did the chosen event.
+    pub chosen: bool,
+}
+
+/// What the panel shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TreeView<'a> {
+    pub rows: &'a [TreeRow],
+    /// Says that the tree is not whole yet, such as `reading 41 %`; empty when it is.
+    pub progress: &'a str,
+    /// Rows scrolled away at the top; None keeps the chosen or the last one in sight.
+    pub scroll: Option<usize>,
+    pub focus: bool,
+    pub edge: Edge,
+}
+
+/// The tree of `programs`, as [`crate::recording::summary::Programs::kept`] gives them, at time `t`. `pid` did the chosen event.
+pub fn rows_at(programs: &[Program], t: u64, pid: Option<i32>) -> Vec<TreeRow> {
+    let mut forest = Forest { programs, t, below: vec![Vec::new(); programs.len()], chosen: None };
+    let mut roots = Vec::new();
+    for (index, program) in programs.iter().enumerate().take_while(|(_, program)| program.from <= t) {
+        match program.parent.and_then(|parent| forest.below.get_mut(parent)) {
+            Some(list) => list.push(index),
+            None => roots.push(index),
+        }
+        // Numbers are used again: the last one to begin is meant.
+        if Some(program.pid) == pid {
+            forest.chosen = Some(index);
+        }
+    }
+    let mut rows = Vec::new();
+    let mut waiting: Vec<_> =
+        forest.folded(&roots).into_iter().rev().map(|group| (group, String::new(), true)).collect();
+    // Depth first without recursion; parents come before their children, so that every program is met once.
+    while let Some((group, guide, root)) = waiting.pop() {
+        let Some(row) = forest.row(&group, &guide) else { continue };
+        rows.push(row);
+        let children = forest.children(&group);
+        let last = children.len().saturating_sub(1);
+        let stem = stem(&guide, root);
+        let below = children.into_iter().enumerate().rev();
+        waiting
+            .extend(below.map(|(at, child)| (child, format!("{stem}{}", if at == last { "└ " } else { "├ " }), false)));
+    }
+    rows
+}
+
+/// What stands in front of the children of a line with `guide`.
+fn stem(guide: &str, root: bool) -> String {
+    if root {
+        return String::new();
+    }
+    let steps = guide.chars().count() / 2;
+    if steps >= DEEPEST {
+        return guide.replace("├ ", "│ ").replace("└ ", "  ").chars().skip(2).collect();
+    }
+    guide.replace("├ ", "│ ").replace("└ ", "  ")
+}
+
+/// The programs with their children.
+struct Forest<'a> {
+    programs: &'a [Program],
+    t: u64,
+    below: Vec<Vec<usize>>,
+    chosen: Option<usize>,
+}
+
+impl Forest<'_> {
+    fn children(&self, group: &[usize]) -> Vec<Vec<usize>> {
+        match group {
+            [one] => self.below.get(*one).map(|list| self.folded(list)).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Neighbours that are alike in one group.
+    fn folded(&self, list: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for index in list {
+            match groups.last_mut() {
+                Some(group)
+                    if group.iter().chain([index]).all(|one| self.is_quiet(*one)) && self.alike(group, *index) =>
+                {
+                    group.push(*index);
+                }
+                _ => groups.push(vec![*index]),
+            }
+        }
+        // Two are no crowd.
+        let parted = |group: Vec<usize>| match group.len() {
+            2 => group.into_iter().map(|one| vec![one]).collect(),
+            _ => vec![group],
+        };
+        groups.into_iter().flat_map(parted).collect()
+    }
+
+    /// It ended well, started nothing, and nobody asks for it.
+    fn is_quiet(&self, index: usize) -> bool {
+        let ended = matches!(self.programs.get(index).map(|program| self.standing(program)), Some(Standing::Ended(0)));
+        ended && self.chosen != Some(index) && self.below.get(index).is_none_or(Vec::is_empty)
+    }
+
+    fn alike(&self, group: &[usize], index: usize) -> bool {
+        let exe = |index: usize| self.programs.get(index).map(|program| name(&program.exe));
+        group.first().is_some_and(|first| exe(*first) == exe(index))
+    }
+
+    fn standing(&self, program: &Program) -> Standing {
+        match (program.to.filter(|to| *to <= self.t), program.exit, program.signal) {
+            (None, ..) => Standing::Running,
+            (Some(_), _, Some(signal)) => Standing::Killed(signal),
+            (Some(_), Some(status), None) => Standing::Ended(status),
+            (Some(_), None, None) => Standing::Gone,
+        }
+    }
+
+    fn row(&self, group: &[usize], guide: &str) -> Option<TreeRow> {
+        let program = self.programs.get(*group.first()?)?;
+        let text = if group.len() > 1 {
+            super::text::bounded(name(&program.exe), MOST)
+        } else if program.argv.is_empty() {
+            super::text::bounded(&program.exe, MOST)
+        } else {
+            let more = if program.argv_cut { " …" } else { "" };
+            format!("{}{more}", command(&program.argv, MOST))
+        };
+        Some(TreeRow {
+            guide: guide.to_owned(),
+            text,
+            pid: program.pid,
+            standing: self.standing(program),
+            age: program.to.unwrap_or(u64::MAX).min(self.t).saturating_sub(program.from),
+            count: group.len(),
+            chosen: group.iter().any(|index| self.chosen == Some(*index)),
+        })
+    }
+}
+
+/// The rows that are drawn in `height` lines.
+pub fn window(view: &TreeView, height: usize) -> Range<usize> {
+    let count = view.rows.len();
+    let kept = view.rows.iter().position(|row| row.chosen).unwrap_or(count.saturating_sub(1));
+    let from = view.scroll.unwrap_or_else(|| if count <= height { 0 } else { kept.saturating_sub(height * 2 / 3) });
+    let from = from.min(count.saturating_sub(height));
+    from..count.min(from + height)
+}
+
+pub fn draw(frame: &mut Frame, area: Rect, view: &TreeView, theme: &Theme) {
+    let running = view.rows.iter().filter(|row| row.standing == Standing::Running).count();
+    let state = if view.progress.is_empty() { format!("{running} running") } else { view.progress.to_owned() };
+    let title = Title { left: "processes", right: &state, focus: view.focus };
+    let inner = framed(frame, area, title, view.edge, theme);
+    let buffer = frame.buffer_mut();
+    if view.rows.is_empty() {
+        put(buffer, inner, 1, "none yet", theme.dim);
+    }
+    let shown = window(view, usize::from(inner.height));
+    for (row, line) in view.rows.get(shown).unwrap_or_default().iter().zip(rows(inner)) {
+        let line = Rect { x: line.x + line.width.min(1), width: line.width.saturating_sub(2), ..line };
+        draw_row(buffer, line, row, theme);
+    }
+}
+
+fn draw_row(buffer: &mut ratatui::buffer::Buffer, line: Rect, row: &TreeRow, theme: &Theme) {
+    if row.chosen {
+        buffer.set_style(line, theme.chosen);
+    }
+    let (sign, tone) = match row.standing {
+        Standing::Running => ("●".to_owned(), Tone::Accent),
+        Standing::Ended(0) if row.count > 1 => ("all 0".to_owned(), Tone::Dim),
+        Standing::Ended(0) => ("0".to_owned(), Tone::Dim),
+        Standing::Ended(status) => (format!("exit {status}"), Tone::Strong),
+        Standing::Killed(signal) => (format!("signal {signal}"), Tone::Strong),
+        Standing::Gone => ("–".to_owned(), Tone::Dim),
+    };
+    let facts = if row.count > 1 { format!("×{}", row.count) } else { lasted(row.age) };
+    let facts = if line.width >= 40 { format!("{facts:>7}  ") } else { String::new() };
+    let end = usize::from(line.width).saturating_sub(width(&sign).max(8));
+    let from = end.saturating_sub(width(&facts));
+    let at = put(buffer, line, 0, &row.guide, theme.border);
+    let crowd = if row.count > 1 && facts.is_empty() { format!(" ×{}", row.count) } else { String::new() };
+    let text = format!("{}{crowd}", row.text);
+    let body = match (row.chosen, row.standing) {
+        (true, _) => theme.chosen,
+        (false, Standing::Running) => theme.plain,
+        (false, _) => theme.dim,
+    };
+    put(buffer, line, at, &program_and_end(&text, from.saturating_sub(at + 1)), body);
+    put(buffer, line, from, &facts, theme.dim);
+    let from = usize::from(line.width).saturating_sub(width(&sign));
+    put(buffer, line, from, &sign, tone.style(theme));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(pid: i32, parent: Option<usize>, exe: &str, from: u64, to: Option<u64>) -> Program {
+        Program {
+            pid,
+            parent,
+            exe: exe.as_bytes().to_vec(),
+            argv: vec![exe.as_bytes().to_vec()],
+            argv_cut: false,
+            from,
+            to,
+            exit: to.map(|_| 0),
+            signal: None,
+        }
+    }
+
+    fn drawn(rows: &[TreeRow]) -> Vec<String> {
+        rows.iter().map(|row| format!("{}{} {:?} {}", row.guide, row.text, row.standing, row.count)).collect()
+    }
+
+    #[test]
+    fn the_tree_is_as_it_was_at_that_time() {
+        let programs = [
+            program(1, None, "codex", 0, None),
+            program(2, Some(0), "bash", 10, Some(50)),
+            program(3, Some(1), "cat", 20, Some(30)),
+            program(4, Some(0), "git", 60, None),
+        ];
+        assert_eq!(drawn(&rows_at(&programs, 25, None)), ["codex Running 1", "└ bash Running 1", "  └ cat Running 1"]);
+        assert_eq!(
+            drawn(&rows_at(&programs, 70, Some(3))),
+            ["codex Running 1", "├ bash Ended(0) 1", "│ └ cat Ended(0) 1", "└ git Running 1"]
+                .map(|line| line.replace("│ └", "│ └"))
+        );
+        assert_eq!(rows_at(&programs, 70, Some(3)).iter().filter(|row| row.chosen).count(), 1);
+    }
+
+    #[test]
+    fn a_crowd_is_one_line_and_the_chosen_one_is_never_in_it() {
+        let mut programs = vec![program(1, None, "cargo", 0, None)];
+        programs.extend((0..20).map(|at| program(10 + at, Some(0), "rustc", 5, Some(9))));
+        assert_eq!(drawn(&rows_at(&programs, 10, None)), ["cargo Running 1", "└ rustc Ended(0) 20"]);
+        let rows = rows_at(&programs, 10, Some(15));
+        assert_eq!(
+            rows.iter().map(|row| (row.count, row.chosen)).collect::<Vec<_>>(),
+            [(1, false), (5, false), (1, true), (14, false)]
+        );
+    }
+
+    #[test]
+    fn a_deep_chain_stays_in_its_columns() {
+        let programs: Vec<_> =
+            (0..2000).map(|at: usize| program(at as i32, at.checked_sub(1), "sh", at as u64, None)).collect();
+        let rows = rows_at(&programs, u64::MAX, None);
+        assert_eq!(rows.len(), 2000);
+        assert!(rows.iter().all(|row| row.guide.chars().count() <= 2 * DEEPEST + 2));
+    }
+}
