@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+mod asks;
 mod builtin;
 mod chain;
 mod compiled;
@@ -23,6 +24,7 @@ mod source;
 mod table;
 mod trie;
 
+pub use asks::{Kept, Wanted, check_answers};
 pub use compiled::Policy;
 pub use environment::Environment;
 pub use error::PolicyError;

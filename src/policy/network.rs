@@ -76,6 +76,19 @@ impl NetRule {
         self.matches(address) && self.range.is_only(address.ip().to_canonical())
     }
 
+    /// As [`NetRule::parse`] reads it.
+    pub(super) fn text(&self) -> String {
+        let IpRange { first, prefix } = self.range;
+        let whole = if first.is_ipv4() { 32 } else { 128 };
+        let range = if prefix == whole { first.to_string() } else { format!("{first}/{prefix}") };
+        let range = if first.is_ipv4() { range } else { format!("[{range}]") };
+        match (*self.ports.start(), *self.ports.end()) {
+            (0, u16::MAX) => range,
+            (from, to) if from == to => format!("{range}:{from}"),
+            (from, to) => format!("{range}:{from}-{to}"),
+        }
+    }
+
     /// Reads `IP`, `IP/bits`, either with `:port`, `:from-to` or `:*`; IPv6 with a port stands in brackets.
     pub(super) fn parse(text: &str, rule: RuleId) -> Result<NetRule, Fault> {
         let (address, port) = halves(text)?;
@@ -111,6 +124,12 @@ impl Network {
             Network::List(rules) => rules.iter().any(|rule| !rule.range.is_loopback()),
         }
     }
+}
+
+/// Every address there is.
+pub(super) fn all_addresses(rule: RuleId) -> Vec<NetRule> {
+    let range = |first| NetRule { range: IpRange { first, prefix: 0 }, ports: 0..=u16::MAX, rule };
+    vec![range(Ipv4Addr::UNSPECIFIED.into()), range(Ipv6Addr::UNSPECIFIED.into())]
 }
 
 /// Where clouds hand out credentials to whoever asks: reached only by a rule that names the address.

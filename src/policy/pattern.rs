@@ -129,6 +129,30 @@ impl Pattern {
         Pattern { segments, tree: self.tree }
     }
 
+    /// The pattern as text that reads back as the same pattern. None where a name is not UTF-8.
+    pub fn text(&self) -> Option<String> {
+        let mut text = String::new();
+        for segment in &self.segments {
+            text.push('/');
+            match segment {
+                Segment::Literal(name) => push_escaped(&mut text, name)?,
+                Segment::Deep => text.push_str("**"),
+                Segment::Glob(glob) => {
+                    for (index, part) in glob.parts().enumerate() {
+                        text.push_str(if index > 0 { "*" } else { "" });
+                        push_escaped(&mut text, part)?;
+                    }
+                }
+            }
+        }
+        match (self.tree, text.is_empty()) {
+            (true, _) => text.push_str("/**"),
+            (false, true) => text.push('/'),
+            (false, false) => {}
+        }
+        Some(text)
+    }
+
     /// Whether the pattern matches the absolute `path`.
     pub fn matches(&self, path: &[u8]) -> bool {
         self.matches_from(path, self.tree)
@@ -284,6 +308,17 @@ fn anchor<'t>(text: &'t str, vars: &Vars) -> Result<(Vec<u8>, &'t str), Fault> {
         None if text.starts_with('~') => fault("only one's own home is known: '~user' is not", "write the path itself"),
         None => fault("a variable is followed by '/'", VARIABLES),
     }
+}
+
+/// The name with a backslash before what would be a wildcard.
+fn push_escaped(text: &mut String, name: &[u8]) -> Option<()> {
+    for c in std::str::from_utf8(name).ok()?.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    Some(())
 }
 
 const VARIABLES: &str =

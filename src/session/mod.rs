@@ -10,6 +10,7 @@
 //! `--keep-background` (see `keep`): the command's status is returned when the command ends; what it left behind goes on
 //! under this session's policy and recording, watched over by a process of ours without a terminal, until the last one ends.
 
+pub mod answers;
 mod begin;
 mod channel;
 pub mod control;

@@ -21,6 +21,7 @@ mod links;
 mod listening;
 mod open;
 mod procfs;
+pub mod questions;
 mod receiver;
 mod resolve;
 mod scan;

@@ -30,6 +30,11 @@ impl Glob {
         (parts.len() > 1).then(|| Glob::new(parts))
     }
 
+    /// The literal pieces around the `*`s.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&*self.prefix).chain(self.middle.iter().map(|part| &**part)).chain([&*self.suffix])
+    }
+
     /// What every match begins with.
     pub fn prefix(&self) -> &[u8] {
         &self.prefix

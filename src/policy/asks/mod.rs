@@ -1,0 +1,92 @@
+//! What is asked before it is allowed, and the answers that are kept for later sessions.
+//!
+//! Invariant: an answer holds for what its pattern covers and beats an ask alone, never a deny; what is proposed as an answer
+//! covers the request it was proposed for and nothing that the ask rule does not.
+//! Leaves to others: asking (`supervisor::questions`), the order of verdicts (`compiled`), the file (`session::answers`).
+
+mod argv;
+mod choose;
+mod kept;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+pub use argv::ArgvPattern;
+pub use kept::{Kept, check_answers, read_answers};
+
+use super::network::NetRule;
+use super::pattern::Pattern;
+use super::{Access, Verdict};
+
+/// All ask rules, by what they ask about, and the answers that are kept.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    pub files: Vec<AskedPath>,
+    pub exec: Vec<AskedProgram>,
+    /// `rule` of each says which.
+    pub network: Vec<NetRule>,
+    /// In their authors' words, by rule.
+    pub reasons: HashMap<u32, String>,
+    pub answers: Vec<Answered>,
+}
+
+/// A pattern of `files.ask`.
+#[derive(Debug, Clone)]
+pub(super) struct AskedPath {
+    pub rule: u32,
+    pub access: Access,
+    pub pattern: Pattern,
+}
+
+/// A pattern of `exec.ask`.
+#[derive(Debug, Clone)]
+pub(super) struct AskedProgram {
+    pub rule: u32,
+    pub pattern: ArgvPattern,
+    /// The pattern as an answer would have it.
+    pub text: String,
+}
+
+/// An answer of an earlier session.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub rule: u32,
+    pub verdict: Verdict,
+    pub kept: Kept,
+}
+
+/// What is asked for, as far as answers can tell requests apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// `access` holds those rights alone that are asked about.
+    File {
+        path: &'a [u8],
+        access: Access,
+    },
+    Exec {
+        path: &'a [u8],
+        argv: &'a [Vec<u8>],
+    },
+    Net {
+        addr: SocketAddr,
+    },
+}
+
+impl Asks {
+    /// The kept answer to a question about `wanted`: a denial before a permission.
+    pub fn answer(&self, wanted: &Wanted<'_>) -> Option<(Verdict, u32)> {
+        let covering = |verdict| {
+            let found = self.answers.iter().find(|answer| answer.verdict == verdict && answer.kept.covers(wanted));
+            found.map(|answer| (verdict, answer.rule))
+        };
+        if self.answers.is_empty() {
+            return None;
+        }
+        covering(Verdict::Deny).or_else(|| covering(Verdict::Allow))
+    }
+
+    /// The first `exec.ask` that means this command line.
+    pub fn program(&self, path: &[u8], argv: &[Vec<u8>]) -> Option<u32> {
+        self.exec.iter().find(|asked| asked.pattern.matches(path, argv)).map(|asked| asked.rule)
+    }
+}
