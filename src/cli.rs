@@ -60,6 +60,8 @@ pub enum Command {
     Ls(Ls),
     Show(Show),
     Replay(Replay),
+    Watch(Watch),
+    Answer(Answer),
     Prune(Prune),
     #[command(subcommand)]
     Policy(Policy),
@@ -205,6 +207,62 @@ pub struct Prune {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Look at running sessions as they go: all of them in a list, or one
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a terminal, or with --json, what runs now is listed once.\n\nExamples:\n  govsh watch\n  govsh watch k3f9\n  govsh watch --json | jq -r '.[] | select(.state == \"asks\") | .id'"
+)]
+pub struct Watch {
+    /// Session: its id, a unique prefix of it, or 'last'
+    #[arg(value_name = "SESSION")]
+    pub session: Option<String>,
+    /// List what runs now as JSON, and exit
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Answer a question of a running session; without QUESTION: list those that wait
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 when it was answered or listed, 1 when somebody was quicker or it does not wait,\n125 when the session cannot be reached.\n\nExamples:\n  govsh answer k3f9\n  govsh answer k3f9 4 allow --for session\n  govsh answer last 5 deny --for never"
+)]
+pub struct Answer {
+    /// Session: its id, a unique prefix of it, or 'last'
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// The question's number
+    #[arg(value_name = "QUESTION", requires = "verdict")]
+    pub question: Option<u64>,
+    /// What to say
+    #[arg(value_enum, value_name = "allow|deny", hide_possible_values = true)]
+    pub verdict: Option<Say>,
+    /// How long it holds: the calls that wait, this session, the asking program in this session, always,
+    /// or never ask again in this session (deny)
+    #[arg(long = "for", value_enum, value_name = "SCOPE", default_value = "once", requires = "verdict")]
+    pub scope: Holds,
+    /// Which of the listed rules 'session' and 'always' add, from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9), requires = "verdict")]
+    pub choice: u8,
+    /// List, or tell what became of it, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Say {
+    Allow,
+    Deny,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Holds {
+    Once,
+    Session,
+    Program,
+    Always,
+    Never,
 }
 
 /// List, show and check policies

@@ -3,6 +3,7 @@
 //! Invariant: an exit status comes back, whatever happened; errors are told on stderr in one or two lines.
 //! Leaves to others: the work.
 
+pub mod answer;
 pub mod completions;
 pub mod doctor;
 pub mod find;
@@ -14,6 +15,7 @@ pub mod prune;
 pub mod replay;
 pub mod run;
 pub mod show;
+pub mod watch;
 
 use crate::cli::{Command, FAILED, Policy, Replay, Show};
 
@@ -25,6 +27,8 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Ls(options) => ls::ls(options.dir.as_deref(), options.json),
         Command::Show(options) => show(options),
         Command::Replay(options) => replay(options),
+        Command::Watch(options) => watch::watch(&options),
+        Command::Answer(options) => answer::answer(&options),
         Command::Prune(options) => prune::prune(&options),
         Command::Policy(Policy::List(options)) => policy::list(options.json),
         Command::Policy(Policy::Show(options)) => policy::show(&options.policy, options.effective, options.json),

@@ -43,6 +43,7 @@ use crate::bus::{self, Bus};
 use crate::event::Event;
 use crate::policy::{self, Audit, Policy};
 use crate::sandbox::{self, Plan, SandboxError};
+use crate::supervisor::questions::Questions;
 use crate::supervisor::{Job, SupervisorError, Warden};
 use crate::sys::process::{self, Limit};
 use crate::sys::signals::{self, Disposition, Set, SignalFd};
@@ -66,6 +67,9 @@ pub const NOT_FOUND: i32 = 127;
 
 /// How long what a failed launch has left may take to go.
 const LAUNCH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a question waits for an answer.
+const QUESTION: Duration = Duration::from_secs(60);
 
 /// Environment variable that names the session to whatever runs in it.
 pub const MARKER: &str = "GOVSH_SESSION";
@@ -232,7 +236,9 @@ impl Session {
         let failed = SessionError::system("open the control socket");
         let (desk, bell) = control::desk().map_err(&failed)?;
         let hello = begin::hello(&run, &start, recorder.path());
-        let setup = control::Setup { dir: run.runtime.path(), hello, bell, pulse, bus: bus.clone() };
+        let questions = Questions::new(bus.clone(), QUESTION, String::new()).of_session(run.id.clone());
+        let (dir, answers) = (run.runtime.path(), PathBuf::new());
+        let setup = control::Setup { dir, hello, bell, pulse, bus: bus.clone(), questions, answers };
         let control = control::start(setup).map_err(failed)?;
         begin::publish(&bus, start, &run, &plan);
         Ok(Session { run, bus, recorder, control, desk: Some(desk), plan, kinds, terminal, pty, stop: Some(stop), why })

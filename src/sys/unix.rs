@@ -141,6 +141,28 @@ pub fn same_description(one: RawFd, other: RawFd) -> Option<bool> {
     (result >= 0).then_some(result == 0)
 }
 
+/// A Unix stream socket, connected to a path of at most 107 bytes without waiting: WouldBlock while the other side's queue is full.
+pub fn connect_now(path: &[u8]) -> io::Result<OwnedFd> {
+    // SAFETY: all-zero bytes are a valid address of this type.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    if path.len() >= address.sun_path.len() || path.contains(&0) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = *from as libc::c_char;
+    }
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no pointers are passed.
+    let fd = check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    // SAFETY: the kernel just made this descriptor for us; nothing else owns it.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let size = std::mem::size_of_val(&address) as libc::socklen_t;
+    // SAFETY: pointer and size describe the live address, whose path ends in a zero byte.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), size) })?;
+    Ok(socket)
+}
+
 /// Pid and uid of the process at the other end when it connected (SO_PEERCRED).
 pub fn peer(socket: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };

@@ -19,6 +19,7 @@ pub mod sample;
 pub mod source;
 pub mod terminal;
 pub mod theme;
+pub mod watch;
 
 pub use keys::{Action, Chord, KEYS, Key, Press};
 pub use theme::{Depth, Theme};

@@ -118,7 +118,7 @@ fn every_kind_of_event_is_in_govsh_recording_5() {
 fn pages_render_without_a_warning() {
     let mut pages: Vec<_> = std::fs::read_dir(root().join("man")).unwrap().map(|entry| entry.unwrap().path()).collect();
     pages.sort();
-    assert_eq!(pages.len(), 3, "{pages:?}");
+    assert_eq!(pages.len(), 4, "{pages:?}");
     for page in pages {
         let out = Command::new("man")
             .args(["--warnings", "-E", "UTF-8", "-l"])

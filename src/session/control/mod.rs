@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub use standing::{Bell, Desk, Frozen, Standing, What, Wish, desk};
 
 use super::runtime;
 use crate::bus::Bus;
+use crate::supervisor::questions::Questions;
 use crate::sys::unix;
 use protocol::Hello;
 
@@ -52,6 +53,9 @@ pub struct Setup<'a> {
     pub bell: Bell,
     pub pulse: Arc<Pulse>,
     pub bus: Bus,
+    pub questions: Questions,
+    /// Where answers for later sessions are kept; empty for nowhere.
+    pub answers: PathBuf,
 }
 
 /// What every visitor shares.
@@ -60,6 +64,8 @@ struct Shared {
     bell: Bell,
     pulse: Arc<Pulse>,
     bus: Bus,
+    questions: Questions,
+    answers: PathBuf,
     /// Hangs up when the session is over.
     over: OwnedFd,
     visitors: Mutex<usize>,
@@ -83,13 +89,14 @@ pub struct Control {
 
 /// Opens the socket. Call it on a thread that is not in the broker's domain.
 pub fn start(setup: Setup<'_>) -> io::Result<Control> {
-    let Setup { dir, hello, bell, pulse, bus } = setup;
+    let Setup { dir, hello, bell, pulse, bus, questions, answers } = setup;
     let path = dir.join(NAME);
     let listening = runtime::short(&path).and_then(|(_dir, short)| UnixListener::bind(short))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     listening.set_nonblocking(true)?;
     let (over, end) = unix::pipe()?;
-    let shared = Arc::new(Shared { hello, bell, pulse, bus, over, visitors: Mutex::new(0), gone: Condvar::new() });
+    let (visitors, gone) = (Mutex::new(0), Condvar::new());
+    let shared = Arc::new(Shared { hello, bell, pulse, bus, questions, answers, over, visitors, gone });
     let theirs = Arc::clone(&shared);
     let builder = std::thread::Builder::new().name("control".to_owned()).stack_size(STACK);
     let acceptor = builder.spawn(move || accept(&listening, &theirs))?;

@@ -256,7 +256,12 @@ impl Pending {
     /// The members of the event, and `left` and `calls`.
     pub fn to_value(ask: &Ask, left: u64, calls: u64) -> Value {
         let mut json = Vec::new();
-        recording::object(&Stamped { seq: 0, t: 0, event: Event::Ask(Box::new(ask.clone())) }, &mut json);
+        let ask = Ask {
+            argv: ends(&ask.argv),
+            ancestry: ask.ancestry.iter().map(|argv| ends(argv)).collect(),
+            ..ask.clone()
+        };
+        recording::object(&Stamped { seq: 0, t: 0, event: Event::Ask(Box::new(ask)) }, &mut json);
         let mut value: Value = serde_json::from_slice(&json).unwrap_or_default();
         if let Some(object) = value.as_object_mut() {
             ["seq", "t", "kind"].iter().for_each(|name| drop(object.remove(*name)));
@@ -274,6 +279,22 @@ impl Pending {
             _ => None,
         }
     }
+}
+
+/// The first and the last arguments, where all of them would be too many to tell.
+fn ends(argv: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    const MOST: usize = 16 << 10;
+    let fit = |words: &mut dyn Iterator<Item = &Vec<u8>>| {
+        let mut bytes = 0;
+        words.take_while(|word| (bytes += word.len() + 1, bytes <= MOST).1).count()
+    };
+    let head = fit(&mut argv.iter());
+    let tail = fit(&mut argv.iter().rev()).min(argv.len() - head);
+    if head + tail == argv.len() {
+        return argv.to_vec();
+    }
+    let cut = "…".as_bytes().to_vec();
+    argv.iter().take(head).chain([&cut]).chain(argv.iter().skip(argv.len() - tail)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -322,6 +343,41 @@ mod tests {
         }
         assert_eq!(parsed("{\"op\":\"reboot\",\"n\":3}").unwrap_err().0, Some(3));
         assert!(parsed(&format!("{}{}", "[".repeat(9_000), "]".repeat(9_000))).is_err());
+    }
+
+    #[test]
+    fn questions_read_back_and_are_bounded() {
+        let words = |count: usize| (0..count).map(|n| vec![b'\xff'; n % 50]).collect::<Vec<_>>();
+        let ask = Ask { argv: words(20), ancestry: vec![words(3), words(2)], ..sample() };
+        let value = Pending::to_value(&ask, 1_500, 2);
+        assert_eq!(Pending::from_value(&value), Some(Pending { ask, left: 1_500, calls: 2 }));
+        let mut many = words(100_000);
+        many.push(b"; rm -rf ~".to_vec());
+        let large = Pending::to_value(&Ask { argv: many, ..sample() }, 0, 1);
+        assert!(large.to_string().len() < 400 << 10, "{}", large.to_string().len());
+        assert_eq!(Pending::from_value(&large).unwrap().ask.argv.last().unwrap(), b"; rm -rf ~");
+    }
+
+    fn sample() -> Ask {
+        Ask {
+            id: 3,
+            of: crate::event::Kind::Exec,
+            op: "execve",
+            access: crate::policy::Access::EXEC,
+            path: b"/usr/bin/git".to_vec(),
+            path2: Vec::new(),
+            addr: None,
+            argv: Vec::new(),
+            pid: 7,
+            ancestry: Vec::new(),
+            cwd: b"/".to_vec(),
+            rule: "ask".into(),
+            layer: crate::policy::Layer::User,
+            reason: String::new(),
+            choices: Vec::new(),
+            file: String::new(),
+            timeout: 60_000_000_000,
+        }
     }
 
     #[test]

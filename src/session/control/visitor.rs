@@ -5,15 +5,17 @@
 //! Leaves to others: the words (`protocol`), acting (`pump`).
 
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::protocol::{self, LABEL, LONGEST, Op, Request, Role, State, Status, VERSION};
+use super::protocol::{self, Given, LABEL, LONGEST, Op, Pending, Request, Role, State, Status, VERSION};
 use super::{Shared, What, Wish};
-use crate::event::Event;
+use crate::event::{By, Event};
+use crate::session::answers;
+use crate::supervisor::questions::{Attendance, Reply};
 use crate::sys::unix::{self, NO_POLL};
 
 /// Bytes that may wait to be taken before no more requests are read.
@@ -25,6 +27,8 @@ const RATE: Duration = Duration::from_millis(250);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long freezing or thawing may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of all questions in one line; those that are left out follow when others are answered.
+const QUESTIONS: usize = 1 << 20;
 /// A session without events for so long is idle.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,12 @@ struct Subscribed {
     at: Instant,
     told: Status,
     skipped: u64,
+    /// Readable when questions came or went.
+    changed: Option<OwnedFd>,
+    /// They did, and the client has not been told.
+    news: bool,
+    /// While somebody sits there who answers.
+    _attendance: Option<Attendance>,
 }
 
 /// Whether the visit goes on.
@@ -79,11 +89,17 @@ impl Visitor<'_> {
         if self.output.len() < ROOM {
             events |= libc::POLLIN;
         }
-        let mut entries = [NO_POLL; 2];
+        let mut entries = [NO_POLL; 3];
         entries[0] = unix::poll_for(self.socket.as_fd(), events);
         entries[1] = unix::poll_for(self.shared.over.as_fd(), libc::POLLIN);
+        if let Some(changed) = self.subscribed.as_ref().and_then(|subscribed| subscribed.changed.as_ref()) {
+            entries[2] = unix::poll_for(changed.as_fd(), libc::POLLIN);
+        }
         if unix::poll(&mut entries, self.timeout()).is_err() {
             return Next::Over;
+        }
+        if entries[2].revents != 0 {
+            self.note_change();
         }
         if entries[1].revents != 0 {
             self.farewell();
@@ -98,6 +114,7 @@ impl Visitor<'_> {
         {
             return Next::Over;
         }
+        self.push_questions();
         self.push();
         if self.owing.is_some_and(|since| since.elapsed() >= STALL) { Next::Over } else { Next::On }
     }
@@ -179,11 +196,8 @@ impl Visitor<'_> {
     fn act(&mut self, op: Op) -> Result<Value, String> {
         match op {
             Op::Status {} => Ok(json!(self.status())),
-            Op::Questions {} => Ok(json!({ "questions": [] })),
-            Op::Answer(given) => {
-                given.meaning()?;
-                Err(format!("question {} does not wait", given.ask))
-            }
+            Op::Questions {} => Ok(self.questions()),
+            Op::Answer(given) => self.settle(&given),
             Op::Marker { label } => self.mark(label),
             Op::Freeze {} => self.freeze(),
             Op::Thaw {} => self.thaw(),
@@ -193,17 +207,63 @@ impl Visitor<'_> {
                 Ok(Value::Null)
             }
             Op::Screen {} => Err("the screen is in the recording".to_owned()),
-            Op::Subscribe { .. } => {
-                if self.subscribed.is_none() {
-                    self.shared.pulse.follow(true);
-                    let long_ago = Instant::now().checked_sub(HEARTBEAT).unwrap_or_else(Instant::now);
-                    let never = Status::default();
-                    self.subscribed = Some(Subscribed { looked: long_ago, at: long_ago, told: never, skipped: 0 });
-                }
+            Op::Subscribe { answers } => {
+                self.subscribe(answers);
                 Ok(Value::Null)
             }
             Op::Hello { .. } => Err("hello was said already".to_owned()),
         }
+    }
+
+    /// Says it again to change whether somebody answers there.
+    fn subscribe(&mut self, answers: bool) {
+        if self.subscribed.is_none() {
+            self.shared.pulse.follow(true);
+        }
+        let questions = &self.shared.questions;
+        let long_ago = Instant::now().checked_sub(HEARTBEAT).unwrap_or_else(Instant::now);
+        self.subscribed = Some(Subscribed {
+            looked: long_ago,
+            at: long_ago,
+            told: Status::default(),
+            skipped: 0,
+            // Without it they are still told with every status.
+            changed: questions.changed().ok(),
+            news: true,
+            _attendance: answers.then(|| questions.attend()),
+        });
+    }
+
+    fn questions(&self) -> Value {
+        let (mut list, mut bytes) = (Vec::new(), 0);
+        for waiting in self.shared.questions.waiting() {
+            let left = u64::try_from(waiting.left.as_millis()).unwrap_or(u64::MAX);
+            let value = Pending::to_value(&waiting.ask, left, waiting.calls as u64);
+            bytes += value.to_string().len();
+            if bytes > QUESTIONS && !list.is_empty() {
+                break;
+            }
+            list.push(value);
+        }
+        json!({ "questions": list })
+    }
+
+    fn settle(&self, given: &Given) -> Result<Value, String> {
+        let (verdict, scope) = given.meaning()?;
+        let questions = &self.shared.questions;
+        // The terminal as it was when the question was put is what a watcher has seen at least.
+        let put = || questions.waiting().into_iter().find(|waiting| waiting.ask.id == given.ask)?.seq;
+        let reply = Reply {
+            verdict,
+            scope,
+            choice: given.choice,
+            by: if self.role == Some(Role::Command) { By::Command } else { By::Watch },
+            who: self.who.clone(),
+            screen: given.screen.or_else(put),
+            rule: String::new(),
+        };
+        let said = answers::settle(questions, &self.shared.answers, given.ask, reply);
+        said.map(|said| json!({ "said": said })).map_err(|error| told(&error))
     }
 
     /// As it stands in markers.
@@ -243,9 +303,11 @@ impl Visitor<'_> {
         let (beat, standing) = (pulse.read(), bell.standing());
         let elapsed = bus.elapsed();
         let quiet = elapsed.saturating_sub(beat.at);
+        let waiting = self.shared.questions.waiting().len() as u64;
         let state = match () {
             () if standing.over => State::Ended,
             () if standing.frozen.is_some() => State::Frozen,
+            () if waiting > 0 => State::Asks,
             () if u128::from(quiet) >= IDLE.as_nanos() => State::Idle,
             () => State::Working,
         };
@@ -257,7 +319,7 @@ impl Visitor<'_> {
             output: beat.output,
             denied: beat.denied,
             asked: beat.asked,
-            waiting: 0,
+            waiting,
             seq: beat.seq,
             last: beat.last,
             cols: beat.cols,
@@ -267,6 +329,31 @@ impl Visitor<'_> {
             exit: standing.exit,
             skipped: 0,
         }
+    }
+
+    fn note_change(&mut self) {
+        let Some(subscribed) = &mut self.subscribed else { return };
+        subscribed.news = true;
+        let Some(changed) = &subscribed.changed else { return };
+        match unix::read(changed.as_fd(), &mut [0; 512]) {
+            Ok(1..) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            // No more of them come.
+            Ok(0) | Err(_) => subscribed.changed = None,
+        }
+    }
+
+    /// Questions as they are now, as soon as there is room for them.
+    fn push_questions(&mut self) {
+        if !self.output.is_empty() || !self.subscribed.as_ref().is_some_and(|subscribed| subscribed.news) {
+            return;
+        }
+        self.output.extend(protocol::pushed("questions", &self.questions()));
+        if let Some(subscribed) = &mut self.subscribed {
+            subscribed.news = false;
+        }
+        // An error is met again at the next turn.
+        let _ = self.send();
     }
 
     /// What has changed, where there is room for it.
@@ -326,4 +413,10 @@ impl Visitor<'_> {
         let owes = !self.output.is_empty() || !self.input.is_empty() || self.role.is_none();
         self.owing = owes.then(|| self.owing.unwrap_or_else(Instant::now));
     }
+}
+
+/// With its causes, in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
