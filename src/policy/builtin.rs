@@ -38,6 +38,8 @@ const TOOL: &str = "tool configuration that names programs";
 const AGENT: &str = "agents' permissions and hooks";
 const PROJECT: &str = "govsh's project policy";
 const OWN: &str = "govsh's own files";
+/// The key that signs recordings, in govsh's state directory.
+const KEY: &str = "signing.key";
 
 /// Below the home directory.
 const HOME: &[(&str, &[&str])] = &[
@@ -180,6 +182,11 @@ pub fn protections(vars: &Vars) -> Vec<Protection> {
         let scratch = Pattern::literal(&vars.session, true);
         let except = if vars.session != *dir && pattern.matches(&vars.session) { vec![scratch] } else { Vec::new() };
         all.push(Protection { label: OWN, pattern, except, access: Protected::Everything });
+    }
+    // Also where the rest of such a directory is the agent's to work in.
+    for dir in vars.state_dirs.iter().filter(|dir| dir.starts_with(b"/")) {
+        let pattern = Pattern::literal(&join(dir, KEY), true);
+        all.push(Protection { label: OWN, pattern, except: Vec::new(), access: Protected::Everything });
     }
     let env = |name: &str| {
         let value = vars.env.iter().find(|(key, _)| key == OsStr::new(name)).map(|(_, value)| value.as_bytes());

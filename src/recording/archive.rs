@@ -182,6 +182,11 @@ impl<R: Read + Seek> Archive<R> {
     }
 }
 
+/// The indexes of the complete frames.
+pub(super) fn frames<R: Read + Seek>(source: &mut R) -> Result<Vec<Index>, ReadError> {
+    Ok(hop::frames(source)?.frames)
+}
+
 /// The events that describe the session. An error when this is no recording of ours.
 fn first_events<R: Read + Seek>(source: &mut R) -> Result<Vec<Stamped>, ReadError> {
     let reader = Reader::open(source)?;

@@ -35,6 +35,11 @@ impl<R: Read + Seek> Input<R> {
         Ok(Self { source, piece, buffer: Vec::with_capacity(piece), done: 0, base })
     }
 
+    /// Another look, from `base` on.
+    pub(super) fn again(&mut self, base: u64) -> io::Result<Input<&mut R>> {
+        Input::hopping(&mut self.source, base, self.piece)
+    }
+
     /// The place of the next byte in the file, if it was read from its beginning.
     pub(super) fn at(&self) -> u64 {
         self.base + self.done as u64

@@ -23,7 +23,7 @@ use crate::event::{Event, Judged, Stamped, Start, Stream};
 use crate::policy::Verdict;
 
 /// Version of the format, in the header.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// What a line begins with that stock players skip.
 pub(super) const COMMENT: &[u8] = b"#govsh ";
 

@@ -13,6 +13,9 @@ use std::io;
 
 mod archive;
 mod base64;
+mod canvas;
+mod chain;
+mod directory;
 mod encode;
 pub mod errno;
 mod frame;
@@ -23,8 +26,11 @@ mod lines;
 mod parse;
 mod readback;
 mod reader;
+mod seal;
 pub mod summary;
+mod table;
 mod tally;
+mod verify;
 mod visible;
 mod words;
 mod writer;
@@ -36,8 +42,10 @@ pub use frame::{End, Index};
 pub use index::{Glance, glance};
 pub use parse::from_object;
 pub use reader::Reader;
+pub use seal::{BadKey, PublicKey, SecretKey};
 pub use summary::{Summary, step_summary};
 pub use tally::{Counts, Tally};
+pub use verify::{Integrity, Signer, verify};
 pub use visible::visible;
 pub use words::{Word, kind};
 pub use writer::Writer;
@@ -49,7 +57,7 @@ pub enum ReadError {
     Io(#[from] io::Error),
     #[error("not a govsh recording")]
     Foreign,
-    #[error("made by a later govsh, in format {format}; this one reads format 1")]
+    #[error("made by a later govsh, in format {format}; this one reads formats 1 and 2")]
     Newer { format: u32 },
     #[error("damaged at byte {at}: {what}")]
     Damaged { at: u64, what: String },

@@ -58,7 +58,8 @@ struct Ours {
 
 /// What the first line says of the file.
 pub(super) enum Origin {
-    Ours,
+    /// In this format, 1 to [`FORMAT`].
+    Ours(u32),
     /// Made by a later govsh, in this format.
     Newer(u32),
     Foreign,
@@ -66,8 +67,8 @@ pub(super) enum Origin {
 
 pub(super) fn header(line: &[u8]) -> Origin {
     match serde_json::from_slice::<Header>(line) {
-        Ok(Header { version: 3, govsh: Ours { format: FORMAT } }) => Origin::Ours,
-        Ok(Header { version: 3, govsh: Ours { format } }) => Origin::Newer(format),
+        Ok(Header { version: 3, govsh: Ours { format: format @ 1..=FORMAT } }) => Origin::Ours(format),
+        Ok(Header { version: 3, govsh: Ours { format } }) if format > FORMAT => Origin::Newer(format),
         _ => Origin::Foreign,
     }
 }

@@ -9,6 +9,7 @@ use super::ReadError;
 use super::frame::{DATA, End, LONGEST, Note, OURS, is_skippable};
 use super::input::{Inflater, Input};
 use super::readback::{self, Origin, Readback};
+use super::table;
 use crate::event::Stamped;
 
 /// Longest line that is read, in bytes: far beyond any that the writer makes.
@@ -26,7 +27,12 @@ pub struct Reader<R: Read + Seek> {
     searched: usize,
     line: Vec<u8>,
     state: State,
+    format: u32,
     end: Option<End>,
+    /// The table that ends a recording was seen.
+    table: bool,
+    /// Data frames that have ended.
+    frames: u64,
 }
 
 /// Where in the file the next byte is.
@@ -49,7 +55,10 @@ impl<R: Read + Seek> Reader<R> {
             searched: 0,
             line: Vec::new(),
             state: State::Between,
+            format: 0,
             end: None,
+            table: false,
+            frames: 0,
         };
         let first = reader.input.peek(4)?;
         if !DATA.starts_with(first.get(..4).unwrap_or(first)) {
@@ -58,7 +67,10 @@ impl<R: Read + Seek> Reader<R> {
         match reader.next_line() {
             Ok(false) => Ok(reader),
             Ok(true) => match readback::header(&reader.line) {
-                Origin::Ours => Ok(reader),
+                Origin::Ours(format) => {
+                    reader.format = format;
+                    Ok(reader)
+                }
                 Origin::Newer(format) => Err(ReadError::Newer { format }),
                 Origin::Foreign => Err(ReadError::Foreign),
             },
@@ -69,7 +81,18 @@ impl<R: Read + Seek> Reader<R> {
 
     /// The file ends before its session did. Known once the iteration has ended.
     pub fn truncated(&self) -> bool {
-        self.end.is_none()
+        // Format 1 had no table.
+        self.end.is_none() || (self.format > 1 && !self.table)
+    }
+
+    /// Version of the file's format; 0 for a file that was cut in its header.
+    pub fn format(&self) -> u32 {
+        self.format
+    }
+
+    /// Data frames that were read to their end.
+    pub fn frame(&self) -> u64 {
+        self.frames
     }
 
     /// What the recording says at its end, once the iteration has ended.
@@ -117,6 +140,7 @@ impl<R: Read + Seek> Reader<R> {
                     self.input.skip_peeked(step.taken);
                     if step.ended {
                         self.state = State::Between;
+                        self.frames += 1;
                     } else if cut && self.text.len() == before {
                         self.state = State::Over;
                     }
@@ -155,6 +179,8 @@ impl<R: Read + Seek> Reader<R> {
         if magic != OURS || length > LONGEST {
             if !self.input.skip(u64::from(length))? {
                 self.state = State::Over;
+            } else if magic == table::MAGIC {
+                self.table = true;
             }
             return Ok(());
         }

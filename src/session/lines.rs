@@ -48,6 +48,9 @@ pub fn closing(run: &Run, outcome: &Outcome) {
     for line in outcome.summary.closing_lines(session, &home) {
         say(run, &line);
     }
+    if let Some(why) = &outcome.unsigned {
+        say(run, &format!("the recording is not signed: {why}"));
+    }
     let in_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|_| in_ci) {
         let file = std::fs::File::options().append(true).create(true).open(path);

@@ -15,9 +15,11 @@ use crate::event::Start;
 use crate::policy::OnFailure;
 use crate::recording::Summary;
 
+mod key;
 mod place;
 mod tape;
 
+pub use key::{KeyError, key_path, known_key, own_key};
 pub use place::{EXTENSION, default_dir, id_of, new_id};
 use tape::{Disk, Setup, Tape};
 
@@ -73,6 +75,8 @@ pub struct Outcome {
     pub summary: Summary,
     /// Why not everything is in the file.
     pub failure: Option<String>,
+    /// Why the file is not signed.
+    pub unsigned: Option<String>,
 }
 
 /// Creates the file, with its header in it, and starts the thread. A file that cannot be created is an error, unless the policy
@@ -91,8 +95,9 @@ pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> 
     };
     let file = path.clone();
     let run = move || {
-        let (summary, failure) = record(tap, tape, &pulse);
-        Outcome { path: file, summary, failure }
+        let mut outcome = record(tap, tape, &pulse);
+        outcome.path = file;
+        outcome
     };
     let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(run).map_err(RecorderError::Thread)?;
     Ok(Recorder { path, thread })
@@ -130,7 +135,7 @@ impl Recorder {
 }
 
 /// The thread: until the bus is closed and empty.
-fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>, pulse: &Pulse) -> (Summary, Option<String>) {
+fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>, pulse: &Pulse) -> Outcome {
     let mut summary = Summary::default();
     let mut batch = Vec::new();
     let mut flushed = Instant::now();
@@ -153,7 +158,19 @@ fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>, pulse: &Pulse) -> (S
             flushed = Instant::now();
         }
     }
-    let (failure, lost) = tape.map_or((None, 0), Tape::finish);
+    let Some(tape) = tape else { return Outcome { summary, ..Outcome::default() } };
+    // The session is over: nobody waits for a key being made.
+    let key = own_key();
+    let (failure, lost) = tape.finish(key.as_ref().ok());
     summary.lost += lost;
-    (summary, failure)
+    Outcome { path: None, summary, failure, unsigned: key.err().map(|error| chain_of(&error)) }
+}
+
+/// The error and its causes in one line.
+fn chain_of(error: &KeyError) -> String {
+    let text = match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
 }

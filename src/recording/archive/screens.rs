@@ -3,13 +3,16 @@
 //! Invariant: the same screen as feeding every event from the start.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 
 use super::super::ReadError;
+use super::super::frame::{Content, Index, KEYFRAME, LONGEST, OURS};
 use super::Archive;
 use crate::event::{Event, Stream};
 use crate::screen::Screen;
 
+/// Most bytes of a dump: a cell of the largest screen takes about 30.
+const DUMP: u64 = 16 << 20;
 /// Size before anything says another one.
 const SIZE: (u16, u16) = (80, 24);
 /// Bytes of dumps that are kept for places far from a keyframe.
@@ -62,7 +65,7 @@ impl<R: Read + Seek> Archive<R> {
     /// The screen before the first event of `frame`.
     pub fn screen_before(&mut self, frame: usize) -> Result<Screen, ReadError> {
         let frame = frame.min(self.frames.len());
-        let (mut screen, from) = self.nearest(frame);
+        let (mut screen, from) = self.nearest(frame)?;
         for (fed, at) in (from..frame).enumerate() {
             if fed > 0 && fed % APART == 0 {
                 self.dumps.keep(at, screen.dump());
@@ -87,13 +90,34 @@ impl<R: Read + Seek> Archive<R> {
     }
 
     /// The last screen known before `frame`, and the frame it stands before.
-    fn nearest(&mut self, frame: usize) -> (Screen, usize) {
+    fn nearest(&mut self, frame: usize) -> Result<(Screen, usize), ReadError> {
         for at in (1..=frame).rev() {
             if let Some(screen) = self.dumps.kept.get(&at).and_then(|dump| Screen::restore(dump)) {
-                return (screen, at);
+                return Ok((screen, at));
+            }
+            if let Some(screen) = self.keyframe(at - 1)? {
+                return Ok((screen, at));
             }
         }
         let (cols, rows) = self.start.as_ref().map_or(SIZE, |start| (start.cols, start.rows));
-        (Screen::new(cols, rows), 0)
+        Ok((Screen::new(cols, rows), 0))
+    }
+
+    /// The screen after `frame`, if it has a keyframe that can be read.
+    fn keyframe(&mut self, frame: usize) -> Result<Option<Screen>, ReadError> {
+        let Some(&Index { at: [at, length], key, .. }) = self.frames.get(frame) else { return Ok(None) };
+        if key == 0 || key > u64::from(LONGEST) {
+            return Ok(None);
+        }
+        self.source.seek(SeekFrom::Start(at + length))?;
+        let mut note = Vec::new();
+        self.source.by_ref().take(key).read_to_end(&mut note)?;
+        let content = note.strip_prefix(&OURS).and_then(|rest| Content::split(rest.get(4..)?));
+        let Some(members) = content.filter(|content| content.kind == KEYFRAME).map(|content| content.members) else {
+            return Ok(None);
+        };
+        let mut dump = Vec::new();
+        let inflated = zstd::Decoder::with_buffer(members).and_then(|frame| frame.take(DUMP).read_to_end(&mut dump));
+        Ok(inflated.ok().and_then(|_| Screen::restore(&dump)))
     }
 }

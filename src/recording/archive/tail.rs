@@ -110,7 +110,7 @@ impl Tail {
         Ok(match note {
             Some(Note::Index(index)) => Some(self.complete(index)),
             Some(Note::End(end)) => Some(Grown::End(end)),
-            Some(Note::Unknown) | None => None,
+            Some(Note::Other) | None => None,
         })
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Event, Judged, Stamped, Start};
 use crate::policy::{OnFailure, Verdict};
-use crate::recording::Writer;
+use crate::recording::{SecretKey, Writer};
 
 /// Compressed bytes kept for a disk that fails; past this, events are counted as lost.
 const HELD: usize = 1 << 20;
@@ -130,11 +130,11 @@ impl<D: Disk> Tape<D> {
         }
     }
 
-    /// Closes the recording; why it does not hold everything, if so, and how many events it lacks.
-    pub(super) fn finish(mut self) -> (Option<String>, u64) {
+    /// Closes the recording, signed with `key`; why it does not hold everything, if so, and how many events it lacks.
+    pub(super) fn finish(mut self, key: Option<&SecretKey>) -> (Option<String>, u64) {
         self.recover();
         let outcome = match self.writer.as_mut() {
-            Some(writer) if self.lost.is_none() => writer.finish(),
+            Some(writer) if self.lost.is_none() => writer.seal(key),
             _ => Ok(()),
         };
         // A session too short for a sync that denied nothing is not worth the wait of a launch.

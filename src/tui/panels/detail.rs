@@ -98,7 +98,7 @@ pub fn of(stamped: &Stamped, doer: &Doer, asked: Asked, bearings: &Bearings) -> 
         Event::Report(report) => page.report(report),
         Event::Alert { pid, what } => {
             page.say(Tone::Deny, format!("! {}", bounded(what.as_bytes(), WHOLE)));
-            page.doer(*pid, doer);
+            page.doer(*pid, &doer.line);
         }
         Event::Limit { what } => page.say(Tone::Deny, format!("! limit: {}", bounded(what.as_bytes(), WHOLE))),
         Event::Lost { events, bytes, why } => {
@@ -152,7 +152,7 @@ impl Page<'_> {
             _ => Object::from(judged).shown(self.bearings, WHOLE),
         };
         self.say(tone, format!("{sign}{} {object}", want(judged.op, judged.kind, judged.access)));
-        self.doer(judged.pid, doer);
+        self.doer(judged.pid, &doer.line);
         let rule = format!("{verdict}: {} ({})", bounded(judged.rule.as_bytes(), MOST), judged.layer.word());
         self.say(if judged.verdict == Verdict::Allow { Tone::Plain } else { tone }, rule);
         if judged.kind == Kind::Exec && !judged.path.is_empty() {
@@ -164,17 +164,17 @@ impl Page<'_> {
             how.push(took(judged.duration));
         }
         if judged.kind == Kind::File {
-            how.push(format!("by {}", bounded(judged.op.as_bytes(), 64)));
+            how.push(bounded(judged.op.as_bytes(), 64));
         }
         self.say(Tone::Dim, how.join(", "));
     }
 
-    fn doer(&mut self, pid: i32, doer: &Doer) {
-        match doer.line.last() {
+    fn doer(&mut self, pid: i32, line: &[Vec<Vec<u8>>]) {
+        match line.last() {
             Some(own) => {
                 self.say(Tone::Plain, format!("{}   pid {pid}", command(own, WHOLE)));
-                if doer.line.len() > 1 {
-                    self.say(Tone::Dim, ancestry(doer.line.iter().map(Vec::as_slice)));
+                if line.len() > 1 {
+                    self.say(Tone::Dim, ancestry(line.iter().map(Vec::as_slice)));
                 }
             }
             None => self.say(Tone::Plain, format!("pid {pid}")),
@@ -187,7 +187,7 @@ impl Page<'_> {
             _ => Object::from(ask).shown(self.bearings, WHOLE),
         };
         self.say(Tone::Ask, format!("? {} {object}", want(ask.op, ask.of, ask.access)));
-        self.doer(ask.pid, &Doer { line: ask.ancestry.clone() });
+        self.doer(ask.pid, &ask.ancestry);
         self.say(Tone::Dim, format!("in {}", self.bearings.from_home(&ask.cwd)));
         let rule = format!("asked: {} ({})", bounded(ask.rule.as_bytes(), MOST), ask.layer.word());
         self.say(Tone::Ask, rule);

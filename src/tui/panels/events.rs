@@ -10,9 +10,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::edge::{Edge, Title, framed, put, rows};
-use super::text::{middle, program_and_end, width};
+use super::fold::Cut;
+use super::text::{front, middle, program_and_end, width};
 use super::words::tenths;
 use super::{EventRow, Tone};
+use crate::recording::summary::clock as seconds;
 use crate::tui::Theme;
 
 /// What the list shows.
@@ -98,20 +100,27 @@ fn draw_row(buffer: &mut Buffer, line: Rect, row: &EventRow, (when, clock): (Whe
         _ => calm(Tone::Plain),
     };
     let mut at = put(buffer, line, 0, if when == When::Now { "▸" } else { " " }, theme.accent);
-    // On a narrow list the kind goes first: its colour and the verb tell it as well.
-    if line.width >= 26 {
-        at = put(buffer, line, at, &format!("{:>clock$}  ", tenths(row.t[0])), calm(Tone::Dim));
-    }
-    if line.width >= 36 {
-        at = put(buffer, line, at, &format!("{:<6} ", row.kind), calm(row.tone));
+    // On a narrow list the tenths go first, then the kind: its colour and the verb tell it as well.
+    let time = match line.width {
+        48.. => format!("{:>clock$}  ", tenths(row.t[0])),
+        26.. => format!("{:>1$} ", seconds(row.t[0]), clock.saturating_sub(2)),
+        _ => String::new(),
+    };
+    at = put(buffer, line, at, &time, calm(Tone::Dim));
+    if line.width >= 34 {
+        at = put(buffer, line, at, &format!("{:<4} ", row.kind), calm(row.tone));
     }
     if !row.verb.is_empty() {
         at = put(buffer, line, at, &format!("{} ", row.verb), calm(row.tone));
     }
     let count = if row.count > 1 { format!("({}) ", row.count) } else { String::new() };
     let end = usize::from(line.width).saturating_sub(2);
-    let room = end.saturating_sub(at + width(&count) + usize::from(!count.is_empty()));
-    let text = if row.command { program_and_end(&row.text, room) } else { middle(&row.text, room) };
+    let room = end.saturating_sub(at + width(&count) + usize::from(!count.is_empty() || !row.sign.is_empty()));
+    let text = match row.cut {
+        Cut::Middle => middle(&row.text, room),
+        Cut::Arguments => program_and_end(&row.text, room),
+        Cut::End => front(&row.text, room),
+    };
     put(buffer, line, at, &text, body);
     put(buffer, line, end.saturating_sub(width(&count)), &count, calm(Tone::Dim));
     put(buffer, line, end, row.sign, calm(row.sign_tone));

@@ -4,9 +4,11 @@
 //! counts of all rows add up to the events that were given. Pure, in the order of the events.
 //! Leaves to others: drawing (`events`), which events are wanted (the app's filter; `is_routine` says what few want).
 
+use std::collections::HashMap;
+
 use super::Tone;
 use super::text::{MOST, bounded};
-use super::words::{Bearings, Object, answered, beneath, ended, failure, runs, verb};
+use super::words::{Bearings, Object, answered, beneath, ended, failure, program_of, runs, verb};
 use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped};
 use crate::policy::{Access, Verdict};
 use crate::recording::kind;
@@ -28,14 +30,25 @@ pub struct EventRow {
     pub verb: String,
     /// The object or the words.
     pub text: String,
-    /// `text` is a command: its program is kept when it must be cut.
-    pub command: bool,
+    /// What of `text` goes when it must be cut.
+    pub cut: Cut,
     /// What became of it; empty where nothing needs to be said.
     pub sign: &'static str,
     pub sign_tone: Tone,
     /// Events it stands for.
     pub count: u64,
     group: Option<Group>,
+}
+
+/// Where a text is cut when it is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// Between its beginning and its end.
+    Middle,
+    /// The same, its first word kept whole.
+    Arguments,
+    /// Words of people: behind.
+    End,
 }
 
 /// What the accesses of one row have in common.
@@ -68,12 +81,29 @@ pub fn is_routine(event: &Event) -> bool {
     }
 }
 
-/// The rows of `events`, folded. Folding begins anew with each call: a list that is made frame by frame, one call for each, has
+/// The rows of those of `events` that are wanted, folded. The others still tell what processes are called. Folding begins anew with each call: a list that is made frame by frame, one call for each, has
 /// the same rows wherever it begins.
-pub fn rows<'e>(events: impl IntoIterator<Item = &'e Stamped>, bearings: &Bearings) -> Vec<EventRow> {
-    let mut rows: Vec<EventRow> = Vec::new();
+pub fn rows<'e>(
+    events: impl IntoIterator<Item = &'e Stamped>,
+    is_wanted: impl Fn(&Stamped) -> bool,
+    bearings: &Bearings,
+) -> Vec<EventRow> {
+    let (mut rows, mut names) = (Vec::new(), HashMap::new());
     for stamped in events {
-        push(&mut rows, stamped, bearings);
+        if let Event::Proc(proc) = &stamped.event
+            && proc.op == ProcOp::Exec
+        {
+            names.insert(proc.pid, program_of(proc));
+        }
+        if is_wanted(stamped) {
+            push(&mut rows, stamped, bearings);
+        }
+        if let (Event::Proc(proc), Some(row)) = (&stamped.event, rows.last_mut())
+            && proc.op == ProcOp::Exit
+            && let Some(name) = names.get(&proc.pid).filter(|_| row.seq[0] == stamped.seq && proc.exe.is_empty())
+        {
+            row.text = format!("{name} {}", ended(proc));
+        }
     }
     rows
 }
@@ -119,7 +149,7 @@ pub fn row(stamped: &Stamped, bearings: &Bearings) -> EventRow {
         tone: Tone::Plain,
         verb: String::new(),
         text: String::new(),
-        command: false,
+        cut: Cut::Middle,
         sign: "",
         sign_tone: Tone::Plain,
         count: 1,
@@ -143,9 +173,9 @@ pub fn row(stamped: &Stamped, bearings: &Bearings) -> EventRow {
         }
         Event::Marker { label, by } => {
             row.text = if by.is_empty() { shown(label) } else { format!("{} — {}", shown(label), shown(by)) };
-            (row.tone, row.sign, row.sign_tone) = (Tone::Accent, "◆", Tone::Accent);
+            (row.tone, row.sign, row.sign_tone, row.cut) = (Tone::Accent, "◆", Tone::Accent, Cut::End);
         }
-        Event::Start(start) => (row.text, row.command) = (super::text::command(&start.argv, MOST), true),
+        Event::Start(start) => (row.text, row.cut) = (super::text::command(&start.argv, MOST), Cut::Arguments),
         Event::Policy(policy) => row.text = format!("{}: {}", shown(&policy.name), shown(&policy.sources.join(", "))),
         Event::Report(report) => {
             row.text = format!("landlock ABI {}, {} lines", report.landlock_abi, report.lines.len())
@@ -168,7 +198,7 @@ fn fill(row: &mut EventRow, judged: &Judged, bearings: &Bearings) {
     let verb = verb(judged.op, judged.kind, judged.access);
     row.verb = if matches!(verb, "run" | "connect") { String::new() } else { verb.to_owned() };
     row.text = Object::from(judged).shown(bearings, MOST);
-    row.command = judged.kind == Kind::Exec;
+    row.cut = if judged.kind == Kind::Exec { Cut::Arguments } else { Cut::Middle };
     (row.sign, row.sign_tone) = match (judged.verdict, judged.kind) {
         (Verdict::Deny, _) => ("✘", Tone::Deny),
         (Verdict::Ask, _) => ("?", Tone::Ask),
@@ -194,7 +224,7 @@ fn question(row: &mut EventRow, ask: &Ask, bearings: &Bearings) {
     let verb = verb(ask.op, ask.of, ask.access);
     row.verb = if verb == "connect" { String::new() } else { verb.to_owned() };
     row.text = Object::from(ask).shown(bearings, MOST);
-    row.command = ask.of == Kind::Exec;
+    row.cut = if ask.of == Kind::Exec { Cut::Arguments } else { Cut::Middle };
     (row.tone, row.sign, row.sign_tone) = (Tone::Ask, "?", Tone::Ask);
 }
 
@@ -214,7 +244,7 @@ fn process(row: &mut EventRow, proc: &Proc) {
         ProcOp::Exit if proc.argv.is_empty() && proc.exe.is_empty() => format!("pid {} {}", proc.pid, ended(proc)),
         ProcOp::Exit => format!("{} {}", runs(proc), ended(proc)),
     };
-    (row.command, row.tone) = (true, Tone::Dim);
+    (row.cut, row.tone) = (Cut::Arguments, Tone::Dim);
 }
 
 /// Where an access that was allowed belongs.

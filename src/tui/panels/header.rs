@@ -157,25 +157,27 @@ fn seal(seal: &Seal) -> (String, &'static str, Tone) {
     }
 }
 
-/// Shortens pieces, then leaves them out, the least telling first, until they fit.
+/// From this worth on a piece is shortened rather than left out, as long as any can be.
+const KEPT: u8 = 5;
+
+/// Shortens pieces and leaves them out, the least telling first, until they fit.
 fn fitted(mut pieces: Vec<Piece>, room: usize) -> Vec<(String, Tone)> {
     let first = |piece: &Piece| piece.forms.first().map_or(0, |form| width(form));
     let total = |pieces: &[Piece]| pieces.iter().map(|piece| first(piece) + 3).sum::<usize>().saturating_sub(2);
     while total(&pieces) > room {
-        let shorter = pieces.iter_mut().filter(|piece| piece.forms.len() > 1).min_by_key(|piece| piece.worth);
-        if let Some(piece) = shorter {
+        let least = pieces.iter().map(|piece| piece.worth).min().unwrap_or(0);
+        let widest = pieces.iter_mut().filter(|piece| piece.forms.len() > 1 && (least >= KEPT || piece.worth == least));
+        if let Some(piece) = widest.max_by_key(|piece| first(piece)) {
             piece.forms.remove(0);
-            continue;
+        } else if pieces.len() > 1 {
+            let at = pieces.iter().position(|piece| piece.worth == least).unwrap_or(0);
+            pieces.remove(at);
+        } else {
+            break;
         }
-        let Some(least) = (0..pieces.len()).min_by_key(|at| pieces.get(*at).map(|piece| piece.worth)) else { break };
-        if pieces.len() == 1 {
-            let form =
-                pieces.first().and_then(|piece| piece.forms.first()).map_or(String::new(), |form| front(form, room));
-            return pieces.first().map(|piece| (form, piece.tone)).into_iter().collect();
-        }
-        pieces.remove(least);
     }
-    pieces.into_iter().filter_map(|piece| Some((piece.forms.into_iter().next()?, piece.tone))).collect()
+    let shown = pieces.into_iter().filter_map(|piece| Some((piece.forms.into_iter().next()?, piece.tone)));
+    shown.map(|(form, tone)| (front(&form, room), tone)).collect()
 }
 
 /// Play state, speed and time, at the right end.

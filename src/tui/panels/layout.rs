@@ -67,7 +67,7 @@ pub struct Areas {
 }
 
 /// Columns of the events that are worth having.
-const SIDE: (u16, u16) = (42, 64);
+const SIDE: (u16, u16) = (39, 64);
 /// Columns from which a third column has room.
 const THIRD: u16 = 78;
 /// Rows of the detail beneath another panel, with its border.
@@ -196,8 +196,7 @@ fn lower_screen(screen: Rect, wanted: Wanted) -> (Rect, Option<Rect>) {
     if screen.height < rows.saturating_add(DETAIL.0) {
         return (screen, None);
     }
-    let most = if wanted.detail { screen.height } else { DETAIL.1 + 4 };
-    let (screen, detail) = above(screen, rows.max(screen.height.saturating_sub(most)));
+    let (screen, detail) = above(screen, rows);
     (screen, Some(detail))
 }
 
@@ -211,12 +210,19 @@ pub fn in_the_middle(area: Rect, width: u16, height: u16) -> Rect {
     Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height)
 }
 
-/// An area of `height` rows, or less, at the lower end of `area`, a little narrower: over a screen, whose last lines matter most,
-/// a question stands where it hides least of what is above.
-pub fn at_the_end(area: Rect, width: u16, height: u16) -> Rect {
-    let inner = if area.width > width.saturating_add(4) { area.inner(Margin::new(1, 0)) } else { area };
+/// Where a question stands: at the lower end of the screen, or of what is there in its place, within its border. `size` says
+/// what it needs in so many columns; from the screen's own line of a small terminal it takes what it needs beyond that.
+pub fn over_the_screen(areas: &Areas, size: impl Fn(u16) -> (u16, u16)) -> Rect {
+    let instead = areas.detail.or(areas.tree).or(areas.net);
+    let Some(whole) = areas.screen.or(instead) else { return Rect::ZERO };
+    let inner = match areas.edge {
+        super::Edge::Box => whole.inner(Margin::new(1, 1)),
+        super::Edge::Line => Rect { height: whole.height + areas.events.map_or(0, |events| events.height), ..whole },
+    };
+    let (width, height) = size(inner.width);
     let (width, height) = (width.min(inner.width), height.min(inner.height));
-    Rect::new(inner.x + (inner.width - width) / 2, inner.bottom() - height, width, height)
+    let bottom = if height > whole.height { inner.bottom() } else { inner.bottom().min(whole.bottom()) };
+    Rect::new(inner.x + (inner.width - width) / 2, bottom - height, width, height)
 }
 
 fn some(area: Rect) -> Option<Rect> {
@@ -275,8 +281,8 @@ mod tests {
     fn a_large_terminal_has_the_tree_beside() {
         let areas = at(200, 60, Wanted { screen: (120, 32), ..Wanted::default() });
         assert_eq!(areas.form, Form::Large);
-        assert_eq!(areas.screen, Some(Rect::new(0, 1, 122, 36)));
-        assert_eq!(areas.detail, Some(Rect::new(0, 36, 122, 16)));
+        assert_eq!(areas.screen, Some(Rect::new(0, 1, 122, 34)));
+        assert_eq!(areas.detail, Some(Rect::new(0, 34, 122, 18)));
         assert_eq!(areas.events.map(|area| (area.x, area.width, area.height)), Some((121, 43, 51)));
         assert_eq!(areas.tree.map(|area| (area.x, area.right())), Some((163, 200)));
         assert_eq!(areas.net.map(|area| area.bottom()), Some(52));

@@ -113,7 +113,8 @@ pub fn size(view: &QuestionView, width: u16) -> (u16, u16) {
     let kept = view.ways.iter().filter(|way| way.rule.is_some()).count();
     let file = usize::from(kept > 0);
     let extra = usize::from(!view.reason.is_empty()) + usize::from(!view.notice.is_empty());
-    let rows = 2 + what + 4 + extra + 1 + plain + kept + file + 1;
+    let crowded = width_of_first(view) >= inner;
+    let rows = 2 + what + 3 + usize::from(crowded) + extra + 1 + plain + kept + file + 1;
     (columns, u16::try_from(rows).unwrap_or(u16::MAX))
 }
 
@@ -137,6 +138,15 @@ pub fn draw(frame: &mut Frame, area: Rect, view: &QuestionView, theme: &Theme) {
     }
 }
 
+fn calls(view: &QuestionView) -> String {
+    if view.calls > 1 { format!(" ({} calls)", view.calls) } else { String::new() }
+}
+
+/// Who, and what they want: in one line where it fits.
+fn width_of_first(view: &QuestionView) -> usize {
+    width(&view.ancestry) + width(&view.wants) + width(&calls(view))
+}
+
 enum Line<'a> {
     Text(String, Tone),
     Ends(String, String),
@@ -155,13 +165,13 @@ fn lines(view: &QuestionView, room: usize, height: usize) -> Vec<Line<'_>> {
     let more = if view.waiting > 0 { format!("↓ {} more waiting", view.waiting) } else { String::new() };
     below.push(Line::Ends(more, "v  see the screen first".to_owned()));
 
-    let calls = if view.calls > 1 { format!(" ({} calls)", view.calls) } else { String::new() };
+    let calls = calls(view);
     let mut above = vec![
         Line::Ends(middle(&view.ancestry, room), format!("{}{calls}", view.wants)),
         Line::Text(format!("in {}", middle(&view.place, room.saturating_sub(3))), Tone::Dim),
         Line::Text(format!("rule: {}", middle(&view.rule, room.saturating_sub(6))), Tone::Dim),
     ];
-    if width(&view.ancestry) + width(&view.wants) + width(&calls) >= room {
+    if width_of_first(view) >= room {
         above.insert(0, Line::Text(format!("{}{calls}", view.wants), Tone::Plain));
     }
     if !view.reason.is_empty() {

@@ -167,6 +167,12 @@ pub fn runs(proc: &Proc) -> String {
     }
 }
 
+/// The name of the program that a process runs; empty when it is not known.
+pub fn program_of(proc: &Proc) -> String {
+    let called = if proc.exe.is_empty() { proc.argv.first().map_or(&[][..], Vec::as_slice) } else { &proc.exe };
+    bounded(name(called), 64)
+}
+
 /// `allowed once`, `denied for this session`.
 pub fn answered(verdict: Verdict, scope: Scope) -> String {
     let what = match verdict {

@@ -124,7 +124,7 @@ fn a_disk_that_is_full_for_a_moment_loses_nothing() {
         tape.write(&all[round]);
         retry_now(&mut tape);
     }
-    assert_eq!(tape.finish(), (None, 0));
+    assert_eq!(tape.finish(None), (None, 0));
     assert_eq!(bench.read(), (all, false));
     assert_eq!(bench.stops.load(Ordering::SeqCst), 0);
 }
@@ -140,7 +140,7 @@ fn what_a_full_disk_loses_is_counted() {
         tape.write(&all[round]);
         retry_now(&mut tape);
     }
-    let (failure, lost) = tape.finish();
+    let (failure, lost) = tape.finish(None);
     assert!(failure.expect("something is missing").contains("not complete"));
     let (back, truncated) = bench.read();
     assert!(!truncated);
@@ -165,7 +165,7 @@ fn a_file_that_comes_late_begins_with_the_session() {
     bench.disk.full.store(false, Ordering::SeqCst);
     retry_now(&mut tape);
     tape.write(&third);
-    assert_eq!(tape.finish().1, 1);
+    assert_eq!(tape.finish(None).1, 1);
     let (back, truncated) = bench.read();
     assert!(!truncated);
     assert_eq!((&back[0], &back[2]), (&first, &third));
@@ -183,7 +183,7 @@ fn a_failure_under_stop_ends_the_session_once() {
         retry_now(&mut tape);
     }
     assert_eq!(bench.stops.load(Ordering::SeqCst), 1);
-    assert!(tape.finish().0.expect("a failure").contains("cannot write recording"));
+    assert!(tape.finish(None).0.expect("a failure").contains("cannot write recording"));
     assert!(bench.tape(OnFailure::Stop).is_err());
 }
 

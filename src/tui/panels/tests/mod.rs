@@ -1,0 +1,6 @@
+//! Every panel over every size and over hostile text, and pictures of every view.
+
+mod hostile;
+mod picture;
+mod story;
+mod views;
