@@ -8,13 +8,20 @@ use std::collections::HashMap;
 
 use super::Tone;
 use super::text::{MOST, bounded};
-use super::words::{Bearings, Object, answered, beneath, ended, failure, program_of, runs, verb};
+use super::words::{Bearings, Object, answered, ended, failure, program_of, runs, verb};
 use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped};
 use crate::policy::{Access, Verdict};
 use crate::recording::kind;
 
+mod place;
+
+use self::place::{Place, common, place};
+
 /// Rows above the last one that a file access may still join: programs at work read here and write there in turn.
 const REACH: usize = 6;
+
+/// The same for what belongs to the machine: a bound alone.
+const FAR: usize = 200;
 
 /// A row of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +63,6 @@ pub enum Cut {
 struct Group {
     access: Access,
     place: Place,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    /// One and the same thing, again and again: verb and object.
-    Same,
-    /// Beneath a directory of the user's: the directory.
-    Beneath(Vec<u8>),
-    /// Reads of what belongs to the machine: its top directories.
-    Machine(Vec<Vec<u8>>),
 }
 
 /// Whether few people want to see it in a list: bytes of the terminal, the loading of an image that `exec` tells of already,
@@ -114,9 +111,12 @@ pub fn push(rows: &mut Vec<EventRow>, stamped: &Stamped, bearings: &Bearings) {
         && judged.kind == Kind::File
         && judged.verdict == Verdict::Allow
     {
-        // Only over other accesses to files: the order against everything else must stay as it was.
-        let near = rows.iter_mut().rev().take(REACH).take_while(|row| row.kind == "file" && row.sign.is_empty());
-        for row in near {
+        // What programs read of the machine as they start is told once, wherever that was. What is the user's joins over other
+        // accesses to files alone: its order against everything else stays as it was.
+        let machine = matches!(place(judged, bearings), Place::Machine(_));
+        let reach = if machine { FAR } else { REACH };
+        let near = rows.iter_mut().rev().take(reach);
+        for row in near.take_while(|row| machine || (row.kind == "file" && row.sign.is_empty())) {
             if join(row, judged, bearings) {
                 return again(row, stamped);
             }
@@ -247,18 +247,6 @@ fn process(row: &mut EventRow, proc: &Proc) {
     (row.cut, row.tone) = (Cut::Arguments, Tone::Dim);
 }
 
-/// Where an access that was allowed belongs.
-fn place(judged: &Judged, bearings: &Bearings) -> Place {
-    let users = |dir: &[u8]| beneath(&judged.path, dir).is_some();
-    if !judged.path.starts_with(b"/") || !judged.path2.is_empty() {
-        Place::Same
-    } else if users(&bearings.cwd) || users(&bearings.home) || judged.access.contains(Access::WRITE) {
-        Place::Beneath(parent(&judged.path).to_vec())
-    } else {
-        Place::Machine(vec![top(&judged.path).to_vec()])
-    }
-}
-
 /// Takes `judged` into `row` where they have enough in common.
 fn join(row: &mut EventRow, judged: &Judged, bearings: &Bearings) -> bool {
     let letters = verb(judged.op, judged.kind, judged.access);
@@ -275,7 +263,7 @@ fn join(row: &mut EventRow, judged: &Judged, bearings: &Bearings) -> bool {
             *dir = common.to_vec();
             row.text = format!("{}/…", bearings.near(dir).trim_end_matches('/'));
         }
-        (Place::Machine(tops), Place::Machine(others)) => {
+        (Place::Machine(tops), Place::Machine(others)) if group.access == judged.access => {
             for other in others {
                 if !tops.contains(&other) && tops.len() < 4 {
                     tops.push(other);
@@ -294,32 +282,5 @@ fn join(row: &mut EventRow, judged: &Judged, bearings: &Bearings) -> bool {
     true
 }
 
-/// The directory that both are in or beneath, where it says enough: no higher than a step beneath the working directory, home or
-/// the root, or exactly both.
-fn common<'d>(one: &'d [u8], other: &[u8], bearings: &Bearings) -> Option<&'d [u8]> {
-    if one == other {
-        return Some(one);
-    }
-    let mut end = one.iter().zip(other).take_while(|(a, b)| a == b).count();
-    let whole = |path: &[u8]| path.get(end).is_none_or(|byte| *byte == b'/');
-    if !(whole(one) && whole(other)) {
-        end = one.get(..end)?.iter().rposition(|byte| *byte == b'/')?;
-    }
-    let common = one.get(..end)?;
-    let wide = common.is_empty() || [&bearings.cwd, &bearings.home].iter().any(|dir| dir.as_slice() == common);
-    // A directory above the working directory or home says nothing of where within them.
-    let above = [&bearings.cwd, &bearings.home].iter().any(|dir| beneath(dir, common).is_some());
-    (!wide && !above).then_some(common)
-}
-
-fn parent(path: &[u8]) -> &[u8] {
-    let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    path.get(..end).filter(|dir| !dir.is_empty()).unwrap_or(b"/")
-}
-
-/// `/usr/lib` of `/usr/lib/x86_64-linux-gnu/libc.so.6`, `/etc` of `/etc/passwd`.
-fn top(path: &[u8]) -> &[u8] {
-    let dir = parent(path);
-    let second = dir.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(2).map(|(at, _)| at);
-    dir.get(..second.unwrap_or(dir.len())).unwrap_or(dir)
-}
+#[cfg(test)]
+mod tests;

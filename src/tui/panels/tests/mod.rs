@@ -2,5 +2,5 @@
 
 mod hostile;
 mod picture;
-mod story;
+pub mod story;
 mod views;
