@@ -62,6 +62,9 @@ pub enum Command {
     Replay(Replay),
     Watch(Watch),
     Answer(Answer),
+    Verify(Verify),
+    #[command(subcommand)]
+    Key(Key),
     Prune(Prune),
     #[command(subcommand)]
     Policy(Policy),
@@ -263,6 +266,38 @@ pub enum Holds {
     Program,
     Always,
     Never,
+}
+
+/// Say whether recordings are what was written, and who signed them
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  govsh verify last\n  govsh verify ./logs/*.cast.zst --key laptop.pub --json\n\nExit status: 0 intact and signed; 3 nothing wrong as far as can be seen, but not signed or not closed;\n4 altered; 125 a file could not be read; of several files, the highest."
+)]
+pub struct Verify {
+    /// Sessions or files
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<OsString>,
+    /// Only a signature by this key counts: its text 'ed25519:…', or a file with that in it
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The key with which this machine signs recordings
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    Show(KeyShow),
+}
+
+/// Print the public key, its fingerprint and where the secret one lies; made if there is none yet
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  govsh key show > laptop.pub\n  govsh key show --json | jq -r .fingerprint")]
+pub struct KeyShow {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// List, show and check policies

@@ -15,6 +15,7 @@ use super::paint::{Paint, home, printed};
 use crate::recording::summary::{cut, home_short, lasted};
 use crate::recording::{Glance, ReadError, glance, visible};
 use crate::session::recorder::default_dir;
+use crate::session::shelf::under_way;
 
 /// Lists those in `dir`, by default govsh's own; exit status 0, also when there are none.
 pub fn ls(dir: Option<&Path>, json: bool) -> anyhow::Result<i32> {
@@ -42,16 +43,28 @@ pub fn ls(dir: Option<&Path>, json: bool) -> anyhow::Result<i32> {
     printed(outcome.and_then(|()| out.flush()), 0)
 }
 
-fn look(found: &Found) -> Result<Glance, String> {
-    File::open(&found.path).map_err(ReadError::from).and_then(glance).map_err(|error| match error {
+/// What a recording says of itself. Whether that is true costs reading all of it: `govsh verify`.
+struct Seen {
+    glance: Glance,
+    /// A session is writing it now.
+    running: bool,
+}
+
+fn look(found: &Found) -> Result<Seen, String> {
+    let seen = File::open(&found.path).map_err(ReadError::from).and_then(|file| {
+        let running = under_way(found, &file);
+        glance(file).map(|glance| Seen { glance, running })
+    });
+    seen.map_err(|error| match error {
         ReadError::Io(error) => error.to_string(),
         error => error.to_string(),
     })
 }
 
 /// One of the words in column STATE.
-fn state(glance: &Glance) -> String {
+fn state(Seen { glance, running }: &Seen) -> String {
     match &glance.end {
+        None if *running => "running".to_owned(),
         _ if glance.start.is_none() => "empty".to_owned(),
         None => "not closed".to_owned(),
         Some(end) => match (end.status, end.signal) {
@@ -62,11 +75,20 @@ fn state(glance: &Glance) -> String {
     }
 }
 
-fn object(found: &Found, seen: &Result<Glance, String>) -> Value {
+/// One of the words in column SEAL.
+fn seal(glance: &Glance) -> &'static str {
+    match &glance.end {
+        None => "open",
+        Some(end) if end.key.is_some() => "signed",
+        Some(_) => "unsigned",
+    }
+}
+
+fn object(found: &Found, seen: &Result<Seen, String>) -> Value {
     let file = found.path.to_string_lossy();
     match seen {
         Err(error) => json!({ "id": found.id, "file": file, "size": found.size, "error": error }),
-        Ok(glance) => {
+        Ok(Seen { glance, running }) => {
             let start = glance.start.as_ref();
             let end = glance.end.as_ref();
             json!({
@@ -78,6 +100,9 @@ fn object(found: &Found, seen: &Result<Glance, String>) -> Value {
                 "started": start.map(|start| start.timestamp),
                 "duration": glance.ns as f64 / 1e9,
                 "complete": end.is_some(),
+                "running": running,
+                "seal": seal(glance),
+                "signed_by": end.and_then(|end| end.by.as_ref()),
                 "exit": end.and_then(|end| end.status),
                 "signal": end.and_then(|end| end.signal),
                 "denied": glance.tally.denied,
@@ -92,30 +117,32 @@ fn lossy(argv: &[Vec<u8>]) -> Vec<String> {
     argv.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
-fn table<'a>(rows: impl Iterator<Item = (&'a Found, Result<Glance, String>)>, out: &mut impl Write) -> io::Result<()> {
+fn table<'a>(rows: impl Iterator<Item = (&'a Found, Result<Seen, String>)>, out: &mut impl Write) -> io::Result<()> {
     let (paint, home) = (Paint::stdout(), home());
-    let head =
-        format!("{:<6}{:<18}{:>8}  {:<12}{:>6}  {:<16}WHERE", "ID", "STARTED", "TOOK", "STATE", "DENIED", "COMMAND");
+    let [id, started, took] = ["ID", "STARTED", "TOOK"];
+    let [states, seals, denied, commands] = ["STATE", "SEAL", "DENIED", "COMMAND"];
+    let head = format!("{id:<6}{started:<18}{took:>8}  {states:<12}{seals:<8}{denied:>7}  {commands:<16}WHERE");
     writeln!(out, "{}", paint.dim(&head))?;
     for (found, seen) in rows {
         let id = format!("{:<6}", cut(&visible(found.id.as_bytes()), 20));
-        let glance = match seen {
-            Ok(glance) => glance,
+        let seen = match seen {
+            Ok(seen) => seen,
             Err(error) => {
                 writeln!(out, "{id}{} {}", paint.warm("unreadable:"), visible(error.as_bytes()))?;
                 continue;
             }
         };
+        let glance = &seen.glance;
         let (started, command, place) = match &glance.start {
             None => (String::new(), String::new(), String::new()),
             Some(start) => (day(start.timestamp), command(&start.argv), home_short(&start.cwd, &home)),
         };
         let denied = match glance.tally.denied {
-            0 => format!("{:>6}", 0),
-            count => paint.warm(&format!("{count:>6}")),
+            0 => format!("{:>7}", 0),
+            count => paint.warm(&format!("{count:>7}")),
         };
-        let (took, state) = (lasted(glance.ns), state(&glance));
-        writeln!(out, "{id}{started:<18}{took:>8}  {state:<12}{denied}  {command:<16}{}", cut(&place, 60))?;
+        let (took, state, seal) = (lasted(glance.ns), state(&seen), seal(glance));
+        writeln!(out, "{id}{started:<18}{took:>8}  {state:<12}{seal:<8}{denied}  {command:<16}{}", cut(&place, 60))?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod completions;
 pub mod doctor;
 pub mod find;
+pub mod key;
 pub mod library;
 pub mod ls;
 pub mod paint;
@@ -15,9 +16,10 @@ pub mod prune;
 pub mod replay;
 pub mod run;
 pub mod show;
+pub mod verify;
 pub mod watch;
 
-use crate::cli::{Command, FAILED, Policy, Replay, Show};
+use crate::cli::{Command, FAILED, Key, Policy, Replay, Show};
 
 /// Does what was asked for; the exit status.
 pub fn dispatch(command: Command) -> i32 {
@@ -29,6 +31,8 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Replay(options) => replay(options),
         Command::Watch(options) => watch::watch(&options),
         Command::Answer(options) => answer::answer(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::Key(Key::Show(options)) => key::show(options.json),
         Command::Prune(options) => prune::prune(&options),
         Command::Policy(Policy::List(options)) => policy::list(options.json),
         Command::Policy(Policy::Show(options)) => policy::show(&options.policy, options.effective, options.json),

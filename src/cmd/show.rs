@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 
 use super::find::find;
 use super::paint::{Paint, home, printed};
-use crate::recording::{ReadError, Reader, Summary, visible};
+use crate::recording::{Integrity, ReadError, Reader, Summary, verify, visible};
 use crate::session::recorder::{default_dir, id_of};
 
 mod events;
@@ -38,27 +38,36 @@ pub struct ShowOptions {
 /// How a recording ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Ending {
-    Complete,
-    /// Still running, killed, or cut.
-    Open,
+    /// It could be read to its end: complete, or still running, killed, or cut.
+    Read(Integrity),
     Damaged(String),
 }
 
-/// Shows `session`. Exit status 0, 1 when the recording is damaged.
+impl Ending {
+    fn is_complete(&self) -> bool {
+        matches!(self, Self::Read(Integrity::Signed { .. } | Integrity::Unsigned { .. }))
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Read(Integrity::Altered { .. }))
+    }
+}
+
+/// Shows `session`. Exit status 0, 1 when the recording is damaged or was altered.
 pub fn show(session: &OsStr, opts: &ShowOptions) -> anyhow::Result<i32> {
     let path = find(session)?;
     let reader = open(&path)?;
     if opts.events {
         return self::events::list(reader, &path, opts);
     }
-    let (summary, ending) = summarise(reader);
+    let (summary, ending) = summarise(reader, &path);
     if summary.events == 0 {
         match ending {
             Ending::Damaged(what) => bail!("recording '{}' is {what}", path.display()),
-            Ending::Complete | Ending::Open => return Err(nothing_in(&path)),
+            Ending::Read(_) => return Err(nothing_in(&path)),
         }
     }
-    let status = i32::from(matches!(ending, Ending::Damaged(_)));
+    let status = i32::from(ending.is_bad());
     let name = typed(&path);
     let mut text = Vec::new();
     match (opts.json, opts.programs) {
@@ -96,7 +105,7 @@ pub(super) fn nothing_in(path: &Path) -> anyhow::Error {
     anyhow::anyhow!("recording '{shown}' holds no events: it is empty, or was cut at its beginning")
 }
 
-fn summarise(mut reader: Reader<File>) -> (Summary, Ending) {
+fn summarise(mut reader: Reader<File>, path: &Path) -> (Summary, Ending) {
     let mut summary = Summary::default();
     for item in reader.by_ref() {
         match item {
@@ -105,12 +114,15 @@ fn summarise(mut reader: Reader<File>) -> (Summary, Ending) {
             Err(error) => return (summary, Ending::Damaged(error.to_string())),
         }
     }
-    let ending = if reader.truncated() { Ending::Open } else { Ending::Complete };
+    let ending = match File::open(path).map_err(ReadError::from).and_then(|file| verify(file, None)) {
+        Ok(integrity) => Ending::Read(integrity),
+        Err(error) => Ending::Damaged(error.to_string()),
+    };
     (summary, ending)
 }
 
 /// What to type for the recording in `path`.
-fn typed(path: &Path) -> String {
+pub(super) fn typed(path: &Path) -> String {
     let own = default_dir().is_ok_and(|dir| path.parent() == Some(&dir));
     let id = path.file_name().and_then(id_of).filter(|_| own);
     id.map_or_else(|| visible(path.as_os_str().as_encoded_bytes()), str::to_owned)

@@ -172,7 +172,7 @@ fn the_page_names_what_was_denied_run_written_read_and_reached() {
     desk.keep("k3f9", &recorded(session("k3f9")));
     let page = desk.says(&["show", "last"]);
     for part in [
-        "codex fix it · ~/shop · 21 Nov 2026 17:49 → 17:49 (3.0s) · exit 3 · complete",
+        "codex fix it · ~/shop · 21 Nov 2026 17:49 → 17:49 (3.0s) · exit 3 · closed, not signed",
         "policy codex (deny 14, ask 0) · audit full",
         "denied     2  00:01 read ~/.ssh/id_rsa",
         "cat      \"~/.ssh/**\" agent.toml:18",
@@ -261,7 +261,48 @@ fn the_list_has_good_recordings_and_bad_ones() {
     assert_eq!(by_id("none")["argv"], serde_json::Value::Null);
     let table = desk.says(&["ls"]);
     assert_eq!(table.lines().count(), 5, "{table}");
-    assert!(table.contains("k3f9  2026-11-21 17:49      3.0s  exit 3           2  codex           ~/shop"), "{table}");
+    assert!(table.contains("k3f9  2026-11-21 17:49      3.0s  exit 3      unsigned      2  codex           ~/shop"), "{table}");
+}
+
+#[test]
+fn verify_tells_the_signed_the_open_and_the_altered_apart() {
+    let desk = Desk::new();
+    desk.says(&["--policy", "observe", "--", "true"]);
+    let file = fs::read_dir(desk.recordings()).expect("a directory").next().expect("a recording").expect("read").path();
+    let good = fs::read(&file).expect("readable");
+    let key: serde_json::Value = serde_json::from_str(&desk.says(&["key", "show", "--json"])).expect("JSON");
+    let said = desk.says(&["verify", "last"]);
+    let fingerprint = key["fingerprint"].as_str().expect("text");
+    assert!(said.contains("intact, signed by ") && said.contains(fingerprint) && said.contains("this machine's key"), "{said}");
+    desk.says(&["verify", "last", "--key", key["key"].as_str().expect("text")]);
+    let public = desk.dir.path().join("public");
+    fs::write(&public, desk.says(&["key", "show"])).expect("written");
+    desk.says(&[OsStr::new("verify"), file.as_os_str(), OsStr::new("--key"), public.as_os_str()]);
+    assert!(desk.says(&["ls"]).contains(" signed "));
+
+    let verified = |files: &[&Path]| {
+        let output = desk.govsh(&[&[OsStr::new("verify")], &files.iter().map(|file| file.as_os_str()).collect::<Vec<_>>()[..]].concat());
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let cut = desk.keep("cut1", &good[..good.len() / 2]);
+    let (status, said) = verified(&[&file, &cut]);
+    assert!(status == Some(3) && said.contains("intact prefix, not closed: 0 frames"), "{said}");
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    let bad = desk.keep("bad1", &bad);
+    let (status, said) = verified(&[&cut, &bad, &file]);
+    assert!(status == Some(4) && said.contains("altered at frame 0") && said.lines().count() == 3, "{said}");
+    let (status, said) = verified(&[&bad, &desk.keep("rand", b"no recording")]);
+    assert!(status == Some(125) && said.contains("not a govsh recording"), "{said}");
+    // The signature: everything can be read, but is not vouched for.
+    let mut bad = good.clone();
+    bad[good.len() - 60] ^= 1;
+    desk.keep("bad2", &bad);
+    let shown = desk.govsh(&["show", "bad2"]);
+    let page = String::from_utf8(shown.stdout).expect("UTF-8");
+    assert!(shown.status.code() == Some(1) && page.contains("ALTERED at frame 1"), "{page}");
+    let other = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    assert_eq!(desk.govsh(&["verify", "last", "--key", other]).status.code(), Some(4));
 }
 
 #[test]
@@ -371,7 +412,7 @@ fn directories_and_files_are_for_the_user_alone() {
     assert_eq!(mode(&desk.recordings()), 0o700);
     let file = fs::read_dir(desk.recordings()).expect("a directory").next().expect("a recording").expect("read");
     assert_eq!(mode(&file.path()), 0o600);
-    assert!(desk.says(&["show", "last"]).contains("exit 0 · complete"));
+    assert!(desk.says(&["show", "last"]).contains("exit 0 · intact, signed by "));
 }
 
 /// The promise is a quarter of a second; a busy machine may not run the recorder that often.

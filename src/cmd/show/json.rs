@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::super::verify::in_short;
 use super::Ending;
 use crate::recording::summary::{Notes, Paths, Spot, Summary};
 use crate::recording::{Word, errno};
@@ -23,8 +24,9 @@ pub(super) fn whole(summary: &Summary, ending: &Ending, path: &Path, out: &mut i
         "duration": seconds(summary.last),
         "exit": summary.exit.map(|exit| exit.0),
         "signal": summary.exit.and_then(|exit| exit.1),
-        "complete": *ending == Ending::Complete,
-        "damaged": match ending { Ending::Damaged(what) => Some(what), Ending::Complete | Ending::Open => None },
+        "complete": ending.is_complete(),
+        "damaged": match ending { Ending::Damaged(what) => Some(what), Ending::Read(_) => None },
+        "integrity": match ending { Ending::Read(integrity) => Some(in_short(integrity)), Ending::Damaged(_) => None },
         "policy": policy(summary),
         "events": summary.events,
         "lost": summary.lost,

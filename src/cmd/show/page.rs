@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::super::ls::local;
 use super::super::paint::Paint;
+use super::super::verify::in_short;
 use super::Ending;
 use crate::event::Start;
 use crate::recording::summary::{Asked, Denials, Paths, Spot, Summary, clock, cut, home_short, lasted};
@@ -55,8 +56,8 @@ impl<W: Write> Page<'_, W> {
             None => {}
         }
         parts.push(match ending {
-            Ending::Complete => "complete".to_owned(),
-            Ending::Open => self.paint.warm("not closed: still running, killed or cut"),
+            Ending::Read(integrity) if ending.is_complete() => in_short(integrity),
+            Ending::Read(integrity) => self.paint.warm(&in_short(integrity)),
             Ending::Damaged(what) => self.paint.warm(what),
         });
         writeln!(self.out, "{}", parts.join(" · "))?;
