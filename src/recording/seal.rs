@@ -58,7 +58,8 @@ impl PublicKey {
     /// For people to compare: 128 bits of BLAKE3 over the key, in groups of four digits.
     pub fn fingerprint(&self) -> String {
         let hash = blake3::hash(&self.0);
-        let groups = hash.as_bytes().chunks(2).take(8).map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect());
+        let groups =
+            hash.as_bytes().chunks(2).take(8).map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect());
         groups.collect::<Vec<String>>().join("-")
     }
 

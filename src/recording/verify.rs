@@ -104,7 +104,11 @@ fn unchained<R: Read + Seek>(mut source: R) -> Result<Integrity, ReadError> {
         }
     }
     let frames = reader.frame();
-    if reader.truncated() { Ok(Integrity::Open { frames, rest: 0 }) } else { Ok(Integrity::Unsigned { chained: false }) }
+    if reader.truncated() {
+        Ok(Integrity::Open { frames, rest: 0 })
+    } else {
+        Ok(Integrity::Unsigned { chained: false })
+    }
 }
 
 /// What was seen since the last index.
@@ -315,7 +319,9 @@ impl<R: Read + Seek> Walk<R> {
         }
         let by = end.key.as_ref().and_then(|key| key.parse().ok());
         Ok(match (by, key) {
-            (Some(signer), Some(wanted)) if signer != *wanted => self.altered(&format!("signed by another key, {signer}")),
+            (Some(signer), Some(wanted)) if signer != *wanted => {
+                self.altered(&format!("signed by another key, {signer}"))
+            }
             (None, Some(_)) => self.altered("not signed by the key"),
             (Some(key), _) => Integrity::Signed { by: Signer { key, name: end.by.clone().unwrap_or_default() } },
             (None, None) => Integrity::Unsigned { chained: true },

@@ -261,7 +261,10 @@ fn the_list_has_good_recordings_and_bad_ones() {
     assert_eq!(by_id("none")["argv"], serde_json::Value::Null);
     let table = desk.says(&["ls"]);
     assert_eq!(table.lines().count(), 5, "{table}");
-    assert!(table.contains("k3f9  2026-11-21 17:49      3.0s  exit 3      unsigned      2  codex           ~/shop"), "{table}");
+    assert!(
+        table.contains("k3f9  2026-11-21 17:49      3.0s  exit 3      unsigned      2  codex           ~/shop"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -273,7 +276,10 @@ fn verify_tells_the_signed_the_open_and_the_altered_apart() {
     let key: serde_json::Value = serde_json::from_str(&desk.says(&["key", "show", "--json"])).expect("JSON");
     let said = desk.says(&["verify", "last"]);
     let fingerprint = key["fingerprint"].as_str().expect("text");
-    assert!(said.contains("intact, signed by ") && said.contains(fingerprint) && said.contains("this machine's key"), "{said}");
+    assert!(
+        said.contains("intact, signed by ") && said.contains(fingerprint) && said.contains("this machine's key"),
+        "{said}"
+    );
     desk.says(&["verify", "last", "--key", key["key"].as_str().expect("text")]);
     let public = desk.dir.path().join("public");
     fs::write(&public, desk.says(&["key", "show"])).expect("written");
@@ -281,7 +287,9 @@ fn verify_tells_the_signed_the_open_and_the_altered_apart() {
     assert!(desk.says(&["ls"]).contains(" signed "));
 
     let verified = |files: &[&Path]| {
-        let output = desk.govsh(&[&[OsStr::new("verify")], &files.iter().map(|file| file.as_os_str()).collect::<Vec<_>>()[..]].concat());
+        let output = desk.govsh(
+            &[&[OsStr::new("verify")], &files.iter().map(|file| file.as_os_str()).collect::<Vec<_>>()[..]].concat(),
+        );
         (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
     };
     let cut = desk.keep("cut1", &good[..good.len() / 2]);

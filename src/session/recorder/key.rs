@@ -62,7 +62,8 @@ pub fn own_key() -> Result<SecretKey, KeyError> {
 
 fn read(path: &Path) -> Result<SecretKey, KeyError> {
     let failed = |source| KeyError::Read { path: path.to_owned(), source };
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).map_err(failed)?;
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.mode() & 0o077 != 0 || metadata.uid() != sys::cred::euid() {
         return Err(KeyError::Exposed { path: path.to_owned() });
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_said_to_be_none() {
-        for text in ["", "x\ny\nz\n", &format!("{TITLE}\nname\n{}\n", "g".repeat(64)), &format!("{TITLE}\nname\n00\n")] {
+        for text in ["", "x\ny\nz\n", &format!("{TITLE}\nname\n{}\n", "g".repeat(64)), &format!("{TITLE}\nname\n00\n")]
+        {
             assert!(parse(text).is_none(), "{text}");
         }
         assert!(parse(&format!("{TITLE}\nname\n{}\n", "0a".repeat(32))).is_some());

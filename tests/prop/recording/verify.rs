@@ -127,7 +127,8 @@ fn a_long_file_with_keyframes_and_directories() {
     assert!(matches!(verified(&file), Ok(Integrity::Signed { .. })));
     let links = links(&file);
     assert_eq!(links.len(), 700);
-    let keyframes = Archive::open(Cursor::new(&file)).expect("readable").frames().iter().filter(|index| index.key > 0).count();
+    let keyframes =
+        Archive::open(Cursor::new(&file)).expect("readable").frames().iter().filter(|index| index.key > 0).count();
     assert!(keyframes > 5, "{keyframes}");
     // Each region: the bytes right before and after every link, and the last ones of the file.
     let near = links.iter().step_by(7).flat_map(|link| [link - 40, link - 1, *link, link + 9]);
