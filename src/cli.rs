@@ -11,10 +11,6 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-mod shelf;
-
-pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
-
 /// Exit status when govsh itself fails, wrong usage included: never mistaken for the agent's own.
 pub const FAILED: i32 = 125;
 
@@ -69,7 +65,6 @@ pub enum Command {
     Verify(Verify),
     #[command(subcommand)]
     Key(Key),
-    Search(Search),
     Prune(Prune),
     #[command(subcommand)]
     Policy(Policy),
@@ -111,6 +106,9 @@ pub struct RunOptions {
     /// Let processes that outlive the command go on, still confined, until the last one ends
     #[arg(long)]
     pub keep_background: bool,
+    /// How long a question waits for an answer before it is denied: 1 to 3600
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub ask_timeout: u64,
     /// Do not add the profile's arguments to the agent's command line
     #[arg(long)]
     pub no_adapt: bool,
@@ -186,6 +184,123 @@ pub struct Replay {
     /// Begin here (seconds, m:ss or h:mm:ss): what came before is written at once
     #[arg(long, value_name = "TIME", value_parser = clock)]
     pub at: Option<Duration>,
+}
+
+/// Remove recordings that are too old, too many or too large; without --yes only say which
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  govsh prune --older-than 30d\n  govsh prune --keep 200 --max-size 2G --keep-denied --yes\n\nSessions that are running and files that are no recordings are never removed.\nExit status: 1 when something could not be removed."
+)]
+pub struct Prune {
+    /// Directory to look in instead of govsh's own
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// Those last changed longer ago than this: 12h, 30d, 8w
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub older_than: Option<Duration>,
+    /// All but this many of the newest
+    #[arg(long, value_name = "N")]
+    pub keep: Option<u64>,
+    /// The oldest, until all that stay together are no larger than this: bytes, or 500M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
+    /// But none with a denial in it
+    #[arg(long)]
+    pub keep_denied: bool,
+    /// Remove them
+    #[arg(long)]
+    pub yes: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Look at running sessions as they go: all of them in a list, or one
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a terminal, or with --json, what runs now is listed once.\n\nExamples:\n  govsh watch\n  govsh watch k3f9\n  govsh watch --json | jq -r '.[] | select(.state == \"asks\") | .id'"
+)]
+pub struct Watch {
+    /// Session: its id, a unique prefix of it, or 'last'
+    #[arg(value_name = "SESSION")]
+    pub session: Option<String>,
+    /// List what runs now as JSON, and exit
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Answer a question of a running session; without QUESTION: list those that wait
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 when it was answered or listed, 1 when somebody was quicker or it does not wait,\n125 when the session cannot be reached.\n\nExamples:\n  govsh answer k3f9\n  govsh answer k3f9 4 allow --for session\n  govsh answer last 5 deny --for never"
+)]
+pub struct Answer {
+    /// Session: its id, a unique prefix of it, or 'last'
+    #[arg(value_name = "SESSION")]
+    pub session: String,
+    /// The question's number
+    #[arg(value_name = "QUESTION", requires = "verdict")]
+    pub question: Option<u64>,
+    /// What to say
+    #[arg(value_enum, value_name = "allow|deny", hide_possible_values = true)]
+    pub verdict: Option<Say>,
+    /// How long it holds: the calls that wait, this session, the asking program in this session, always,
+    /// or never ask again in this session (deny)
+    #[arg(long = "for", value_enum, value_name = "SCOPE", default_value = "once", requires = "verdict")]
+    pub scope: Holds,
+    /// Which of the listed rules 'session' and 'always' add, from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9), requires = "verdict")]
+    pub choice: u8,
+    /// List, or tell what became of it, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Say {
+    Allow,
+    Deny,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Holds {
+    Once,
+    Session,
+    Program,
+    Always,
+    Never,
+}
+
+/// Say whether recordings are what was written, and who signed them
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  govsh verify last\n  govsh verify ./logs/*.cast.zst --key laptop.pub --json\n\nExit status: 0 intact and signed; 3 nothing wrong as far as can be seen, but not signed or not closed;\n4 altered; 125 a file could not be read; of several files, the highest."
+)]
+pub struct Verify {
+    /// Sessions or files
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<OsString>,
+    /// Only a signature by this key counts: its text 'ed25519:…', or a file with that in it
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The key with which this machine signs recordings
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    Show(KeyShow),
+}
+
+/// Print the public key, its fingerprint and where the secret one lies; made if there is none yet
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  govsh key show > laptop.pub\n  govsh key show --json | jq -r .fingerprint")]
+pub struct KeyShow {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// List, show and check policies
@@ -329,6 +444,38 @@ fn clock(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
+/// `90m`, `12h`, `30d`, `8w`.
+fn age(text: &str) -> Result<Duration, String> {
+    let seconds = match text.chars().next_back() {
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        Some('w') => 604_800,
+        _ => 0,
+    };
+    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u64>().ok());
+    match number.and_then(|number| number.checked_mul(seconds)).filter(|_| seconds > 0) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("a whole number with m, h, d or w is wanted, such as 30d".into()),
+    }
+}
+
+/// `1000000`, `500M`, `2G`, `2GiB`: in steps of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let bits = match unit {
+        "" | "B" => Some(0),
+        "K" | "KiB" => Some(10),
+        "M" | "MiB" => Some(20),
+        "G" | "GiB" => Some(30),
+        "T" | "TiB" => Some(40),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(bits).and_then(|(number, bits)| number.checked_mul(1 << bits));
+    bytes.ok_or_else(|| "bytes, or a whole number with K, M, G or T are wanted, such as 500M".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,6 +515,18 @@ mod tests {
         }
         assert!(words("govsh --quiet").expect_err("no command").to_string().contains("no command to run"));
         assert!(words("govsh run").is_err());
+    }
+
+    #[test]
+    fn ages_and_sizes_are_checked() {
+        assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!([size("2G"), size("10"), size("1KiB")], [Ok(2 << 30), Ok(10), Ok(1024)]);
+        for wrong in ["", "d", "30", "-1d", "1.5h", "30ä", "99999999999999999999d", "9999999999999999999w"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "G", "-1", "1.5G", "2GB", "2ä", "99999999999T"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::policy::{Kind, Layer, Library, Policy, PolicyError, Source, Vars, shipped};
-use crate::sys::file;
+use crate::sys::{cred, file};
 
 /// Longest policy file, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -137,6 +137,18 @@ impl Library for Disk {
         self.read(&path, self.layer(&path, from.layer))
     }
 
+    fn answers(&self, key: &str) -> Result<Option<Source>, PolicyError> {
+        let path = answers_file(key);
+        let whole = |reason: &str| PolicyError::whole(&path.to_string_lossy(), reason, None);
+        match fs::symlink_metadata(&path) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+            Err(error) => Err(whole(&error_text(&error))),
+            Ok(found) if !found.is_file() => Err(whole("it is no regular file")),
+            Ok(found) if found.uid() != cred::euid() => Err(whole("it belongs to another user")),
+            Ok(_) => self.read(&path, Layer::User).map(Some),
+        }
+    }
+
     fn kind(&self, path: &[u8]) -> Kind {
         match fs::symlink_metadata(OsStr::from_bytes(path)) {
             Ok(found) if found.is_symlink() => Kind::Unknown,
@@ -167,6 +179,11 @@ pub fn load(choice: Option<&str>, argv0: &OsStr, session: &Path, own: &[PathBuf]
         PolicyError::whole(&source.name, format!("cannot make '{}': {}", scratch.display(), error_text(&error)), None)
     })?;
     Policy::load(source, &disk, &vars)
+}
+
+/// Where answers to a policy's questions are kept: `~/.config/govsh/answers/KEY.toml`.
+pub fn answers_file(key: &str) -> PathBuf {
+    config_dir().join("govsh/answers").join(format!("{key}.toml"))
 }
 
 /// What the variables stand for in this process.

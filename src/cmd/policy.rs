@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
 use super::library::{Disk, told, vars};
-use crate::policy::{Layer, Policy, PolicyError, Rule};
+use crate::policy::{Layer, Policy, PolicyError, Rule, RuleId};
 
 /// Every policy that `--policy` knows by name.
 pub fn list(json: bool) -> Result<i32> {
@@ -109,13 +109,13 @@ fn here() -> crate::policy::Vars {
 }
 
 fn effective_text(policy: &Policy) -> Result<String> {
-    let (denies, _) = policy.counts();
+    let (denies, asks) = policy.counts();
     let mut text = String::new();
-    writeln!(text, "policy {} · from {} · deny {denies}", policy.name(), policy.sources().join(", "))?;
+    writeln!(text, "policy {} · from {} · deny {denies}, ask {asks}", policy.name(), policy.sources().join(", "))?;
     let reads = if policy.carves_reads() {
-        "denies lie inside what is readable: needs --audit full"
+        "denies or questions lie inside what is readable: needs --audit full"
     } else {
-        "no deny inside what is readable"
+        "no deny and no question inside what is readable"
     };
     writeln!(text, "{reads}")?;
     let mut rules: Vec<&Rule> = policy.rules().iter().collect();
@@ -135,7 +135,18 @@ fn effective_text(policy: &Policy) -> Result<String> {
 
 /// What takes away comes first, as it is judged first.
 fn order(key: &str) -> usize {
-    let order = ["files.deny", "files.readonly", "exec.deny", "files.read", "files.write", "files.exec"];
+    let order = [
+        "files.deny",
+        "files.readonly",
+        "exec.deny",
+        "answers",
+        "files.ask",
+        "exec.ask",
+        "network.ask",
+        "files.read",
+        "files.write",
+        "files.exec",
+    ];
     order.iter().position(|first| *first == key).unwrap_or(if key == "default" { 99 } else { order.len() })
 }
 
@@ -143,7 +154,7 @@ fn effective_json(policy: &Policy) -> Value {
     let rule = |(id, rule): (usize, &Rule)| {
         json!({
             "id": id, "key": rule.key, "text": &*rule.text, "name": &*rule.name, "source": &*rule.source, "line": rule.line,
-            "layer": word(rule.layer),
+            "layer": word(rule.layer), "reason": policy.reason(RuleId(u32::try_from(id).unwrap_or(0))),
         })
     };
     let rules: Vec<Value> = policy.rules().iter().enumerate().map(rule).collect();

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use place::Place;
 use program::{Program, ProgramError};
@@ -108,6 +109,7 @@ fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
     let audit = audit(&options, &policy)?;
     let (argv, appended) = arguments(&options, command, &policy);
     check_program(&policy, &program, &argv)?;
+    let answers = library::answers_file(policy.answers_key());
     let run = Run {
         id,
         user: place.user,
@@ -120,6 +122,8 @@ fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
         appended,
         cwd: place.cwd,
         record: target(&options),
+        answers,
+        ask_timeout: Duration::from_secs(options.ask_timeout),
         keep_background: options.keep_background,
         quiet: options.quiet,
     };
@@ -158,7 +162,8 @@ fn base_name(command: &[OsString]) -> OsString {
 fn check_program(policy: &Policy, program: &Program, argv: &[OsString]) -> Result<(), RunError> {
     let words: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_vec()).collect();
     let decision = policy.decide_exec(program.real.as_os_str().as_bytes(), &words);
-    if decision.verdict == Verdict::Allow {
+    // What is asked about is asked when it starts.
+    if decision.verdict != Verdict::Deny {
         return Ok(());
     }
     Err(RunError::Refused {

@@ -6,12 +6,13 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use super::asks::{Asks, Wanted};
 use super::network::is_metadata;
 use super::pattern::{Glob, Pattern};
 use super::sockets::Abstract;
 use super::trie::{Hits, Slot, Trie};
 use super::{
-    Access, Agent, Decision, Environment, Grant, Layer, Limits, NetOp, Network, Record, Require, Rule, RuleId,
+    Access, Agent, Decision, Environment, Grant, Layer, Limits, NetOp, NetRule, Network, Record, Require, Rule, RuleId,
     UnixAddr, Verdict,
 };
 
@@ -23,6 +24,8 @@ pub struct Policy {
     pub(super) rules: Vec<Rule>,
     pub(super) files: Files,
     pub(super) programs: Programs,
+    pub(super) asks: Asks,
+    pub(super) answers_key: String,
     pub(super) sockets: Sockets,
     pub(super) network: Network,
     pub(super) fixed: Fixed,
@@ -41,6 +44,8 @@ pub(super) struct Files {
     pub held: Vec<(u32, Pattern)>,
     pub lifts: Vec<Lift>,
     pub grants: Vec<Grant>,
+    /// What answers may grant.
+    pub asked: Vec<Grant>,
     /// Roots of writable trees: used, but not moved or replaced.
     pub roots: HashSet<Vec<u8>>,
     pub denied: Vec<Vec<u8>>,
@@ -87,10 +92,26 @@ fn deny(rule: u32) -> Decision {
     Decision { verdict: Verdict::Deny, rule: RuleId(rule) }
 }
 
+fn ask(rule: u32) -> Decision {
+    Decision { verdict: Verdict::Ask, rule: RuleId(rule) }
+}
+
+/// What the rules say of a path, before answers are looked for.
+enum Said {
+    Plainly(Decision),
+    /// The rule that asks, and about which of the rights.
+    Asks(u32, Access),
+}
+
 impl Policy {
     /// A profile's name without `.toml`, or the path of the file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Name without `.toml` of the file in which answers to its questions are kept.
+    pub fn answers_key(&self) -> &str {
+        &self.answers_key
     }
 
     /// Files that make it up, most derived last.
@@ -110,29 +131,71 @@ impl Policy {
 
     /// `path` is absolute, normalised, resolved. With several access bits: the worst verdict.
     pub fn decide_file(&self, path: &[u8], access: Access) -> Decision {
-        self.judge(path, access, &self.files.trie.hits(path))
+        match self.judge(path, access, &self.files.trie.hits(path)) {
+            Said::Plainly(decision) => decision,
+            Said::Asks(rule, access) => self.answered(rule, &Wanted::File { path, access }),
+        }
     }
 
-    fn judge(&self, path: &[u8], access: Access, hits: &Hits) -> Decision {
+    /// A question, unless an answer to it was kept.
+    fn answered(&self, rule: u32, wanted: &Wanted<'_>) -> Decision {
+        match self.asks.answer(wanted) {
+            Some((verdict, rule)) => Decision { verdict, rule: RuleId(rule) },
+            None => ask(rule),
+        }
+    }
+
+    fn judge(&self, path: &[u8], access: Access, hits: &Hits) -> Said {
         if let Some(rule) = hits.rule(Slot::Deny) {
-            return deny(rule);
+            return Said::Plainly(deny(rule));
         }
         if access.contains(Access::WRITE) {
             if let Some(rule) = hits.rule(Slot::Held).filter(|_| !self.lifted(path)) {
-                return deny(rule);
+                return Said::Plainly(deny(rule));
             }
             if let Some(rule) = hits.rule(Slot::Readonly) {
-                return deny(rule);
+                return Said::Plainly(deny(rule));
             }
         }
-        let mut decision = None;
-        for (bit, slot) in [(Access::EXEC, Slot::Exec), (Access::WRITE, Slot::Write), (Access::READ, Slot::Read)] {
-            if access.contains(bit) {
-                let Some(rule) = hits.rule(slot) else { return deny(0) };
-                decision.get_or_insert(allow(rule));
+        let mut allowed = None;
+        let mut asked: Option<(u32, Access)> = None;
+        for bit in [Access::EXEC, Access::WRITE, Access::READ] {
+            if !access.contains(bit) {
+                continue;
+            }
+            match right(hits, bit) {
+                Decision { verdict: Verdict::Deny, rule } => return Said::Plainly(deny(rule.0)),
+                Decision { verdict: Verdict::Ask, rule } => {
+                    asked = Some(asked.map_or((rule.0, bit), |(first, bits)| (first, bits | bit)));
+                }
+                Decision { verdict: Verdict::Allow, rule } => {
+                    allowed.get_or_insert(rule.0);
+                }
             }
         }
-        decision.unwrap_or(deny(0))
+        match (asked, allowed) {
+            (Some((rule, bits)), _) => Said::Asks(rule, bits),
+            (None, Some(rule)) => Said::Plainly(allow(rule)),
+            (None, None) => Said::Plainly(deny(0)),
+        }
+    }
+
+    /// Which of these rights on `path` are asked about; empty when the verdict is not a question.
+    pub fn asked_rights(&self, path: &[u8], access: Access) -> Access {
+        match self.judge(path, access, &self.files.trie.hits(path)) {
+            Said::Asks(_, bits) => bits,
+            Said::Plainly(_) => Access::empty(),
+        }
+    }
+
+    /// Why the rule asks, in its author's words; empty when it does not say.
+    pub fn reason(&self, rule: RuleId) -> &str {
+        self.asks.reasons.get(&rule.0).map_or("", String::as_str)
+    }
+
+    /// Key and pattern of every answer that can be kept for `wanted`, which `rule` asks about; the narrowest first.
+    pub fn choices(&self, rule: RuleId, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
+        self.asks.choices(rule.0, wanted)
     }
 
     /// Whether every built-in protection of `path` is lifted by a rule that names it.
@@ -143,16 +206,21 @@ impl Policy {
         !lifts.is_empty() && files.held.iter().filter(|(_, pattern)| pattern.matches(path)).all(|(held, _)| open(held))
     }
 
-    /// The execute right by path, and not refused by `[exec]`.
+    /// The execute right by path, and not refused by `[exec]`. A program is one question, whether its path or its
+    /// arguments are asked about.
     pub fn decide_exec(&self, path: &[u8], argv: &[Vec<u8>]) -> Decision {
         let hits = self.files.trie.hits(path);
         let by_path = hits.rule(Slot::ExecDeny);
         let called = argv.first().map(Vec::as_slice).unwrap_or_default();
         let refused =
             by_path.or_else(|| self.programs.denies(last(path))).or_else(|| self.programs.denies(last(called)));
-        match (hits.rule(Slot::Deny), refused) {
-            (None, Some(rule)) => deny(rule),
-            _ => self.judge(path, Access::EXEC, &hits),
+        if let (None, Some(rule)) = (hits.rule(Slot::Deny), refused) {
+            return deny(rule);
+        }
+        match (self.judge(path, Access::EXEC, &hits), self.asks.program(path, argv)) {
+            (Said::Plainly(decision), _) if decision.verdict == Verdict::Deny => decision,
+            (_, Some(rule)) | (Said::Asks(rule, _), None) => self.answered(rule, &Wanted::Exec { path, argv }),
+            (Said::Plainly(decision), None) => decision,
         }
     }
 
@@ -165,6 +233,10 @@ impl Policy {
                 Network::All => allow(self.fixed.network),
                 _ => deny(0),
             };
+        }
+        let named = |rule: &&NetRule| if is_metadata(addr) { rule.names(addr) } else { rule.matches(addr) };
+        if let Some(rule) = self.asks.network.iter().find(named) {
+            return self.answered(rule.rule.0, &Wanted::Net { addr: *addr });
         }
         match &self.network {
             Network::None => deny(self.fixed.network),
@@ -204,7 +276,12 @@ impl Policy {
         &self.files.grants
     }
 
-    /// Some deny may match inside a read or exec grant.
+    /// What may be granted by an answer, likewise.
+    pub fn asked_grants(&self) -> &[Grant] {
+        &self.files.asked
+    }
+
+    /// Some deny or question may match inside a read or exec grant.
     pub fn carves_reads(&self) -> bool {
         self.files.carves_reads
     }
@@ -221,9 +298,15 @@ impl Policy {
     }
 
     /// A rule, and not the default, refuses reading or writing `path`.
-    pub fn protected(&self, path: &[u8]) -> bool {
+    pub fn forbidden(&self, path: &[u8]) -> bool {
         let decision = self.decide_file(path, Access::READ | Access::WRITE);
         decision.verdict == Verdict::Deny && decision.rule != RuleId::DEFAULT
+    }
+
+    /// [`Policy::forbidden`], or a rule asks about it.
+    pub fn protected(&self, path: &[u8]) -> bool {
+        let asks = |access| self.decide_file(path, access).verdict == Verdict::Ask;
+        self.forbidden(path) || !self.asks.files.is_empty() && (asks(Access::WRITE) || asks(Access::READ))
     }
 
     /// Literal paths of deny rules (file or tree root), to find hard links to them.
@@ -237,7 +320,12 @@ impl Policy {
 
     /// Some rule allows an address that is not loopback.
     pub fn names_outside(&self) -> bool {
-        self.network.names_outside()
+        self.network.names_outside() || self.asks.network.iter().any(|rule| !rule.range.is_loopback())
+    }
+
+    /// Some address is reached only after a question.
+    pub fn asks_network(&self) -> bool {
+        !self.asks.network.is_empty()
     }
 
     pub fn environment(&self) -> &Environment {
@@ -262,10 +350,29 @@ impl Policy {
 
     /// How many denies and asks the files hold; built-ins are not counted.
     pub fn counts(&self) -> (usize, usize) {
-        let denies = ["files.deny", "files.readonly", "exec.deny"];
-        let own = self.rules.iter().filter(|rule| rule.layer != Layer::BuiltIn);
-        (own.filter(|rule| denies.contains(&rule.key)).count(), 0)
+        let of = |keys: [&str; 3]| {
+            let own = self.rules.iter().filter(|rule| rule.layer != Layer::BuiltIn);
+            own.filter(|rule| keys.contains(&rule.key)).count()
+        };
+        (of(["files.deny", "files.readonly", "exec.deny"]), of(["files.ask", "exec.ask", "network.ask"]))
     }
+}
+
+/// The verdict on one right, where no deny holds. What is asked about counts as granted once somebody says so, but for
+/// running: the kernel's own rules must have granted that before.
+fn right(hits: &Hits, bit: Access) -> Decision {
+    let granted = |slot| hits.rule(slot).map(allow);
+    let asked = |slot| hits.rule(slot).map(ask);
+    let decision = if bit == Access::EXEC {
+        granted(Slot::Exec).map(|granted| asked(Slot::AskExec).unwrap_or(granted))
+    } else if bit == Access::WRITE {
+        // What is asked about before it is read cannot be taken away under another name.
+        asked(Slot::AskWrite).or_else(|| granted(Slot::Write).map(|granted| asked(Slot::AskRead).unwrap_or(granted)))
+    } else {
+        // Writing implies reading.
+        asked(Slot::AskRead).or_else(|| granted(Slot::Read)).or_else(|| asked(Slot::AskWrite))
+    };
+    decision.unwrap_or(deny(0))
 }
 
 impl Programs {

@@ -3,6 +3,7 @@
 //! Invariant: every rule has a number, and with it its file, line and layer, before it can decide anything.
 //! Leaves to others: reading files (`document`), patterns in place (`compile`), answering (`compiled`).
 
+mod asks;
 mod compile;
 #[cfg(test)]
 mod tests;
@@ -35,12 +36,16 @@ impl Policy {
         let named = matches!(source.layer, Layer::Shipped | Layer::User | Layer::Machine);
         let stem = source.name.rsplit('/').next().and_then(|file| file.strip_suffix(".toml"));
         let name = stem.filter(|_| named).unwrap_or(&source.name).to_owned();
+        let key = answers_key(stem.unwrap_or("policy"), source.path.as_deref().filter(|_| !named));
         let chain = chain::resolve(source, library)?;
         let mut build = Build::new(name, vars);
+        build.policy.answers_key = key;
         build.protect(&chain);
         for link in &chain {
             build.merge(link)?;
         }
+        build.answers(library)?;
+        build.check_asks(&chain)?;
         Ok(build.finish(&chain, &mut Links::new(library)))
     }
 
@@ -51,12 +56,26 @@ impl Policy {
     }
 }
 
+/// The name of the file that keeps this policy's answers: of a policy that is known by its place alone, with a sign of it.
+fn answers_key(stem: &str, path: Option<&[u8]>) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
+    let stem: String = stem.chars().take(64).map(safe).collect();
+    match path {
+        None => stem,
+        Some(path) => {
+            let sign = blake3::hash(path).to_hex();
+            format!("{stem}-{}", sign.get(..12).unwrap_or_default())
+        }
+    }
+}
+
 struct Build<'v> {
     vars: &'v Vars,
     policy: Policy,
     paths: Vec<PathRule>,
     programs: Vec<(u32, Pattern)>,
     sockets: Vec<(u32, Pattern)>,
+    only_exec: Vec<asks::OnlyExec>,
     settings: Settings,
 }
 
@@ -102,6 +121,8 @@ impl<'v> Build<'v> {
             rules: vec![built_in("default", "default", "deny")],
             files: Files::default(),
             programs: Programs::default(),
+            asks: Default::default(),
+            answers_key: String::new(),
             sockets: Sockets::default(),
             network: Network::None,
             fixed: Fixed::default(),
@@ -117,6 +138,7 @@ impl<'v> Build<'v> {
             paths: Vec::new(),
             programs: Vec::new(),
             sockets: Vec::new(),
+            only_exec: Vec::new(),
             settings: Settings::default(),
         }
     }
@@ -170,6 +192,7 @@ impl<'v> Build<'v> {
         if let Some(entry) = &document.network {
             self.network(&file, entry)?;
         }
+        self.ask(&file, document)?;
         if let Some(pass) = &document.pass {
             self.policy.environment.narrow();
             for name in pass {
@@ -248,6 +271,8 @@ impl<'v> Build<'v> {
             NetworkEntry::None(at) => {
                 self.policy.fixed.network = self.add(file.rule("network.allow", "none", *at));
                 self.policy.network = Network::None;
+                // Nobody is asked about what is ruled out as a whole; this file's own questions come after it.
+                self.policy.asks.network.clear();
                 return Ok(());
             }
             NetworkEntry::All(at) => {

@@ -22,6 +22,11 @@ pub struct Source {
 pub trait Library {
     /// The source that `from` extends: a profile's name or a file, relative ones beside `from`.
     fn load(&self, name_or_file: &str, from: &Source) -> Result<Source, PolicyError>;
+    /// The answers kept under this name, from the user's own directory; None when there are none.
+    fn answers(&self, key: &str) -> Result<Option<Source>, PolicyError> {
+        let _ = key;
+        Ok(None)
+    }
     /// The path without symbolic links, or None if it does not exist.
     fn realpath(&self, literal: &[u8]) -> Option<Vec<u8>>;
     /// What stands at a path whose directory is known to be real: cheaper than `realpath`, and asked first.

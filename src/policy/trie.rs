@@ -30,9 +30,25 @@ pub enum Slot {
     /// A built-in protection against writing, which a literal rule of a trusted policy lifts.
     Held,
     ExecDeny,
+    /// What is asked about before it is read, written or run.
+    AskRead,
+    AskWrite,
+    AskExec,
 }
 
-const SLOTS: usize = 7;
+impl Slot {
+    /// A protection of the path itself and of the way to it.
+    fn protects(self) -> bool {
+        matches!(self, Slot::Deny | Slot::Readonly | Slot::Held)
+    }
+
+    /// A protection of the way to the path: for the path itself there is a question.
+    fn protects_way(self) -> bool {
+        matches!(self, Slot::AskRead | Slot::AskWrite)
+    }
+}
+
+const SLOTS: usize = 10;
 const NONE: u32 = u32::MAX;
 
 /// For each slot the lowest rule that matched.
@@ -149,16 +165,19 @@ impl Default for Trie {
 impl Trie {
     /// Adds a rule. `except` takes paths out of it again.
     pub fn insert(&mut self, pattern: &Pattern, slot: Slot, rule: u32, except: &[Pattern]) {
-        let protects = matches!(slot, Slot::Deny | Slot::Readonly | Slot::Held);
         let literal = pattern.is_literal();
         let mut at = 0;
         let mark = |node: &mut Node| {
-            node.anchored |= protects && literal;
-            node.floating |= protects && !literal;
+            node.anchored |= literal;
+            node.floating |= !literal;
         };
-        mark(&mut self.nodes[0]);
         for segment in &pattern.segments {
+            if slot.protects() || slot.protects_way() {
+                mark(&mut self.nodes[at as usize]);
+            }
             at = self.step(at, segment);
+        }
+        if slot.protects() {
             mark(&mut self.nodes[at as usize]);
         }
         let node = &mut self.nodes[at as usize];

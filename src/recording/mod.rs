@@ -27,7 +27,6 @@ mod parse;
 mod readback;
 mod reader;
 mod seal;
-pub mod search;
 pub mod summary;
 mod table;
 mod tally;

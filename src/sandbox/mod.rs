@@ -37,7 +37,7 @@ pub enum SandboxError {
     NoLandlock,
     #[error("policy requires Landlock ABI {wanted}, this kernel has {found}")]
     Abi { wanted: u32, found: i32 },
-    #[error("audit = \"writes\" cannot hold a policy that denies reads inside a readable tree")]
+    #[error("audit = \"writes\" cannot hold a policy that denies reads inside a readable tree, or asks about reads")]
     WritesWithCarveOuts,
     #[error("cannot {act}")]
     System {
@@ -56,7 +56,9 @@ impl SandboxError {
         match self {
             Self::NoLandlock => Some("'govsh doctor' says what this machine has"),
             Self::Abi { .. } => Some("lower require.landlock_abi in the policy, or use a newer kernel"),
-            Self::WritesWithCarveOuts => Some("use --audit full, or a policy without denies inside readable trees"),
+            Self::WritesWithCarveOuts => Some(
+                "use --audit full, or a policy without denies inside readable trees and without questions about reading",
+            ),
             Self::ListenerBusy => Some("govsh cannot run inside govsh or another seccomp supervisor; run it outside"),
             Self::System { .. } => Some("'govsh doctor' tries each mechanism and says which one this machine refuses"),
             Self::Filter(_) | Self::Landlock(_) => None,

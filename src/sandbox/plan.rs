@@ -95,7 +95,9 @@ impl Plan {
         {
             return Err(SandboxError::Abi { wanted, found: abi });
         }
-        if options.audit == Audit::Writes && policy.carves_reads() {
+        // What the kernel alone decides is never asked about.
+        let asks_reads = policy.asked_grants().iter().any(|grant| grant.access.contains(Access::READ));
+        if options.audit == Audit::Writes && (policy.carves_reads() || asks_reads) {
             return Err(SandboxError::WritesWithCarveOuts);
         }
         let broker = BrokerPlan { trees: broker_trees(policy, options), late: late_places(policy) };
@@ -164,9 +166,7 @@ fn agent_trees(policy: &Policy, audit: Audit) -> Vec<Tree> {
 
 /// The union of what the policy mentions, and what monitor and broker need to work at all.
 fn broker_trees(policy: &Policy, options: &Options) -> Vec<Tree> {
-    let mut trees: Vec<Tree> = policy
-        .grants()
-        .iter()
+    let mut trees: Vec<Tree> = mentioned(policy)
         .filter(|grant| grant.cover == Cover::Tree || (grant.cover == Cover::Exact && !path(&grant.path).is_dir()))
         .map(|grant| Tree { path: path(&grant.path), access: grant.access })
         .collect();
@@ -188,13 +188,18 @@ fn broker_trees(policy: &Policy, options: &Options) -> Vec<Tree> {
     trees
 }
 
+/// What the policy grants, and what it may grant after a question.
+fn mentioned(policy: &Policy) -> impl Iterator<Item = &Grant> {
+    policy.grants().iter().chain(policy.asked_grants())
+}
+
 fn late_places(policy: &Policy) -> Vec<Vec<u8>> {
     let late = |grant: &&Grant| {
         grant.cover == Cover::Beneath
             || path(&grant.path).is_dir() == (grant.cover == Cover::Exact)
             || !exists(&grant.path)
     };
-    let mut places: Vec<Vec<u8>> = policy.grants().iter().filter(late).map(|grant| grant.path.clone()).collect();
+    let mut places: Vec<Vec<u8>> = mentioned(policy).filter(late).map(|grant| grant.path.clone()).collect();
     places.sort();
     places.dedup();
     places
@@ -237,7 +242,11 @@ fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report 
             lines.push(ReportLine {
                 rule: rule.name.to_string(),
                 how: "brokered",
-                by: "front refuses before the kernel acts".into(),
+                by: match rule.key {
+                    "files.ask" | "exec.ask" | "network.ask" => "front asks, and refuses without an answer".into(),
+                    "answers" => "front takes it for the answer".into(),
+                    _ => "front refuses before the kernel acts".into(),
+                },
             });
         }
     }

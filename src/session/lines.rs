@@ -74,6 +74,11 @@ pub fn say(run: &Run, line: &str) {
     let _ = stderr.write_all(line.as_bytes());
 }
 
+/// A path with `~` for the home directory.
+pub fn shown(path: &Path) -> String {
+    recording::summary::home_short(path.as_os_str().as_bytes(), &home())
+}
+
 /// What is shown as `~`; empty when there is no home.
 fn home() -> Vec<u8> {
     std::env::var_os("HOME").unwrap_or_default().as_bytes().to_vec()

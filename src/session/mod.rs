@@ -68,9 +68,6 @@ pub const NOT_FOUND: i32 = 127;
 /// How long what a failed launch has left may take to go.
 const LAUNCH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a question waits for an answer.
-const QUESTION: Duration = Duration::from_secs(60);
-
 /// Environment variable that names the session to whatever runs in it.
 pub const MARKER: &str = "GOVSH_SESSION";
 
@@ -150,6 +147,10 @@ pub struct Run {
     pub appended: Vec<String>,
     pub cwd: PathBuf,
     pub record: Target,
+    /// Where answers that hold for later sessions are kept.
+    pub answers: PathBuf,
+    /// How long a question waits for somebody.
+    pub ask_timeout: Duration,
     pub keep_background: bool,
     pub quiet: bool,
 }
@@ -192,6 +193,7 @@ fn prepare_process() -> Result<Inherited, SessionError> {
 struct Session {
     run: Run,
     bus: Bus,
+    questions: Questions,
     recorder: Recorder,
     control: Control,
     /// For the pump.
@@ -236,12 +238,15 @@ impl Session {
         let failed = SessionError::system("open the control socket");
         let (desk, bell) = control::desk().map_err(&failed)?;
         let hello = begin::hello(&run, &start, recorder.path());
-        let questions = Questions::new(bus.clone(), QUESTION, String::new()).of_session(run.id.clone());
-        let (dir, answers) = (run.runtime.path(), PathBuf::new());
-        let setup = control::Setup { dir, hello, bell, pulse, bus: bus.clone(), questions, answers };
+        let file = lines::shown(&run.answers);
+        let questions = Questions::new(bus.clone(), run.ask_timeout, file).of_session(run.id.clone());
+        let (dir, answers) = (run.runtime.path(), run.answers.clone());
+        let asked = questions.clone();
+        let setup = control::Setup { dir, hello, bell, pulse, bus: bus.clone(), questions: asked, answers };
         let control = control::start(setup).map_err(failed)?;
         begin::publish(&bus, start, &run, &plan);
-        Ok(Session { run, bus, recorder, control, desk: Some(desk), plan, kinds, terminal, pty, stop: Some(stop), why })
+        let (desk, stop) = (Some(desk), Some(stop));
+        Ok(Session { run, bus, questions, recorder, control, desk, plan, kinds, terminal, pty, stop, why })
     }
 
     /// From the first line on the terminal to the agent's last byte.
@@ -316,9 +321,20 @@ impl Session {
     /// The supervisor's job, but for what only the launch can know.
     fn job(&self) -> Result<Box<dyn FnOnce(OwnedFd, i32, i32) -> Job + Send>, SessionError> {
         let (policy, plan, bus) = (Arc::clone(&self.run.policy), Arc::clone(&self.plan), self.bus.clone());
+        let questions = self.questions.clone();
         let warden = Warden::start(Arc::clone(&policy)).map_err(SessionError::system("start the warden's thread"))?;
         let pts = self.pty.as_ref().map(|pty| pty.path.clone());
-        Ok(Box::new(move |listener, monitor, agent| Job { policy, plan, bus, listener, warden, monitor, agent, pts }))
+        Ok(Box::new(move |listener, monitor, agent| Job {
+            policy,
+            plan,
+            bus,
+            questions,
+            listener,
+            warden,
+            monitor,
+            agent,
+            pts,
+        }))
     }
 
     /// Puts the terminal back, ends the recording, says how it went.
@@ -328,6 +344,7 @@ impl Session {
             Ok(finished) => (finished.ended.status(), finished.ended.signal()),
             Err(error) => (error.status(), None),
         };
+        self.questions.close();
         self.bus.publish(Event::Exit { status, signal });
         self.bus.close();
         let outcome = self.recorder.join();

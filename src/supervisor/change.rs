@@ -66,11 +66,18 @@ impl Worker {
     fn change(&mut self, call: &Call, op: &'static str, paths: &[&[u8]], act: Act, creates: bool) -> Answer {
         let mut ruling = Ruling::built_in(Verdict::Allow, "default");
         for path in paths {
-            ruling = self.judge_guarded(call, path, Access::WRITE).0;
-            if !ruling.allows() {
+            let one = self.judge_guarded(call, path, Access::WRITE).0;
+            if one.denies() {
+                ruling = one;
                 break;
             }
+            // One question for both ends.
+            if ruling.verdict != Verdict::Ask {
+                ruling = one;
+            }
         }
+        let about: Vec<_> = paths.iter().map(|path| (*path, Access::WRITE)).collect();
+        let ruling = self.settle_file(ruling, op, Access::WRITE, paths, &about);
         self.conclude(call, op, paths, act, creates, ruling)
     }
 

@@ -8,8 +8,8 @@ use crate::sys::{Errno, Sys, mutate, sched};
 const O_CREAT_WRITE: i32 = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
 
 impl Worker {
-    /// Answers one call.
-    pub fn answer(&mut self, call: &Call) -> Answer {
+    /// Answers one call, or notes what it asks about.
+    pub fn attempt_answer(&mut self, call: &Call) -> Answer {
         if let Some(answer) = self.answer_old(call) {
             return answer;
         }

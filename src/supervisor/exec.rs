@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use super::act::Act;
 use super::change::PathArg;
+use super::questions::Subject;
 use super::resolve::Found;
 use super::status;
 use super::target::{PendingExec, lock, proc_path};
@@ -107,7 +108,8 @@ impl Worker {
                 return Err(Errno(libc::EACCES));
             }
             let ruling = if at.path.starts_with(b"/") && !at.path.starts_with(b"/memfd:") && stat.links > 0 {
-                self.shared.ruling(self.shared.policy.decide_exec(&at.path, &args))
+                let ruling = self.shared.ruling(self.shared.policy.decide_exec(&at.path, &args));
+                self.settle_exec(call, ruling, &at.path, &args)
             } else {
                 Ruling::built_in(Verdict::Deny, "built-in: program without a name")
             };
@@ -140,6 +142,29 @@ impl Worker {
         Err(Errno(libc::ELOOP))
     }
 
+    /// The command that the user started was asked for by that.
+    fn settle_exec(&mut self, call: &Call, ruling: Ruling, path: &[u8], argv: &[Vec<u8>]) -> Ruling {
+        let process = &call.thread.process;
+        if ruling.verdict == Verdict::Ask
+            && process.pid == self.shared.agent
+            && !process.seen_exec.load(Ordering::Relaxed)
+        {
+            return Ruling::built_in(Verdict::Allow, "built-in: the command that was started");
+        }
+        let cwd = if ruling.verdict == Verdict::Ask { self.cwd_of(call) } else { Vec::new() };
+        self.settle(ruling, || Subject {
+            of: Kind::Exec,
+            op: "exec",
+            access: Access::EXEC,
+            path: path.to_vec(),
+            path2: Vec::new(),
+            addr: None,
+            argv: argv.to_vec(),
+            cwd,
+            about: Vec::new(),
+        })
+    }
+
     /// The first bytes of a file, read with the target's rights: a program it cannot read cannot be supervised either,
     /// since its memory would be closed to us.
     fn head(&self, call: &Call, found: &Found) -> Sys<Vec<u8>> {
@@ -152,6 +177,7 @@ impl Worker {
     }
 
     fn tell_exec(&self, call: &Call, path: &[u8], argv: &[Vec<u8>], ruling: &Ruling, errno: i32) {
+        let Some(verdict) = self.verdict_of(ruling) else { return };
         let duration = self.shared.bus.elapsed().saturating_sub(call.started);
         self.shared.bus.publish(Event::Judged(Judged {
             kind: Kind::Exec,
@@ -162,7 +188,7 @@ impl Worker {
             path2: Vec::new(),
             addr: None,
             argv: argv.to_vec(),
-            verdict: ruling.verdict,
+            verdict,
             rule: ruling.rule.clone(),
             layer: ruling.layer,
             via: if errno == 0 { Via::Continued } else { Via::Brokered },
@@ -188,7 +214,7 @@ impl Worker {
         if image == pending.before {
             // The call failed in the kernel and its thread goes on; or another thread was quicker than the kernel.
             if call.tid() == pending.tid {
-                self.settle(call);
+                self.forget_pending(call);
             }
             return true;
         }
@@ -206,7 +232,7 @@ impl Worker {
         false
     }
 
-    fn settle(&self, call: &Call) {
+    fn forget_pending(&self, call: &Call) {
         *lock(&call.thread.process.exec) = None;
         call.thread.process.exec_pending.store(false, Ordering::Release);
     }
@@ -239,7 +265,7 @@ impl Worker {
                 self.alert(call, what);
             }
         }
-        self.settle(call);
+        self.forget_pending(call);
         self.shared.table.remove_siblings(process.pid);
         process.seen_exec.store(true, Ordering::Relaxed);
         let cwd = process.cwd(call.tid()).map(|d| d.path.clone()).unwrap_or_default();
@@ -331,7 +357,9 @@ fn fit(pid: i32, pending: &PendingExec) -> Fit {
             || (pending.script || pending.foreign) && now.ends_with(tail)
             || pending.argv.is_empty() && now.iter().all(Vec::is_empty)
     } else {
-        now.first() == pending.argv.first()
+        // The last argument that is shown may be cut.
+        let shown = now.split_last().map_or(&[][..], |(_, shown)| shown);
+        now.first() == pending.argv.first() && pending.argv.starts_with(shown)
     };
     if same { Fit::Same } else { Fit::Arguments }
 }
@@ -341,12 +369,12 @@ fn image_of(pid: i32) -> Sys<(u64, u64)> {
     Ok((stat.dev, stat.ino))
 }
 
-fn exe_path(pid: i32) -> Vec<u8> {
+pub fn exe_path(pid: i32) -> Vec<u8> {
     proc_path(pid, "exe").and_then(|p| file::readlink(None, &p)).unwrap_or_default()
 }
 
 /// The arguments a process shows, each ended by a NUL.
-fn command_line(pid: i32) -> Sys<Vec<Vec<u8>>> {
+pub fn command_line(pid: i32) -> Sys<Vec<Vec<u8>>> {
     let text = status::read(pid, "cmdline")?;
     let text = text.strip_suffix(b"\0").unwrap_or(&text);
     Ok(text.split(|b| *b == 0).map(<[u8]>::to_vec).collect())

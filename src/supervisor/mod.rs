@@ -13,6 +13,7 @@
 
 mod act;
 mod address;
+mod asking;
 mod change;
 mod dispatch;
 mod exec;
@@ -51,6 +52,8 @@ pub struct Job {
     pub policy: Arc<Policy>,
     pub plan: Arc<Plan>,
     pub bus: Bus,
+    /// Where it asks.
+    pub questions: questions::Questions,
     pub listener: OwnedFd,
     /// Started before the broker's domain was entered.
     pub warden: Warden,
@@ -93,6 +96,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         late: job.plan.broker.late.clone(),
         policy: job.policy,
         bus: job.bus,
+        questions: job.questions,
         listener: job.listener,
         warden: job.warden,
         monitor: job.monitor,

@@ -181,7 +181,7 @@ impl Worker {
     ) -> Option<Answer> {
         let mut told = self.told_open(wanted, full, Errno(0));
         told.via = Via::Continued;
-        if self.judge(full, Access::WRITE).allows() {
+        if !self.judge(full, Access::WRITE).denies() {
             let limits = file::NO_SYMLINKS | file::NO_MAGICLINKS;
             match file::open_how(Some(base.fd.as_fd()), &wanted.path, libc::O_PATH, 0, limits) {
                 Ok(_) => {}
@@ -247,7 +247,7 @@ impl Worker {
         }
         let until = asked.windows(3).position(|w| w == b"/..").unwrap_or(asked.len());
         let fixed = asked.get(..until).unwrap_or_default();
-        if !self.judge(fixed, Access::WRITE).allows() && !self.judge(real, Access::WRITE).allows() {
+        if self.judge(fixed, Access::WRITE).denies() && self.judge(real, Access::WRITE).denies() {
             self.links.put(asked.to_vec(), real.to_vec(), call.started);
         }
     }
@@ -271,7 +271,7 @@ impl Worker {
             Err(Errno(libc::ENOENT)) if wanted.has(libc::O_CREAT) => self.create(call, wanted, base),
             Err(errno) => {
                 let full = join(&base.path, path);
-                let mut ruling = self.judge(&full, wanted.access());
+                let mut ruling = self.judge(&full, wanted.access()).unless_asked();
                 if refused {
                     ruling = Ruling::built_in(Verdict::Deny, "built-in: process outside the session");
                 } else if !ruling.allows() && matches!(errno.0, libc::ENOENT | libc::ENOTDIR) {
@@ -291,7 +291,7 @@ impl Worker {
 
     /// `errno` when the policy lets the path be used, else a denial.
     fn refuse_or(&mut self, call: &Call, wanted: &Wanted, path: &[u8], errno: Errno) -> Sys<Answer> {
-        let (ruling, _) = self.judge_guarded(call, path, wanted.access());
+        let ruling = self.judge_guarded(call, path, wanted.access()).0.unless_asked();
         let errno = if ruling.allows() { errno } else { Errno(libc::EACCES) };
         self.tell(call, &self.told_open(wanted, path, errno), &ruling);
         Err(errno)
@@ -311,12 +311,17 @@ impl Worker {
         } else {
             self.judge_guarded(call, path, wanted.access())
         };
-        if ruling.allows() && self.is_denied_inode(&found.fd) {
+        if !ruling.denies() && self.is_denied_inode(&found.fd) {
             ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
         }
-        if ruling.allows() && is_plain(&asked) && self.shared.policy.protected(&asked) {
-            ruling = self.judge(&asked, wanted.access());
+        if !ruling.denies() && asked != path && is_plain(&asked) && self.shared.policy.protected(&asked) {
+            let by_name = self.judge(&asked, wanted.access());
+            ruling = if by_name.denies() || ruling.allows() { by_name } else { ruling };
         }
+        let access = wanted.access();
+        // Through a link, what it was asked by is part of the question.
+        let by = if asked == path { &b""[..] } else { &asked };
+        let ruling = self.settle_file(ruling, "open", access, &[path, by], &[(path, access), (&asked, access)]);
         let no_tty = matches!(path, b"/dev/tty" | b"/dev/console") && terminal.is_none();
         if !ruling.allows() || no_tty {
             let errno = Errno(if ruling.allows() { libc::ENXIO } else { libc::EACCES });
@@ -383,7 +388,9 @@ impl Worker {
             return Err(Errno(libc::EISDIR));
         }
         let full = at.full();
-        let (ruling, _) = self.judge_guarded(call, &full, wanted.access());
+        let access = wanted.access();
+        let (ruling, _) = self.judge_guarded(call, &full, access);
+        let ruling = self.settle_file(ruling, "open", access, &[&full], &[(&full, access)]);
         if !ruling.allows() {
             self.tell(call, &self.told_open(wanted, &full, Errno(libc::EACCES)), &ruling);
             return Err(Errno(libc::EACCES));

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use super::act::{At, join};
-use crate::policy::Policy;
+use crate::policy::{Access, Policy, Verdict};
 use crate::sys::{Errno, Sys, file};
 
 /// Entries looked at before giving up: a tree larger than this is not moved as a whole.
@@ -24,6 +24,9 @@ pub fn protected_inside(policy: &Policy, at: &At, source: &[u8], target: &[u8]) 
         file::NO_SYMLINKS,
     )?;
     let held = file::path_of(fd.as_fd())?;
+    // Who is asked about the directory itself is asked about all that moves with it.
+    let is_asked = policy.decide_file(source, Access::WRITE).verdict == Verdict::Ask;
+    let guarded = |path: &[u8]| if is_asked { policy.forbidden(path) } else { policy.protected(path) };
     let mut open = vec![(held, Vec::new())];
     let mut seen = 0;
     while let Some((dir, inside)) = open.pop() {
@@ -37,7 +40,7 @@ pub fn protected_inside(policy: &Policy, at: &At, source: &[u8], target: &[u8]) 
             let name = entry.file_name();
             let inside = join(&inside, name.as_bytes());
             let inside = inside.strip_prefix(b"/").unwrap_or(&inside).to_vec();
-            if policy.protected(&join(source, &inside)) != policy.protected(&join(target, &inside)) {
+            if guarded(&join(source, &inside)) != guarded(&join(target, &inside)) {
                 return Ok(true);
             }
             let kind = entry.file_type().map_err(|e| Errno(e.raw_os_error().unwrap_or(libc::EIO)))?;

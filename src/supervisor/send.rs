@@ -98,6 +98,10 @@ impl Worker {
             let told =
                 sent.and_then(|n| memory::write(call.tid(), at + HEADER as u64, &(n as u32).to_ne_bytes()).map(drop));
             if let Err(errno) = told {
+                // What is asked about is asked when the rest is sent: what went out must not go out again.
+                if index > 0 {
+                    self.met = None;
+                }
                 return if index == 0 { self.sent(call, Err(errno), call.int(3)) } else { Answer::Value(index as i64) };
             }
         }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
+use super::questions::Questions;
 use super::resolve::Session;
 use super::status::Stat;
 use super::target::{Table, lock};
@@ -26,6 +27,7 @@ pub type Masks = HashMap<i32, sched::Mask, foldhash::fast::RandomState>;
 pub struct Shared {
     pub policy: Arc<Policy>,
     pub bus: Bus,
+    pub questions: Questions,
     pub listener: OwnedFd,
     pub warden: Warden,
     pub monitor: i32,

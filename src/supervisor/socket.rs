@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::address::{Address, MAX, unix_bytes};
 use super::listening;
+use super::questions::Subject;
 use super::resolve::Found;
 use super::target::lock;
 use super::worker::{Answer, Call, Ruling, Worker};
@@ -82,6 +83,17 @@ impl Worker {
                 if !ruling.allows() && listening::is_own(&self.shared, &addr, stream) {
                     ruling = Ruling::built_in(Verdict::Allow, "built-in: service of the session");
                 }
+                let ruling = self.settle(ruling, || Subject {
+                    of: Kind::Net,
+                    op,
+                    access: Access::empty(),
+                    path: Vec::new(),
+                    path2: Vec::new(),
+                    addr: Some(addr),
+                    argv: Vec::new(),
+                    cwd: Vec::new(),
+                    about: Vec::new(),
+                });
                 let refusal = if stream { libc::ECONNREFUSED } else { libc::EHOSTUNREACH };
                 self.concluded(call, op, Some(addr), b"", &ruling, refusal)?;
                 plain(bytes)
@@ -131,6 +143,7 @@ impl Worker {
         refusal: i32,
     ) -> Sys<()> {
         let errno = if ruling.allows() { 0 } else { refusal };
+        let Some(verdict) = self.verdict_of(ruling) else { return Err(Errno(refusal)) };
         let duration = self.shared.bus.elapsed().saturating_sub(call.started);
         self.shared.bus.publish(Event::Judged(Judged {
             kind: Kind::Net,
@@ -141,7 +154,7 @@ impl Worker {
             path2: Vec::new(),
             addr,
             argv: Vec::new(),
-            verdict: ruling.verdict,
+            verdict,
             rule: ruling.rule.clone(),
             layer: ruling.layer,
             via: Via::Brokered,
@@ -193,6 +206,7 @@ impl Worker {
         };
         let full = at.full();
         let (ruling, _) = self.judge_guarded(call, &full, Access::WRITE);
+        let ruling = self.settle_file(ruling, "bind", Access::WRITE, &[&full], &[(&full, Access::WRITE)]);
         self.concluded(call, "bind", None, &full, &ruling, libc::EACCES)?;
         clone::fchdir(cwd.fd.as_fd())?;
         clone::set_umask(call.thread.process.umask(call.tid())?);

@@ -2,7 +2,8 @@
 //! (`~/.claude.json.tmp.*`) and trees that did not exist at the start.
 //!
 //! Invariant: it trusts nobody. It takes the paths from the descriptors it is handed, judges each of them itself, and
-//! acts only when every one is allowed; whatever else the broker got wrong, it reaches nothing the policy denies.
+//! acts only when none is denied (who asks and is answered is the broker's business); whatever else the broker got wrong, it
+//! reaches nothing the policy denies.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -101,7 +102,7 @@ fn may_wait(act: &Act) -> bool {
 
 fn judged(policy: &Policy, act: &Act) -> Sys<()> {
     let touched = act.touches()?;
-    let allowed = |(path, access): &(Vec<u8>, _)| policy.decide_file(path, *access).verdict == Verdict::Allow;
+    let allowed = |(path, access): &(Vec<u8>, _)| policy.decide_file(path, *access).verdict != Verdict::Deny;
     let proc = |(path, _): &(Vec<u8>, _)| path.starts_with(b"/proc/") || path.starts_with(b"/dev/");
     if touched.iter().all(allowed) && !touched.iter().any(proc) { Ok(()) } else { Err(Errno(libc::EACCES)) }
 }

@@ -7,16 +7,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::act::Act;
+use super::asking::Met;
 use super::identity;
 use super::links::Links;
 use super::procfs::{self, Guard};
+use super::questions::Subject;
 use super::resolve::{Resolver, Session};
 use super::shared::Shared;
 use super::status::{Stat, Status};
 use super::target::Thread;
 use super::text::Copier;
 use crate::event::{Event, Judged, Kind, Via};
-use crate::policy::{Access, Decision, Layer, Verdict};
+use crate::policy::{Access, Decision, Layer, RuleId, Verdict};
 use crate::sys::seccomp::{self, Notification};
 use crate::sys::{Errno, Sys, file};
 
@@ -81,17 +83,31 @@ impl Call {
 #[derive(Debug, Clone)]
 pub struct Ruling {
     pub verdict: Verdict,
+    pub id: RuleId,
     pub rule: Arc<str>,
     pub layer: Layer,
 }
 
 impl Ruling {
     pub fn built_in(verdict: Verdict, rule: &str) -> Self {
-        Self { verdict, rule: rule.into(), layer: Layer::BuiltIn }
+        Self { verdict, id: RuleId::DEFAULT, rule: rule.into(), layer: Layer::BuiltIn }
+    }
+
+    /// Nothing is yielded, so nothing is asked: the kernel's own answer.
+    pub fn unless_asked(self) -> Self {
+        if self.verdict == Verdict::Ask {
+            Self::built_in(Verdict::Allow, "built-in: nothing to ask about")
+        } else {
+            self
+        }
     }
 
     pub fn allows(&self) -> bool {
         self.verdict == Verdict::Allow
+    }
+
+    pub fn denies(&self) -> bool {
+        self.verdict == Verdict::Deny
     }
 }
 
@@ -112,11 +128,24 @@ pub struct Worker {
     /// By access bits, then by path.
     cache: [HashMap<Vec<u8>, Ruling, foldhash::fast::RandomState>; 8],
     pub links: Links,
+    /// What the call at hand is asked about.
+    pub met: Option<Met>,
+    /// Answers for the call at hand.
+    pub granted: Vec<(Subject, Ruling)>,
+    /// The call at hand asks no more.
+    pub last_round: bool,
 }
 
 impl Worker {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, cache: Default::default(), links: Links::default() }
+        Self {
+            shared,
+            cache: Default::default(),
+            links: Links::default(),
+            met: None,
+            granted: Vec::new(),
+            last_round: false,
+        }
     }
 
     pub fn resolver<'a>(&'a self, call: &'a Call) -> Resolver<'a> {
@@ -167,8 +196,9 @@ impl Worker {
         }
     }
 
-    /// Records a decision. `path2` is empty but for renames and links.
+    /// Records a decision, unless it is a question still. `path2` is empty but for renames and links.
     pub fn tell(&self, call: &Call, told: &Told<'_>, ruling: &Ruling) {
+        let Some(verdict) = self.verdict_of(ruling) else { return };
         let duration = self.shared.bus.elapsed().saturating_sub(call.started);
         self.shared.bus.publish(Event::Judged(Judged {
             kind: told.kind,
@@ -179,13 +209,22 @@ impl Worker {
             path2: told.path2.to_vec(),
             addr: None,
             argv: Vec::new(),
-            verdict: ruling.verdict,
+            verdict,
             rule: ruling.rule.clone(),
             layer: ruling.layer,
             via: told.via,
             errno: told.errno,
             duration,
         }));
+    }
+
+    /// The verdict to record; None for a question that was noted. One that nobody noted has denied.
+    pub fn verdict_of(&self, ruling: &Ruling) -> Option<Verdict> {
+        match ruling.verdict {
+            Verdict::Ask if self.met.is_some() => None,
+            Verdict::Ask => Some(Verdict::Deny),
+            verdict => Some(verdict),
+        }
     }
 
     /// An attack, or what looks like one.
@@ -248,8 +287,6 @@ impl Shared {
     /// A decision in words.
     pub fn ruling(&self, decision: Decision) -> Ruling {
         let rule = self.policy.rule(decision.rule);
-        // A verdict that this version cannot carry out is refused with the policy; should one come through, it denies.
-        let verdict = if decision.verdict == Verdict::Allow { Verdict::Allow } else { Verdict::Deny };
-        Ruling { verdict, rule: rule.name.clone(), layer: rule.layer }
+        Ruling { verdict: decision.verdict, id: decision.rule, rule: rule.name.clone(), layer: rule.layer }
     }
 }

@@ -74,6 +74,12 @@ impl ArgvPattern {
         Ok(pattern)
     }
 
+    /// The pattern as an answer would have it, from the text that a rule was read from.
+    pub fn text_of(&self, rule: &str) -> String {
+        let words = rule.split_whitespace().count();
+        if words == 1 && self.tokens.len() > 1 { format!("{} **", rule.trim()) } else { rule.to_owned() }
+    }
+
     /// Whether `argv` of the program at `path` matches.
     pub fn matches(&self, path: &[u8], argv: &[Vec<u8>]) -> bool {
         self.names(path, argv) && self.arguments(argv, argv.len())

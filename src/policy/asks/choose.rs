@@ -17,7 +17,6 @@ impl Asks {
     /// Key and pattern of each answer that can be kept for `wanted`, which `rule` asks about.
     pub fn choices(&self, rule: u32, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
         let (key, program) = match wanted {
-            Wanted::File { access, .. } if access.contains(Access::EXEC) => ("files.exec", &b""[..]),
             Wanted::File { access, .. } if access.contains(Access::WRITE) => ("files.write", &b""[..]),
             Wanted::File { .. } => ("files.read", &b""[..]),
             Wanted::Exec { path, .. } => ("exec", *path),
@@ -57,11 +56,15 @@ impl Asks {
     fn exec_texts(&self, rule: u32, path: &[u8], argv: &[Vec<u8>]) -> Vec<String> {
         let of_rule = self.exec.iter().filter(|asked| asked.rule == rule);
         let asked = of_rule.clone().find(|asked| asked.pattern.matches(path, argv));
-        let opens = of_rule.clone().any(|asked| asked.pattern.matches_any_last(path, argv));
+        // A rule about the path asks whatever the arguments are.
+        let by_path = of_rule.clone().next().is_none();
+        let opens = by_path || of_rule.clone().any(|asked| asked.pattern.matches_any_last(path, argv));
+        let any = argv.get(..1).and_then(ArgvPattern::exact).filter(|_| by_path).map(|name| format!("{name} **"));
         let texts = [
             ArgvPattern::exact(argv),
             ArgvPattern::but_for_the_last(argv).filter(|_| opens),
             asked.map(|asked| asked.text.clone()),
+            any,
         ];
         texts.into_iter().flatten().collect()
     }

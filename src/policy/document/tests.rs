@@ -57,12 +57,22 @@ fn refuses_with_place_and_hint() {
         (
             "version = 1\n[files]\nreed = []",
             "line 3, column 1: unknown key 'reed' in [files]",
-            "did you mean 'read'? keys: read, write, exec, deny, readonly",
+            "did you mean 'read'? keys: read, write, exec, deny, readonly, ask",
         ),
         (
-            "version = 1\n[files]\nask = [\"/x\"]",
-            "line 3, column 1: 'ask' in [files] cannot be enforced by this version: questions are not answered yet; allow or deny instead",
+            "version = 1\n[sockets]\nask = [\"/x\"]",
+            "line 3, column 1: 'ask' in [sockets] cannot be enforced by this version: only files, programs and addresses are asked about",
             "a rule that cannot be enforced as written is refused, not ignored: remove it",
+        ),
+        (
+            "version = 1\n[files]\nask = [{ path = \"/x\", access = \"all\" }]",
+            "line 3, column 32: 'all' is no value of 'access'",
+            "one of: read, write, exec",
+        ),
+        (
+            "version = 1\n[exec]\nask = [{ path = \"/x\" }]",
+            "line 3, column 10: unknown key 'path' in a rule of exec.ask",
+            "keys: argv, reason",
         ),
         ("version = 2", "line 1, column 11: version 2 is not known to this version of govsh", "write 'version = 1'"),
         (

@@ -33,6 +33,7 @@ impl Build<'_> {
         let grants: Vec<&PathRule> = self.paths.iter().filter(|path| !path.key.narrows()).collect();
         files.carves_reads = denied.into_iter().any(|deny| grants.iter().any(|grant| carves(deny, grant)));
         files.grants = grants.into_iter().map(grant).collect();
+        self.place_asks(links);
         self.settings.store(&mut self.policy);
         self.policy
     }
@@ -137,7 +138,7 @@ impl Build<'_> {
     }
 
     /// Whether the rules as written let the agent make this link: not at the root of a writable tree.
-    fn could_be_placed(&self, link: &[u8]) -> bool {
+    pub(super) fn could_be_placed(&self, link: &[u8]) -> bool {
         let writable = self.policy.decide_file(link, Access::WRITE).verdict == Verdict::Allow;
         writable && !self.policy.files.roots.contains(link)
     }

@@ -25,7 +25,7 @@ pub struct Subject {
 
 impl Subject {
     /// What an answer must cover to answer this, piece by piece.
-    pub(super) fn wanted(&self) -> Vec<Wanted<'_>> {
+    pub fn wanted(&self) -> Vec<Wanted<'_>> {
         match (self.of, self.addr) {
             (Kind::Exec, _) => vec![Wanted::Exec { path: &self.path, argv: &self.argv }],
             (Kind::Net, Some(addr)) => vec![Wanted::Net { addr }],

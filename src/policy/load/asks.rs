@@ -1,0 +1,138 @@
+//! Ask rules and kept answers: numbered, then put in place.
+//!
+//! Invariant: a question follows every symbolic link, as a deny does; as a possible grant it follows none that the agent could
+//! have placed. Answers come from the user's own file alone.
+
+use super::{Build, File};
+use crate::policy::asks::{ArgvPattern, AskedPath, AskedProgram, read_answers};
+use crate::policy::chain::Link;
+use crate::policy::compiled::Files;
+use crate::policy::document::{AskEntry, Document, FileKey};
+use crate::policy::links::Links;
+use crate::policy::network::all_addresses;
+use crate::policy::pattern::Pattern;
+use crate::policy::trie::Slot;
+use crate::policy::{Access, Cover, Grant, Layer, Library, NetRule, PolicyError, RuleId};
+
+/// A question about running that needs a grant to be of any use.
+pub(super) struct OnlyExec {
+    pattern: Pattern,
+    /// Index of its file in the chain, and the place in it.
+    file: usize,
+    at: usize,
+}
+
+impl Build<'_> {
+    /// The ask lists of one file.
+    pub(super) fn ask(&mut self, file: &File<'_>, document: &Document) -> Result<(), PolicyError> {
+        for entry in &document.files_ask {
+            let patterns =
+                Pattern::parse_all(&entry.text.value, self.vars).map_err(|fault| file.fault(entry.text.at, fault))?;
+            let rule = self.ask_rule(file, "files.ask", entry);
+            for mut pattern in patterns {
+                // What a question is about takes along what it holds.
+                pattern.tree = true;
+                if entry.access == Access::EXEC {
+                    let index = self.policy.sources.len().saturating_sub(1);
+                    self.only_exec.push(OnlyExec { pattern: pattern.clone(), file: index, at: entry.text.at });
+                }
+                self.policy.asks.files.push(AskedPath { rule, access: entry.access, pattern });
+            }
+        }
+        for entry in &document.exec_ask {
+            let pattern =
+                ArgvPattern::parse_rule(&entry.text.value).map_err(|fault| file.fault(entry.text.at, fault))?;
+            let rule = self.ask_rule(file, "exec.ask", entry);
+            let text = pattern.text_of(&entry.text.value);
+            self.policy.asks.exec.push(AskedProgram { rule, pattern, text });
+        }
+        for entry in &document.network_ask {
+            let rule = RuleId(self.ask_rule(file, "network.ask", entry));
+            if entry.text.value == "all" {
+                self.policy.asks.network.extend(all_addresses(rule));
+                continue;
+            }
+            let parsed = NetRule::parse(&entry.text.value, rule).map_err(|fault| file.fault(entry.text.at, fault))?;
+            self.policy.asks.network.push(parsed);
+        }
+        Ok(())
+    }
+
+    fn ask_rule(&mut self, file: &File<'_>, key: &'static str, entry: &AskEntry) -> u32 {
+        let rule = self.add(file.rule(key, &entry.text.value, entry.text.at));
+        if !entry.reason.is_empty() {
+            self.policy.asks.reasons.insert(rule, crate::policy::error::visible(&entry.reason));
+        }
+        rule
+    }
+
+    /// The answers that were kept for this policy.
+    pub(super) fn answers(&mut self, library: &dyn Library) -> Result<(), PolicyError> {
+        let Some(source) = library.answers(&self.policy.answers_key)? else { return Ok(()) };
+        if source.layer != Layer::User {
+            return Err(PolicyError::whole(&source.name, "answers are the user's own", None));
+        }
+        let file = File::new(&source);
+        self.policy.sources.push(file.shown.to_string());
+        let vars = self.vars;
+        let number = |text: &str, at: usize| self.add(file.rule("answers", text, at));
+        self.policy.asks.answers = read_answers(&source, vars, number)?;
+        Ok(())
+    }
+
+    /// Puts the patterns of questions into the automaton, as written and by real path, and notes what answers may grant.
+    pub(super) fn place_asks(&mut self, links: &mut Links<'_>) {
+        let mut asked = Vec::new();
+        let written = std::mem::take(&mut self.policy.asks.files);
+        for path in &written {
+            asked.push(grant(path));
+            let Some(real) = links.real(&path.pattern) else { continue };
+            let real_path = AskedPath { pattern: real.pattern, ..path.clone() };
+            if !real.by.iter().any(|link| self.could_be_placed(link)) {
+                asked.push(grant(&real_path));
+            }
+            self.policy.asks.files.push(real_path);
+        }
+        self.policy.asks.files.extend(written);
+        for path in &self.policy.asks.files {
+            place(&mut self.policy.files, path);
+        }
+        self.policy.files.asked = asked.into_iter().filter(|grant| !grant.access.is_empty()).collect();
+        let reads = |path: &&AskedPath| path.access.contains(Access::READ);
+        let grants = self.paths.iter().filter(|path| !path.key.narrows());
+        let inside = |path: &AskedPath| grants.clone().any(|grant| grant.pattern.meets(&path.pattern));
+        self.policy.files.carves_reads |= self.policy.asks.files.iter().filter(reads).any(inside);
+    }
+
+    /// A question about running what nothing grants would never be put: that is a mistake.
+    pub(super) fn check_asks(&self, chain: &[Link]) -> Result<(), PolicyError> {
+        for only in &self.only_exec {
+            let mut grants = self.paths.iter().filter(|path| path.key == FileKey::Exec);
+            if grants.any(|grant| grant.pattern.meets(&only.pattern)) {
+                continue;
+            }
+            let Some(link) = chain.get(only.file) else { continue };
+            let hint = "what may be run must stand in files.exec as well: the kernel is told before anything is asked";
+            let reason = "nothing that may be run matches this question";
+            return Err(PolicyError::at(&link.source, only.at, reason, Some(hint.to_owned())));
+        }
+        Ok(())
+    }
+}
+
+fn place(files: &mut Files, path: &AskedPath) {
+    let slots = [(Access::READ, Slot::AskRead), (Access::WRITE, Slot::AskWrite), (Access::EXEC, Slot::AskExec)];
+    for (_, slot) in slots.into_iter().filter(|(access, _)| path.access.contains(*access)) {
+        files.trie.insert(&path.pattern, slot, path.rule, &[]);
+    }
+}
+
+/// For the broker's own floor: what may be read or written once somebody says so. Running needs a grant anyway.
+fn grant(path: &AskedPath) -> Grant {
+    let mut access = path.access & (Access::READ | Access::WRITE);
+    if access.contains(Access::WRITE) {
+        access |= Access::READ;
+    }
+    let cover = if path.pattern.is_literal() { Cover::Tree } else { Cover::Beneath };
+    Grant { path: path.pattern.literal_prefix().0, access, cover, rule: RuleId(path.rule) }
+}
