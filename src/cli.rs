@@ -5,11 +5,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+mod recordings;
+mod values;
+
+pub use recordings::{Key, KeyShow, Ls, Prune, Replay, Show, Verify};
 
 /// Exit status when govsh itself fails, wrong usage included: never mistaken for the agent's own.
 pub const FAILED: i32 = 125;
@@ -125,96 +128,6 @@ pub enum AuditLevel {
     Writes,
 }
 
-/// List recordings, newest first
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  govsh ls\n  govsh ls --json | jq -r '.[].id'\n  govsh ls ./logs")]
-pub struct Ls {
-    /// Directory to look in instead of govsh's own
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Say what a session did: programs, files, places reached, everything denied
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  govsh show last\n  govsh show k3f9 --events --denied\n  govsh show last --events --kind exec --json"
-)]
-pub struct Show {
-    /// Session: its id, a unique prefix of it, 'last', or a file
-    #[arg(default_value = "last", value_name = "SESSION", value_hint = ValueHint::FilePath)]
-    pub session: OsString,
-    /// The programs that ran, as a tree with their arguments
-    #[arg(long, conflicts_with = "events")]
-    pub programs: bool,
-    /// One line for each event, in order
-    #[arg(long)]
-    pub events: bool,
-    /// Only events of this kind; may be repeated
-    #[arg(long, value_name = "KIND", requires = "events", value_parser = PossibleValuesParser::new(KINDS))]
-    pub kind: Vec<String>,
-    /// Only what was denied
-    #[arg(long, requires = "events")]
-    pub denied: bool,
-    /// As JSON; events as one object a line
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Play a session's terminal output again
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  govsh replay last --idle-limit 1\n  govsh replay k3f9 --at 3:12 --speed 2\n  govsh replay last --plain --speed 1000 | less -R"
-)]
-pub struct Replay {
-    /// Session: its id, a unique prefix of it, 'last', or a file
-    #[arg(default_value = "last", value_name = "SESSION", value_hint = ValueHint::FilePath)]
-    pub session: OsString,
-    /// Write the recorded bytes and nothing else (in this version the only way, so it may be left out)
-    #[arg(long)]
-    pub plain: bool,
-    /// Times as fast: 0.01 to 1000000
-    #[arg(long, default_value = "1", value_name = "N", value_parser = speed)]
-    pub speed: f64,
-    /// Shorten pauses to at most this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clock)]
-    pub idle_limit: Option<Duration>,
-    /// Begin here (seconds, m:ss or h:mm:ss): what came before is written at once
-    #[arg(long, value_name = "TIME", value_parser = clock)]
-    pub at: Option<Duration>,
-}
-
-/// Remove recordings that are too old, too many or too large; without --yes only say which
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  govsh prune --older-than 30d\n  govsh prune --keep 200 --max-size 2G --keep-denied --yes\n\nSessions that are running and files that are no recordings are never removed.\nExit status: 1 when something could not be removed."
-)]
-pub struct Prune {
-    /// Directory to look in instead of govsh's own
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
-    /// Those last changed longer ago than this: 12h, 30d, 8w
-    #[arg(long, value_name = "AGE", value_parser = age)]
-    pub older_than: Option<Duration>,
-    /// All but this many of the newest
-    #[arg(long, value_name = "N")]
-    pub keep: Option<u64>,
-    /// The oldest, until all that stay together are no larger than this: bytes, or 500M, 2G
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub max_size: Option<u64>,
-    /// But none with a denial in it
-    #[arg(long)]
-    pub keep_denied: bool,
-    /// Remove them
-    #[arg(long)]
-    pub yes: bool,
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Look at running sessions as they go: all of them in a list, or one
 #[derive(Debug, Args)]
 #[command(
@@ -269,38 +182,6 @@ pub enum Holds {
     Program,
     Always,
     Never,
-}
-
-/// Say whether recordings are what was written, and who signed them
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  govsh verify last\n  govsh verify ./logs/*.cast.zst --key laptop.pub --json\n\nExit status: 0 intact and signed; 3 nothing wrong as far as can be seen, but not signed or not closed;\n4 altered; 125 a file could not be read; of several files, the highest."
-)]
-pub struct Verify {
-    /// Sessions or files
-    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub files: Vec<OsString>,
-    /// Only a signature by this key counts: its text 'ed25519:…', or a file with that in it
-    #[arg(long, value_name = "KEY")]
-    pub key: Option<String>,
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The key with which this machine signs recordings
-#[derive(Debug, Subcommand)]
-pub enum Key {
-    Show(KeyShow),
-}
-
-/// Print the public key, its fingerprint and where the secret one lies; made if there is none yet
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  govsh key show > laptop.pub\n  govsh key show --json | jq -r .fingerprint")]
-pub struct KeyShow {
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// List, show and check policies
@@ -422,60 +303,6 @@ fn with_hint(error: clap::Error) -> clap::Error {
     Cli::command().error(ErrorKind::InvalidSubcommand, message)
 }
 
-fn speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(n) if (0.01..=1_000_000.0).contains(&n) => Ok(n),
-        _ => Err("a number from 0.01 to 1000000 is wanted".into()),
-    }
-}
-
-/// `12`, `1.5`, `3:12`, `1:02:03`: up to a year.
-fn clock(text: &str) -> Result<Duration, String> {
-    let wrong = || "seconds, m:ss or h:mm:ss are wanted".to_string();
-    let mut seconds = 0.0;
-    for (place, part) in text.split(':').enumerate() {
-        let n: f64 = part.parse().map_err(|_| wrong())?;
-        let limit = if place == 0 { 31_536_000.0 } else { 60.0 };
-        if place > 2 || !(0.0..=limit).contains(&n) {
-            return Err(wrong());
-        }
-        seconds = seconds * 60.0 + n;
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
-}
-
-/// `90m`, `12h`, `30d`, `8w`.
-fn age(text: &str) -> Result<Duration, String> {
-    let seconds = match text.chars().next_back() {
-        Some('m') => 60,
-        Some('h') => 3_600,
-        Some('d') => 86_400,
-        Some('w') => 604_800,
-        _ => 0,
-    };
-    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u64>().ok());
-    match number.and_then(|number| number.checked_mul(seconds)).filter(|_| seconds > 0) {
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
-        None => Err("a whole number with m, h, d or w is wanted, such as 30d".into()),
-    }
-}
-
-/// `1000000`, `500M`, `2G`, `2GiB`: in steps of 1024.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let bits = match unit {
-        "" | "B" => Some(0),
-        "K" | "KiB" => Some(10),
-        "M" | "MiB" => Some(20),
-        "G" | "GiB" => Some(30),
-        "T" | "TiB" => Some(40),
-        _ => None,
-    };
-    let bytes = number.parse::<u64>().ok().zip(bits).and_then(|(number, bits)| number.checked_mul(1 << bits));
-    bytes.ok_or_else(|| "bytes, or a whole number with K, M, G or T are wanted, such as 500M".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -515,30 +342,5 @@ mod tests {
         }
         assert!(words("govsh --quiet").expect_err("no command").to_string().contains("no command to run"));
         assert!(words("govsh run").is_err());
-    }
-
-    #[test]
-    fn ages_and_sizes_are_checked() {
-        assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        assert_eq!([size("2G"), size("10"), size("1KiB")], [Ok(2 << 30), Ok(10), Ok(1024)]);
-        for wrong in ["", "d", "30", "-1d", "1.5h", "30ä", "99999999999999999999d", "9999999999999999999w"] {
-            assert!(age(wrong).is_err(), "{wrong}");
-        }
-        for wrong in ["", "G", "-1", "1.5G", "2GB", "2ä", "99999999999T"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn times_and_speeds_are_checked() {
-        assert_eq!(clock("1.5"), Ok(Duration::from_millis(1500)));
-        assert_eq!(clock("3:12"), Ok(Duration::from_secs(192)));
-        assert_eq!(clock("1:02:03"), Ok(Duration::from_secs(3723)));
-        for wrong in ["", "-1", "nan", "inf", "1:99", "1:2:3:4", "1e300", "x"] {
-            assert!(clock(wrong).is_err(), "{wrong}");
-        }
-        for wrong in ["0", "-1", "nan", "inf", "fast"] {
-            assert!(speed(wrong).is_err(), "{wrong}");
-        }
     }
 }
