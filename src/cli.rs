@@ -5,14 +5,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-mod recordings;
-mod values;
+mod shelf;
 
-pub use recordings::{Key, KeyShow, Ls, Prune, Replay, Show, Verify};
+pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 
 /// Exit status when govsh itself fails, wrong usage included: never mistaken for the agent's own.
 pub const FAILED: i32 = 125;
@@ -68,6 +69,7 @@ pub enum Command {
     Verify(Verify),
     #[command(subcommand)]
     Key(Key),
+    Search(Search),
     Prune(Prune),
     #[command(subcommand)]
     Policy(Policy),
@@ -128,60 +130,65 @@ pub enum AuditLevel {
     Writes,
 }
 
-/// Look at running sessions as they go: all of them in a list, or one
+/// List recordings, newest first
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Without a terminal, or with --json, what runs now is listed once.\n\nExamples:\n  govsh watch\n  govsh watch k3f9\n  govsh watch --json | jq -r '.[] | select(.state == \"asks\") | .id'"
-)]
-pub struct Watch {
-    /// Session: its id, a unique prefix of it, or 'last'
-    #[arg(value_name = "SESSION")]
-    pub session: Option<String>,
-    /// List what runs now as JSON, and exit
+#[command(after_help = "Examples:\n  govsh ls\n  govsh ls --json | jq -r '.[].id'\n  govsh ls ./logs")]
+pub struct Ls {
+    /// Directory to look in instead of govsh's own
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// As JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Answer a question of a running session; without QUESTION: list those that wait
+/// Say what a session did: programs, files, places reached, everything denied
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 when it was answered or listed, 1 when somebody was quicker or it does not wait,\n125 when the session cannot be reached.\n\nExamples:\n  govsh answer k3f9\n  govsh answer k3f9 4 allow --for session\n  govsh answer last 5 deny --for never"
+    after_help = "Examples:\n  govsh show last\n  govsh show k3f9 --events --denied\n  govsh show last --events --kind exec --json"
 )]
-pub struct Answer {
-    /// Session: its id, a unique prefix of it, or 'last'
-    #[arg(value_name = "SESSION")]
-    pub session: String,
-    /// The question's number
-    #[arg(value_name = "QUESTION", requires = "verdict")]
-    pub question: Option<u64>,
-    /// What to say
-    #[arg(value_enum, value_name = "allow|deny", hide_possible_values = true)]
-    pub verdict: Option<Say>,
-    /// How long it holds: the calls that wait, this session, the asking program in this session, always,
-    /// or never ask again in this session (deny)
-    #[arg(long = "for", value_enum, value_name = "SCOPE", default_value = "once", requires = "verdict")]
-    pub scope: Holds,
-    /// Which of the listed rules 'session' and 'always' add, from 1
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9), requires = "verdict")]
-    pub choice: u8,
-    /// List, or tell what became of it, as JSON
+pub struct Show {
+    /// Session: its id, a unique prefix of it, 'last', or a file
+    #[arg(default_value = "last", value_name = "SESSION", value_hint = ValueHint::FilePath)]
+    pub session: OsString,
+    /// The programs that ran, as a tree with their arguments
+    #[arg(long, conflicts_with = "events")]
+    pub programs: bool,
+    /// One line for each event, in order
+    #[arg(long)]
+    pub events: bool,
+    /// Only events of this kind; may be repeated
+    #[arg(long, value_name = "KIND", requires = "events", value_parser = PossibleValuesParser::new(KINDS))]
+    pub kind: Vec<String>,
+    /// Only what was denied
+    #[arg(long, requires = "events")]
+    pub denied: bool,
+    /// As JSON; events as one object a line
     #[arg(long)]
     pub json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Say {
-    Allow,
-    Deny,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Holds {
-    Once,
-    Session,
-    Program,
-    Always,
-    Never,
+/// Play a session's terminal output again
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  govsh replay last --idle-limit 1\n  govsh replay k3f9 --at 3:12 --speed 2\n  govsh replay last --plain --speed 1000 | less -R"
+)]
+pub struct Replay {
+    /// Session: its id, a unique prefix of it, 'last', or a file
+    #[arg(default_value = "last", value_name = "SESSION", value_hint = ValueHint::FilePath)]
+    pub session: OsString,
+    /// Write the recorded bytes and nothing else (in this version the only way, so it may be left out)
+    #[arg(long)]
+    pub plain: bool,
+    /// Times as fast: 0.01 to 1000000
+    #[arg(long, default_value = "1", value_name = "N", value_parser = speed)]
+    pub speed: f64,
+    /// Shorten pauses to at most this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clock)]
+    pub idle_limit: Option<Duration>,
+    /// Begin here (seconds, m:ss or h:mm:ss): what came before is written at once
+    #[arg(long, value_name = "TIME", value_parser = clock)]
+    pub at: Option<Duration>,
 }
 
 /// List, show and check policies
@@ -303,6 +310,28 @@ fn with_hint(error: clap::Error) -> clap::Error {
     Cli::command().error(ErrorKind::InvalidSubcommand, message)
 }
 
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if (0.01..=1_000_000.0).contains(&n) => Ok(n),
+        _ => Err("a number from 0.01 to 1000000 is wanted".into()),
+    }
+}
+
+/// `12`, `1.5`, `3:12`, `1:02:03`: up to a year.
+fn clock(text: &str) -> Result<Duration, String> {
+    let wrong = || "seconds, m:ss or h:mm:ss are wanted".to_string();
+    let mut seconds = 0.0;
+    for (place, part) in text.split(':').enumerate() {
+        let n: f64 = part.parse().map_err(|_| wrong())?;
+        let limit = if place == 0 { 31_536_000.0 } else { 60.0 };
+        if place > 2 || !(0.0..=limit).contains(&n) {
+            return Err(wrong());
+        }
+        seconds = seconds * 60.0 + n;
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,5 +371,18 @@ mod tests {
         }
         assert!(words("govsh --quiet").expect_err("no command").to_string().contains("no command to run"));
         assert!(words("govsh run").is_err());
+    }
+
+    #[test]
+    fn times_and_speeds_are_checked() {
+        assert_eq!(clock("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(clock("3:12"), Ok(Duration::from_secs(192)));
+        assert_eq!(clock("1:02:03"), Ok(Duration::from_secs(3723)));
+        for wrong in ["", "-1", "nan", "inf", "1:99", "1:2:3:4", "1e300", "x"] {
+            assert!(clock(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["0", "-1", "nan", "inf", "fast"] {
+            assert!(speed(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -27,6 +27,7 @@ use avt::{ScreenKind, Terminal};
 use unicode_width::UnicodeWidthChar;
 
 pub use cells::{Attrs, Cell, Colour, Cursor, Modes, Pen};
+pub use dump::Script;
 use tracker::Tracker;
 
 /// Bytes of an unfinished string sequence (OSC, DCS, …) that are kept; what follows is skipped until its end.
@@ -168,6 +169,11 @@ impl Screen {
     /// As `restore`; from now on it keeps up to `lines` of what scrolls off.
     pub fn restore_with_scrollback(dump: &[u8], lines: usize) -> Option<Self> {
         dump::restore(dump, Some(lines))
+    }
+
+    /// What sets up an empty terminal of a dump's size to be as the dumped one, for another model of its text (`recording::search`).
+    pub fn script(dump: &[u8]) -> Option<Script<'_>> {
+        dump::script(dump)
     }
 
     /// Lines of history that are there now.

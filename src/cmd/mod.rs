@@ -15,6 +15,7 @@ pub mod policy;
 pub mod prune;
 pub mod replay;
 pub mod run;
+pub mod search;
 pub mod show;
 pub mod verify;
 pub mod watch;
@@ -33,6 +34,7 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Answer(options) => answer::answer(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Key(Key::Show(options)) => key::show(options.json),
+        Command::Search(options) => search::search(&options),
         Command::Prune(options) => prune::prune(&options),
         Command::Policy(Policy::List(options)) => policy::list(options.json),
         Command::Policy(Policy::Show(options)) => policy::show(&options.policy, options.effective, options.json),

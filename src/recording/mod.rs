@@ -27,6 +27,7 @@ mod parse;
 mod readback;
 mod reader;
 mod seal;
+pub mod search;
 pub mod summary;
 mod table;
 mod tally;

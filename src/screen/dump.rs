@@ -84,6 +84,36 @@ pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
     rest.0.is_empty().then_some(screen)
 }
 
+/// The part of a dump that another model of a terminal's text can make use of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Script<'a> {
+    /// Escape sequences that set up an empty terminal.
+    pub terminal: &'a str,
+    /// The sequence or character under way.
+    pub unfinished: &'a [u8],
+    /// For the primary and the alternate screen: whether G0 and G1 of what DECSC saved hold line-drawing characters, and
+    /// whether G1 is in use.
+    pub saved: [([bool; 2], bool); 2],
+}
+
+pub(super) fn script(dump: &[u8]) -> Option<Script<'_>> {
+    let mut rest = Rest(dump.strip_prefix(MAGIC)?);
+    // size, history, modes
+    rest.take(2 + 2 + 4 + 4 + 3)?;
+    let [_, saved @ ..] = rest.array::<3>()?;
+    let saved = saved.map(Charsets::unpack).map(|saved| (saved.drawing, saved.shifted));
+    for _ in 0..2 {
+        let count = usize::from(rest.u8()?);
+        rest.take(count)?;
+    }
+    let title = usize::from(rest.u16()?);
+    rest.take(title)?;
+    let terminal = rest.u32()? as usize;
+    let terminal = std::str::from_utf8(rest.take(terminal)?).ok()?;
+    let unfinished = rest.u32()? as usize;
+    Some(Script { terminal, unfinished: rest.take(unfinished)?, saved })
+}
+
 impl Charsets {
     fn pack(self) -> u8 {
         u8::from(self.drawing[0]) | u8::from(self.drawing[1]) << 1 | u8::from(self.shifted) << 2

@@ -12,18 +12,31 @@ use super::Tone;
 use super::edge::{Title, over, put, row, rows};
 use super::text::{MOST, bounded, few, middle, width, wrap};
 use super::words::{Bearings, Object, ancestry, want};
-use crate::event::{Ask, Kind};
+use crate::event::{Ask, Kind, Scope};
+use crate::policy::Verdict;
 use crate::recording::Word;
 use crate::recording::summary::clock;
 use crate::tui::Theme;
 
-/// An answer that can be given.
+/// What a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// With the choice that the panel offers, where the scope keeps a rule.
+    Answer(Verdict, Scope),
+    /// Offers the next choice, after the widest the narrowest again.
+    Wider,
+    /// Closes the panel to look at the screen beneath it.
+    Screen,
+}
+
+/// A key of the panel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
-    pub key: String,
+    pub key: char,
+    pub act: Act,
     pub words: String,
-    /// The rule it would add, where it adds one, and where that is written.
-    pub rule: Option<(String, String)>,
+    /// The rule that it would add or offer; empty for none.
+    pub rule: String,
     pub tone: Tone,
 }
 
@@ -47,6 +60,10 @@ pub struct QuestionView {
     /// Questions behind this one.
     pub waiting: usize,
     pub ways: Vec<Way>,
+    /// Place among the question's choices of the one that is offered.
+    pub choice: usize,
+    /// Where *always* writes to; empty where nothing can be kept.
+    pub file: String,
     /// The guard delay is over: keys act.
     pub awake: bool,
     /// Row among the ways that the arrows chose.
@@ -55,11 +72,14 @@ pub struct QuestionView {
     pub notice: String,
 }
 
-/// The keys that choose a rule to add, the narrowest first.
-pub const ALWAYS: [&str; 4] = ["a", "w", "W", "A"];
-
-/// The panel for `ask`.
-pub fn of(ask: &Ask, left: Duration, calls: usize, waiting: usize, bearings: &Bearings) -> QuestionView {
+/// The panel for `ask`, with `choice` among its choices offered.
+pub fn of(
+    ask: &Ask,
+    left: Duration,
+    (calls, waiting): (usize, usize),
+    choice: usize,
+    bearings: &Bearings,
+) -> QuestionView {
     let object = match ask.of {
         Kind::File if ask.path2.is_empty() => bearings.from_home(&ask.path),
         _ => Object::from(ask).shown(bearings, 8 * MOST),
@@ -74,33 +94,48 @@ pub fn of(ask: &Ask, left: Duration, calls: usize, waiting: usize, bearings: &Be
         left,
         calls,
         waiting,
-        ways: ways(ask),
+        ways: ways(ask, choice),
+        choice,
+        file: bounded(ask.file.as_bytes(), MOST),
         awake: true,
         chosen: None,
         notice: String::new(),
     }
 }
 
-fn ways(ask: &Ask) -> Vec<Way> {
-    let way = |key: &str, words: &str, tone| Way { key: key.to_owned(), words: words.to_owned(), rule: None, tone };
+/// What `key` means in this panel.
+pub fn act(view: &QuestionView, key: char) -> Option<Act> {
+    view.ways.iter().find(|way| way.key == key).map(|way| way.act)
+}
+
+fn ways(ask: &Ask, choice: usize) -> Vec<Way> {
+    use Act::Answer;
+    use Verdict::{Allow, Deny};
+
+    let rule = |at: usize| {
+        let choice = ask.choices.get(at)?;
+        Some(format!("{} \"{}\"", bounded(choice.key.as_bytes(), 64), bounded(choice.text.as_bytes(), MOST)))
+    };
+    let way = |key, act, words: &str, tone| Way { key, act, words: words.to_owned(), rule: String::new(), tone };
     let mut ways = vec![
-        way("o", "once", Tone::Allow),
-        way("s", "this session", Tone::Allow),
-        way("p", "this program, this session", Tone::Allow),
-        way("d", "deny", Tone::Deny),
-        way("n", "deny, and ask no more", Tone::Deny),
+        way('o', Answer(Allow, Scope::Once), "once", Tone::Allow),
+        way('d', Answer(Deny, Scope::Once), "deny", Tone::Deny),
+        way('p', Answer(Allow, Scope::Program), "this program, this session", Tone::Allow),
+        way('n', Answer(Deny, Scope::Never), "deny, and ask no more", Tone::Deny),
     ];
-    let kept = ask.choices.iter().zip(ALWAYS).enumerate().filter(|_| !ask.file.is_empty());
-    ways.extend(kept.map(|(index, (choice, key))| {
-        let rule = format!("{} \"{}\"", bounded(choice.key.as_bytes(), 64), bounded(choice.text.as_bytes(), MOST));
-        let words = if index == 0 { "always" } else { "wider" };
-        Way {
-            key: key.to_owned(),
-            words: words.to_owned(),
-            rule: Some((rule, bounded(ask.file.as_bytes(), MOST))),
-            tone: Tone::Plain,
+    if let Some(offered) = rule(choice) {
+        let session = way('s', Answer(Allow, Scope::Session), "this session", Tone::Allow);
+        ways.push(Way { rule: offered.clone(), ..session });
+        if !ask.file.is_empty() {
+            let always = way('a', Answer(Allow, Scope::Always), "always", Tone::Allow);
+            ways.push(Way { rule: offered, ..always });
         }
-    }));
+    }
+    if ask.choices.len() > 1 {
+        let (next, words) = if choice + 1 < ask.choices.len() { (choice + 1, "wider") } else { (0, "narrower") };
+        ways.push(Way { rule: rule(next).unwrap_or_default(), ..way('w', Act::Wider, words, Tone::Plain) });
+    }
+    ways.push(way('v', Act::Screen, "see the screen first", Tone::Plain));
     ways
 }
 
@@ -109,9 +144,8 @@ pub fn size(view: &QuestionView, width: u16) -> (u16, u16) {
     let columns = width.min(84);
     let inner = usize::from(columns).saturating_sub(4);
     let what = wrap(&view.what, inner).len().min(4);
-    let plain = view.ways.iter().filter(|way| way.rule.is_none()).count().div_ceil(2);
-    let kept = view.ways.iter().filter(|way| way.rule.is_some()).count();
-    let file = usize::from(kept > 0);
+    let (plain, kept) = (pairs(view).len().div_ceil(2), view.ways.iter().filter(|way| !way.rule.is_empty()).count());
+    let file = usize::from(!view.file.is_empty());
     let extra = usize::from(!view.reason.is_empty()) + usize::from(!view.notice.is_empty());
     let crowded = width_of_first(view) >= inner;
     let rows = 2 + what + 3 + usize::from(crowded) + extra + 1 + plain + kept + file + 1;
@@ -147,6 +181,12 @@ fn width_of_first(view: &QuestionView) -> usize {
     width(&view.ancestry) + width(&view.wants) + width(&calls(view))
 }
 
+/// The ways that add no rule, with their places: they stand beside each other.
+fn pairs(view: &QuestionView) -> Vec<(usize, &Way)> {
+    let plain = |way: &Way| way.rule.is_empty() && way.act != Act::Screen;
+    view.ways.iter().enumerate().filter(|(_, way)| plain(way)).collect()
+}
+
 enum Line<'a> {
     Text(String, Tone),
     Ends(String, String),
@@ -155,15 +195,16 @@ enum Line<'a> {
 }
 
 fn lines(view: &QuestionView, room: usize, height: usize) -> Vec<Line<'_>> {
-    let plain: Vec<_> = view.ways.iter().enumerate().filter(|(_, way)| way.rule.is_none()).collect();
-    let kept: Vec<_> = view.ways.iter().enumerate().filter(|(_, way)| way.rule.is_some()).collect();
-    let mut below: Vec<Line> = plain.chunks(2).map(|pair| Line::Ways(pair.to_vec())).collect();
-    below.extend(kept.iter().map(|way| Line::Ways(vec![*way])));
-    if let Some((_, file)) = kept.first().and_then(|(_, way)| way.rule.as_ref()) {
-        below.push(Line::Text(format!("   written to {}", middle(file, room.saturating_sub(14))), Tone::Dim));
+    let mut below: Vec<Line> = pairs(view).chunks(2).map(|pair| Line::Ways(pair.to_vec())).collect();
+    for (at, way) in view.ways.iter().enumerate().filter(|(_, way)| !way.rule.is_empty()) {
+        below.push(Line::Ways(vec![(at, way)]));
+        if way.act == Act::Answer(Verdict::Allow, Scope::Always) {
+            below.push(Line::Text(format!("    → {}", middle(&view.file, room.saturating_sub(6))), Tone::Dim));
+        }
     }
-    let more = if view.waiting > 0 { format!("↓ {} more waiting", view.waiting) } else { String::new() };
-    below.push(Line::Ends(more, "v  see the screen first".to_owned()));
+    let more = if view.waiting > 0 { format!("{} more waiting", view.waiting) } else { String::new() };
+    let look = view.ways.iter().find(|way| way.act == Act::Screen);
+    below.push(Line::Ends(more, look.map_or(String::new(), |way| format!("{}  {}", way.key, way.words))));
 
     let calls = calls(view);
     let mut above = vec![
@@ -211,11 +252,35 @@ fn draw_ways(
             buffer.set_style(part, theme.chosen);
         }
         let at = put(buffer, part, 1, &format!("{}  ", way.key), alive(theme.accent));
-        let Some((rule, _)) = &way.rule else {
-            put(buffer, part, at, &way.words, alive(way.tone.style(theme)));
-            continue;
-        };
-        let at = put(buffer, part, at, &format!("{}: ", way.words), alive(theme.plain));
-        put(buffer, part, at, &middle(rule, usize::from(part.width).saturating_sub(at)), alive(theme.strong));
+        let words = if way.rule.is_empty() { way.words.clone() } else { format!("{}: ", way.words) };
+        let at = put(buffer, part, at, &words, alive(way.tone.style(theme)));
+        let strong = if way.act == Act::Wider { theme.plain } else { theme.strong };
+        put(buffer, part, at, &middle(&way.rule, usize::from(part.width).saturating_sub(at)), alive(strong));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::story::ask;
+    use super::*;
+
+    #[test]
+    fn a_key_means_what_the_panel_says() {
+        let view = |choice| of(&ask(), Duration::from_secs(1), (1, 0), choice, &Bearings::default());
+        assert_eq!(act(&view(0), 'o'), Some(Act::Answer(Verdict::Allow, Scope::Once)));
+        assert_eq!(act(&view(0), 'n'), Some(Act::Answer(Verdict::Deny, Scope::Never)));
+        assert_eq!((act(&view(0), 'w'), act(&view(0), 'y')), (Some(Act::Wider), None));
+        let rules = |choice| view(choice).ways.into_iter().map(|way| (way.key, way.rule)).skip(4).collect::<Vec<_>>();
+        let (narrow, wide) = ("exec \"git push origin agent/**\"".to_owned(), "exec \"git push **\"".to_owned());
+        let none = ('v', String::new());
+        assert_eq!(rules(0), [('s', narrow.clone()), ('a', narrow.clone()), ('w', wide.clone()), none.clone()]);
+        assert_eq!(rules(1), [('s', wide.clone()), ('a', wide), ('w', narrow), none]);
+    }
+
+    #[test]
+    fn nothing_is_always_where_it_cannot_be_written() {
+        let view = of(&Ask { file: String::new(), ..ask() }, Duration::ZERO, (1, 0), 0, &Bearings::default());
+        assert_eq!(act(&view, 'a'), None);
+        assert!(act(&view, 's').is_some());
     }
 }

@@ -76,7 +76,7 @@ impl Memory {
                 let mut tally = Tally::default();
                 self.frames.iter().for_each(|frame| tally.merge(&frame.tally));
                 let frames = self.frames.len() as u64;
-                Some(End { frames, ns: *t, status: Some(*status), signal: *signal, tally })
+                Some(End { frames, ns: *t, status: Some(*status), signal: *signal, tally, ..End::default() })
             }
             _ => None,
         };

@@ -16,8 +16,7 @@ use super::keys::{KEYS, WatchAction};
 use super::roster::{Roster, Session, Tie};
 use super::rows::{self, Row};
 use super::view::{self, ListView};
-use crate::event::{Ask, Scope};
-use crate::policy::Verdict;
+use crate::event::Ask;
 use crate::recording::visible;
 use crate::tui::input::{Input, MouseWhat};
 use crate::tui::keys::{self, Chord};
@@ -69,6 +68,8 @@ struct Question {
     id: String,
     ask: Ask,
     since: Instant,
+    /// Which of its choices is offered.
+    choice: usize,
     /// It waits no more: what became of it.
     settled: Option<String>,
 }
@@ -212,17 +213,24 @@ impl List {
     }
 
     fn draw_question(&self, frame: &mut Frame, open: &Question) {
+        let view = self.question_view(open);
+        let size = question::size(&view, frame.area().width);
+        question::draw(frame, middle_of(frame.area(), size), &view, &self.theme);
+    }
+
+    fn question_view(&self, open: &Question) -> question::QuestionView {
         let session = self.roster.sessions.iter().find(|session| session.id == open.id);
         let pending = session.and_then(|session| session.questions.iter().find(|one| one.ask.id == open.ask.id));
         let left = Duration::from_millis(pending.map_or(0, |one| one.left)).saturating_sub(self.heard(session));
         let calls = pending.map_or(0, |one| usize::try_from(one.calls).unwrap_or(usize::MAX));
         let behind = session.map_or(0, |session| session.questions.len().saturating_sub(1));
         let bearings = Bearings { home: self.home.clone(), cwd: open.ask.cwd.clone() };
-        let mut view = question::of(&open.ask, left, calls, behind, &bearings);
+        let mut view = question::of(&open.ask, left, (calls, behind), open.choice, &bearings);
+        // The list shows no screen.
+        view.ways.retain(|way| way.act != question::Act::Screen);
         view.awake = open.since.elapsed() >= GUARD && open.settled.is_none();
         view.notice = open.settled.clone().unwrap_or_default();
-        let size = question::size(&view, frame.area().width);
-        question::draw(frame, middle_of(frame.area(), size), &view, &self.theme);
+        view
     }
 
     /// How long ago the session told how long its questions wait.

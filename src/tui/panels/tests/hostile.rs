@@ -17,7 +17,7 @@ fn everything(size: (u16, u16), stamped: &Stamped, ask: &Ask) -> Vec<Buffer> {
     let (theme, bearings) = (theme(), Bearings { home: b"/root".to_vec(), cwd: b"/root/w".to_vec() });
     let rows = fold::rows([stamped, stamped], |_| true, &bearings);
     let said = detail::of(stamped, &detail::Doer { line: ask.ancestry.clone() }, Some(ask), &bearings);
-    let question = question::of(ask, Duration::from_secs(1), 1, 0, &bearings);
+    let question = question::of(ask, Duration::from_secs(1), (1, 0), 0, &bearings);
     let mut places = net::Places::default();
     places.add(stamped, &bearings);
     let reached = places.rows_at(u64::MAX);

@@ -182,7 +182,7 @@ fn a_running_session() {
     for (width, height) in SIZES {
         let picture = drawn((width, height), |frame| {
             look.panels(&story, frame);
-            let mut view = question::of(&ask(), Duration::from_secs(47), 2, 2, &bearings());
+            let mut view = question::of(&ask(), Duration::from_secs(47), (2, 2), 0, &bearings());
             view.chosen = Some(0);
             let areas = areas(frame.area(), look.wanted);
             let area = layout::over_the_screen(&areas, |columns| question::size(&view, columns));

@@ -5,11 +5,12 @@
 
 use std::time::Instant;
 
-use super::{GUARD, List, Open, Question, Scope, Verdict};
+use super::{GUARD, List, Open, Question};
 use crate::session::control::client::{Client, ClientError};
 use crate::session::control::protocol::{Given, State};
 use crate::tui::keys::{Chord, Press};
-use crate::tui::panels::{Tone, question};
+use crate::tui::panels::Tone;
+use crate::tui::panels::question::{self, Act};
 
 impl List {
     /// Does it to a session that is connected, and says how that went.
@@ -39,7 +40,7 @@ impl List {
     pub(super) fn ask(&mut self) {
         let first = self.chosen_session().and_then(|session| {
             let (id, ask) = (session.id.clone(), session.questions.first()?.ask.clone());
-            Some(Question { id, ask, since: Instant::now(), settled: None })
+            Some(Question { id, ask, since: Instant::now(), choice: 0, settled: None })
         });
         match first {
             Some(question) => self.open = Open::Question(Box::new(question)),
@@ -57,11 +58,19 @@ impl List {
             self.open = Open::Nothing;
             return;
         }
-        let Some((verdict, scope, choice)) = meaning(chord, open.ask.choices.len(), !open.ask.file.is_empty()) else {
-            return;
-        };
-        let (id, given) = (open.id.clone(), Given::new(open.ask.id, verdict, scope, choice));
-        self.answer(&id, given);
+        let Press::Char(key) = chord.press else { return };
+        match question::act(&self.question_view(open), key).filter(|_| !chord.ctrl && !chord.alt) {
+            Some(Act::Answer(verdict, scope)) => {
+                let (id, given) = (open.id.clone(), Given::new(open.ask.id, verdict, scope, open.choice));
+                self.answer(&id, given);
+            }
+            Some(Act::Wider) => {
+                if let Open::Question(open) = &mut self.open {
+                    open.choice = (open.choice + 1) % open.ask.choices.len().max(1);
+                }
+            }
+            Some(Act::Screen) | None => {}
+        }
     }
 
     fn answer(&mut self, id: &str, given: Given) {
@@ -143,25 +152,4 @@ impl List {
             self.filter = text.iter().collect();
         }
     }
-}
-
-/// What a key says to a question with so many choices; `kept` when *always* can be written somewhere.
-pub fn meaning(chord: Chord, choices: usize, kept: bool) -> Option<(Verdict, Scope, usize)> {
-    let Press::Char(key) = chord.press else { return None };
-    if chord.ctrl || chord.alt {
-        return None;
-    }
-    let plain = match key {
-        'o' => Some((Verdict::Allow, Scope::Once)),
-        's' => Some((Verdict::Allow, Scope::Session)),
-        'p' => Some((Verdict::Allow, Scope::Program)),
-        'd' => Some((Verdict::Deny, Scope::Once)),
-        'n' => Some((Verdict::Deny, Scope::Never)),
-        _ => None,
-    };
-    if let Some((verdict, scope)) = plain {
-        return Some((verdict, scope, 0));
-    }
-    let choice = question::ALWAYS.iter().position(|always| always.chars().eq([key]))?;
-    (kept && choice < choices).then_some((Verdict::Allow, Scope::Always, choice))
 }
