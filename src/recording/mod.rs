@@ -47,7 +47,7 @@ pub use seal::{BadKey, PublicKey, SecretKey};
 pub use summary::{Summary, step_summary};
 pub use tally::{Counts, Tally};
 pub use verify::{Integrity, Signer, verify};
-pub use visible::visible;
+pub use visible::{hides, visible};
 pub use words::{Word, kind};
 pub use writer::Writer;
 

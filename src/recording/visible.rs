@@ -36,6 +36,11 @@ fn push(out: &mut String, character: char) {
     }
 }
 
+/// Whether a character is written as an escape: controls, and what [`visible`] calls hidden.
+pub fn hides(character: char) -> bool {
+    matches!(character, '\0'..='\u{1f}' | '\u{7f}') || is_hidden(character)
+}
+
 /// C1 controls, separators that break lines, bidirectional controls, and characters without width or shape.
 fn is_hidden(character: char) -> bool {
     matches!(character,

@@ -16,6 +16,7 @@ pub mod panels;
 pub mod player;
 #[cfg(test)]
 pub mod sample;
+pub mod screen_pane;
 pub mod source;
 pub mod terminal;
 pub mod theme;
