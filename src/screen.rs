@@ -191,6 +191,18 @@ impl Screen {
         line.and_then(|line| line.cells().get(usize::from(col))).map_or_else(Cell::default, Cell::from_avt)
     }
 
+    /// The cells of a line of the history, from the left.
+    pub fn scrollback_row(&self, line: usize) -> impl Iterator<Item = Cell> + '_ {
+        let line = self.terminal.primary_screen().all_lines().nth(line).filter(|_| line < self.scrollback());
+        line.map(|line| line.cells()).unwrap_or_default().iter().map(Cell::from_avt)
+    }
+
+    /// The text of the history from line `from` on, as `row_text`.
+    pub fn scrollback_text(&self, from: usize) -> impl Iterator<Item = String> + '_ {
+        let lines = self.terminal.primary_screen().all_lines().take(self.scrollback()).skip(from);
+        lines.map(|line| line.chars().collect::<String>().trim_end().to_owned())
+    }
+
     /// Everything else that decides how the next bytes act. Costs about a dump.
     pub fn modes(&self) -> Modes {
         dump::modes(self)

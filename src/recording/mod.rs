@@ -12,7 +12,7 @@
 use std::io;
 
 mod archive;
-mod base64;
+pub mod base64;
 mod canvas;
 mod chain;
 mod directory;

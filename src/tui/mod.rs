@@ -9,15 +9,21 @@
 //! keys, mouse ─input─▶ keys ─action─▶ app
 //! ```
 
+pub mod copy;
 pub mod filter;
+pub mod history;
 pub mod input;
 pub mod keys;
+pub mod list;
 pub mod panels;
 pub mod player;
+pub mod prompt;
 #[cfg(test)]
 pub mod sample;
 pub mod screen_pane;
+pub mod search;
 pub mod source;
+pub mod survey;
 pub mod terminal;
 pub mod theme;
 pub mod watch;

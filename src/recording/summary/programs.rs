@@ -51,7 +51,8 @@ pub struct Program {
 }
 
 impl Programs {
-    pub(super) fn add(&mut self, t: u64, proc: &Proc) {
+    /// Takes in what happened to a process at `t`; in order of time.
+    pub fn add(&mut self, t: u64, proc: &Proc) {
         match proc.op {
             ProcOp::Exec => self.began(t, proc),
             ProcOp::Exit => {
