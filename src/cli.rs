@@ -168,27 +168,36 @@ pub struct Show {
     pub json: bool,
 }
 
-/// Play a session's terminal output again
+/// Look at a session again: its terminal beside a timeline of every decision
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  govsh replay last --idle-limit 1\n  govsh replay k3f9 --at 3:12 --speed 2\n  govsh replay last --plain --speed 1000 | less -R"
+    after_help = "Examples:\n  govsh replay last\n  govsh replay k3f9 --denied\n  govsh replay k3f9 --at 3:12 --speed 2\n  govsh replay last --plain --speed 1000 | less -R\n\n'?' shows the keys. Without a terminal, and with --plain, the recorded bytes are written instead."
 )]
 pub struct Replay {
     /// Session: its id, a unique prefix of it, 'last', or a file
     #[arg(default_value = "last", value_name = "SESSION", value_hint = ValueHint::FilePath)]
     pub session: OsString,
-    /// Write the recorded bytes and nothing else (in this version the only way, so it may be left out)
-    #[arg(long)]
+    /// Write the recorded bytes and nothing else
+    #[arg(long, conflicts_with_all = ["event", "denied", "follow"])]
     pub plain: bool,
-    /// Times as fast: 0.01 to 1000000
+    /// Times as fast: 0.01 to 1000000; the view knows 0.25 to 64
     #[arg(long, default_value = "1", value_name = "N", value_parser = speed)]
     pub speed: f64,
     /// Shorten pauses to at most this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clock)]
     pub idle_limit: Option<Duration>,
-    /// Begin here (seconds, m:ss or h:mm:ss): what came before is written at once
+    /// Begin here (seconds, m:ss or h:mm:ss)
     #[arg(long, value_name = "TIME", value_parser = clock)]
     pub at: Option<Duration>,
+    /// Begin after the event with this number
+    #[arg(long, value_name = "N", conflicts_with = "at")]
+    pub event: Option<u64>,
+    /// Begin at the first denial, with only denials listed
+    #[arg(long, conflicts_with_all = ["at", "event"])]
+    pub denied: bool,
+    /// Begin at the end, and go on with a session that is still running
+    #[arg(long, conflicts_with_all = ["at", "event", "denied"])]
+    pub follow: bool,
 }
 
 /// List, show and check policies

@@ -54,8 +54,16 @@ fn show(Show { session, programs, events, kind: kinds, denied, json }: Show) -> 
     show::show(&session, &show::ShowOptions { json, programs, events, kinds, denied })
 }
 
-fn replay(Replay { session, plain, speed, idle_limit, at }: Replay) -> anyhow::Result<i32> {
-    replay::replay(&session, &replay::ReplayOptions { plain, speed, idle_limit, at })
+fn replay(options: Replay) -> anyhow::Result<i32> {
+    let Replay { session, plain, speed, idle_limit, at, event, denied, follow } = options;
+    let begin = match (at, event) {
+        (Some(at), _) => replay::Begin::At(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)),
+        (None, Some(event)) => replay::Begin::Event(event),
+        (None, None) if denied => replay::Begin::Denied,
+        (None, None) if follow => replay::Begin::Follow,
+        (None, None) => replay::Begin::Start,
+    };
+    replay::replay(&session, &replay::ReplayOptions { plain, speed, idle_limit, begin })
 }
 
 /// `govsh ls | head -1`: the reader has what it wanted.

@@ -12,7 +12,7 @@
 use std::io;
 
 mod archive;
-pub mod base64;
+mod base64;
 mod canvas;
 mod chain;
 mod directory;

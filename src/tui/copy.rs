@@ -3,7 +3,7 @@
 //! Invariant: only base64 of the text is sent: nothing in it can end the sequence.
 //! Leaves to others: which text.
 
-use crate::recording::base64;
+use crate::recording::to_base64;
 
 /// Most bytes that are sent: terminals refuse more.
 pub const MOST: usize = 74_000;
@@ -15,7 +15,7 @@ pub fn sequence(text: &str) -> Vec<u8> {
         end -= 1;
     }
     let mut out = b"\x1b]52;c;".to_vec();
-    base64::encode(&mut out, text.get(..end).unwrap_or_default().as_bytes());
+    to_base64(&mut out, text.get(..end).unwrap_or_default().as_bytes());
     out.push(7);
     out
 }

@@ -159,6 +159,8 @@ pub enum Action {
     Slower,
     NormalSpeed,
     SkipIdle,
+    /// Through the rows of the panel that has the keys: forward when true.
+    Row(bool),
     /// Forward when true.
     Step(Stop, bool),
     Jump,
@@ -225,8 +227,10 @@ pub const KEYS: &[Key<Action>] = &[
     key(&[Chord::plain(Press::Home), Chord::char('g')], Action::Start, PLAY, "the beginning", NONE),
     key(&[Chord::plain(Press::End), Chord::char('G')], Action::End, PLAY, "the end; a running session is followed", NONE),
 
-    key(&[Chord::char('.'), Chord::plain(Press::Down), Chord::char('j')], Action::Step(Stop::Event, true), STEP, "next event of the list", (",.", "event")),
-    key(&[Chord::char(','), Chord::plain(Press::Up), Chord::char('k')], Action::Step(Stop::Event, false), STEP, "event before", NONE),
+    key(&[Chord::plain(Press::Down), Chord::char('j')], Action::Row(true), STEP, "next row of the list", ("↑↓", "row")),
+    key(&[Chord::plain(Press::Up), Chord::char('k')], Action::Row(false), STEP, "row before", NONE),
+    key(&[Chord::char('.')], Action::Step(Stop::Event, true), STEP, "next event, also within a row", (",.", "event")),
+    key(&[Chord::char(',')], Action::Step(Stop::Event, false), STEP, "event before", NONE),
     key(&[Chord::char('d')], Action::Step(Stop::Denial, true), STEP, "next denial", ("d/D", "denial")),
     key(&[Chord::char('D')], Action::Step(Stop::Denial, false), STEP, "denial before", NONE),
     key(&[Chord::char('u')], Action::Step(Stop::Question, true), STEP, "next question", NONE),

@@ -118,8 +118,7 @@ impl List {
         if let Some(made) = self.made.get(&frame).filter(|made| made.events == events.len()) {
             return Ok(Arc::clone(&made.rows));
         }
-        let shown = events.iter().filter(|stamped| self.filter.shows(stamped));
-        let rows = Arc::new(fold::rows(shown, bearings));
+        let rows = Arc::new(fold::rows(events.iter(), |stamped| self.filter.shows(stamped), bearings));
         self.made.insert(frame, Made { events: events.len(), rows: Arc::clone(&rows) });
         Ok(rows)
     }

@@ -9,6 +9,7 @@
 //! keys, mouse ─input─▶ keys ─action─▶ app
 //! ```
 
+pub mod app;
 pub mod copy;
 pub mod filter;
 pub mod history;
@@ -22,10 +23,12 @@ pub mod prompt;
 pub mod sample;
 pub mod screen_pane;
 pub mod search;
+pub mod seal;
 pub mod source;
 pub mod survey;
 pub mod terminal;
 pub mod theme;
+pub mod view;
 pub mod watch;
 
 pub use keys::{Action, Chord, KEYS, Key, Press};
