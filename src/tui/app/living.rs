@@ -6,12 +6,10 @@
 use std::time::Duration;
 
 use super::{App, Deed, Over};
-use crate::event::Scope;
-use crate::policy::Verdict;
 use crate::recording::visible;
 use crate::tui::keys::{Chord, Press};
 use crate::tui::panels::Tone;
-use crate::tui::panels::question::{self, ALWAYS, QuestionView};
+use crate::tui::panels::question::{self, Act, QuestionView};
 use crate::tui::source::{Live, Refused, Reply, Waiting};
 
 /// How long the panel is in sight before keys act.
@@ -26,6 +24,8 @@ pub(super) struct Answering {
     shown: Duration,
     /// The way that the arrows chose.
     chosen: Option<usize>,
+    /// Which of the question's choices is offered.
+    choice: usize,
 }
 
 impl App {
@@ -106,7 +106,7 @@ impl App {
         let Over::Question(answering) = &self.over else { return None };
         let waiting = self.live.as_ref()?.waiting();
         let one = waiting.iter().find(|one| one.ask.id == answering.ask)?.clone();
-        let mut view = question::of(&one.ask, one.left, one.calls, waiting.len() - 1, &self.bearings);
+        let mut view = question::of(&one.ask, one.left, (one.calls, waiting.len() - 1), answering.choice, &self.bearings);
         view.awake = answering.shown >= GUARD;
         view.chosen = answering.chosen;
         Some((one, view))
@@ -117,7 +117,7 @@ impl App {
             self.over = Over::Nothing;
             return;
         };
-        if chord.press == Press::Escape || chord == Chord::char('v') || chord == Chord::ctrl('c') {
+        if chord.press == Press::Escape || chord == Chord::ctrl('c') {
             self.over = Over::Nothing;
             return;
         }
@@ -126,7 +126,7 @@ impl App {
             return;
         }
         let last = view.ways.len().saturating_sub(1);
-        let way = match chord.press {
+        let act = match chord.press {
             Press::Up => {
                 answering.chosen = Some(answering.chosen.map_or(last, |at| at.saturating_sub(1)));
                 None
@@ -135,29 +135,23 @@ impl App {
                 answering.chosen = Some(answering.chosen.map_or(0, |at| (at + 1).min(last)));
                 None
             }
-            Press::Enter => answering.chosen.and_then(|at| view.ways.get(at)),
-            Press::Char(key) => view.ways.iter().find(|way| way.key.chars().eq([key])),
+            Press::Enter => answering.chosen.and_then(|at| view.ways.get(at)).map(|way| way.act),
+            Press::Char(key) => question::act(&view, key),
             _ => None,
         };
-        if let Some(reply) = way.and_then(|way| reply(&way.key)) {
-            self.over = Over::Nothing;
-            self.told(|live| live.answer(waiting.ask.id, reply));
+        match act {
+            Some(Act::Answer(verdict, scope)) => {
+                self.over = Over::Nothing;
+                let reply = Reply { verdict, scope, choice: view.choice };
+                self.told(|live| live.answer(waiting.ask.id, reply));
+            }
+            Some(Act::Wider) => {
+                // What *always* would write has changed: it is read first.
+                answering.choice = (view.choice + 1) % waiting.ask.choices.len().max(1);
+                answering.shown = Duration::ZERO;
+            }
+            Some(Act::Screen) => self.over = Over::Nothing,
+            None => {}
         }
     }
-}
-
-/// What a way's key answers.
-fn reply(key: &str) -> Option<Reply> {
-    let (verdict, scope) = match key {
-        "o" => (Verdict::Allow, Scope::Once),
-        "s" => (Verdict::Allow, Scope::Session),
-        "p" => (Verdict::Allow, Scope::Program),
-        "d" => (Verdict::Deny, Scope::Once),
-        "n" => (Verdict::Deny, Scope::Never),
-        _ => {
-            let choice = ALWAYS.iter().position(|always| *always == key)?;
-            return Some(Reply { verdict: Verdict::Allow, scope: Scope::Always, choice });
-        }
-    };
-    Some(Reply { verdict, scope, choice: 0 })
 }
