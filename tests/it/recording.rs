@@ -179,7 +179,7 @@ fn the_page_names_what_was_denied_run_written_read_and_reached() {
         "replay k3f9 --at 0:01",
         "connect 203.0.113.9:443",
         "programs   2  cat 1 · codex 1",
-        "wrote      1  ~/shop/src/login.rs",
+        "wrote      1  src/login.rs",
         "read       1  /usr 1",
         "reached    1  127.0.0.1:8080",
     ] {

@@ -21,7 +21,8 @@ pub(super) fn draw(
     paint: Paint,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut page = Page { home, paint, name, out };
+    let cwd = summary.start.as_ref().map_or(&[][..], |start| &start.cwd);
+    let mut page = Page { home, cwd, paint, name, out };
     page.head(summary, ending)?;
     page.wrong(summary)?;
     page.denied(&summary.denied)?;
@@ -35,6 +36,8 @@ pub(super) fn draw(
 
 struct Page<'a, W> {
     home: &'a [u8],
+    /// Where the session was started; empty for unknown.
+    cwd: &'a [u8],
     paint: Paint,
     name: &'a str,
     out: &'a mut W,
@@ -138,18 +141,32 @@ impl<W: Write> Page<'_, W> {
         writeln!(self.out, "{label}{}{more}{hint}", shown.join(" · "))
     }
 
-    fn files(&mut self, label: &str, paths: &Paths) -> io::Result<()> {
+    /// `path` from the working directory, which the first line names, where it lies beneath it.
+    fn near(&self, path: &[u8]) -> String {
+        let rest = path.strip_prefix(self.cwd).and_then(|rest| rest.strip_prefix(b"/"));
+        match rest.filter(|rest| self.cwd.len() > 1 && !rest.is_empty() && !rest.starts_with(b"~")) {
+            Some(rest) => visible(rest),
+            None => home_short(path, self.home),
+        }
+    }
+
+    fn files(&mut self, what: &str, paths: &Paths) -> io::Result<()> {
         if paths.total() == 0 {
             return Ok(());
         }
-        let label = self.label(label, paths.total());
+        let label = self.label(what, paths.total());
         let groups = paths.groups();
         let mut shown = Vec::new();
         for (directory, group) in groups.iter().take(10) {
-            if group.count <= 3 && group.first.len() as u64 == group.count && !label.trim_start().starts_with("read") {
-                shown.extend(group.first.iter().map(|path| cut(&home_short(path, self.home), 60)));
-            } else {
+            if what == "read" {
                 shown.push(format!("{} {}", cut(&home_short(directory, self.home), 60), group.count));
+            } else if group.count <= 3 && group.first.len() as u64 == group.count {
+                shown.extend(group.first.iter().map(|path| cut(&self.near(path), 60)));
+            } else if *directory == self.cwd {
+                // What lies right in it, and nothing beneath.
+                shown.push(format!("* ({})", group.count));
+            } else {
+                shown.push(format!("{}/** ({})", cut(self.near(directory).trim_end_matches('/'), 60), group.count));
             }
         }
         if groups.len() > 10 {

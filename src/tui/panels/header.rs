@@ -134,8 +134,13 @@ fn pieces(view: &HeaderView) -> Vec<Piece> {
         if pulse.frozen && pulse.asks > 0 {
             pieces.push(Piece { forms: vec!["frozen".to_owned()], tone: Tone::Accent, worth: 7 });
         }
+        let quiet = pulse.events == 0 && pulse.out == 0;
         let rates = format!("{} events/s  {}B/s", round(pulse.events), round(pulse.out));
-        pieces.push(Piece { forms: vec![rates, format!("{}/s", round(pulse.events))], tone: Tone::Dim, worth: 2 });
+        pieces.push(Piece {
+            forms: vec![rates, format!("{}/s", round(pulse.events))],
+            tone: Tone::Dim,
+            worth: if quiet { 0 } else { 2 },
+        });
         if pulse.watchers > 1 {
             pieces.push(Piece { forms: vec![format!("{} watch", pulse.watchers)], tone: Tone::Dim, worth: 4 });
         }
