@@ -33,7 +33,7 @@ pub struct Surveyed {
     pub places: Places,
     pub ticks: Vec<Tick>,
     asked: HashMap<u64, Ask>,
-    /// Frames of which everything is in here; those behind are only known by their figures.
+    /// Frames of which something is in here, the last perhaps not whole; those behind are only known by their figures.
     pub frames: usize,
     /// All that there was has been read.
     pub whole: bool,
@@ -158,6 +158,7 @@ impl Reader {
             Ok(events) => {
                 let fresh = events.get(self.index..).unwrap_or_default();
                 fresh.iter().for_each(|stamped| found.add(stamped, &self.bearings));
+                found.frames = self.frame + 1;
                 found.version += u64::from(!fresh.is_empty());
             }
             Err(_) => found.damaged += 1,
@@ -174,7 +175,7 @@ impl Reader {
     fn next_frame(&mut self) {
         (self.frame, self.index) = (self.frame + 1, 0);
         let mut found = self.look();
-        found.frames = self.frame;
+        found.frames = found.frames.max(self.frame);
         found.version += 1;
     }
 }

@@ -41,6 +41,9 @@ impl Summary {
             parts.push(some(self.reached.hosts(), "host"));
         }
         let next = match session {
+            Some(session) if self.denied.total() + self.alerts.total > 0 => {
+                format!("look at it: govsh replay {} --denied", visible(session.as_bytes()))
+            }
             Some(session) => format!("look at it: govsh show {}", visible(session.as_bytes())),
             None => "not recorded".to_owned(),
         };

@@ -68,7 +68,7 @@ fn small() -> Summary {
 fn denials_come_first_then_what_to_type() {
     let [first, second] = small().closing_lines(Some("k3f9"), b"/home/u");
     assert_eq!(first, "2 denied: read ~/.ssh/id_rsa (cat) · 7.0s · 2 programs · 1 file written · 1 host");
-    assert_eq!(second, "look at it: govsh show k3f9");
+    assert_eq!(second, "look at it: govsh replay k3f9 --denied");
 }
 
 #[test]
