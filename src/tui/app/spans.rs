@@ -1,16 +1,26 @@
 //! The figures of frames for the timeline, kept as the recording grows.
 //!
-//! Invariant: one span for each frame, made once; that of the frame under way is made anew when it has more.
+//! Invariant: one span for each frame, made once; that of the frame under way is made anew when it has more. In a short recording
+//! a frame would be spread over many columns, and things would stand where they were not: there it is told in parts, from its events.
 
 use crate::event::{Event, Kind, Stamped};
 use crate::recording::{Index, ReadError};
+use crate::tui::filter::is_denial;
 use crate::tui::panels::timeline::Span;
 use crate::tui::source::Source;
+
+/// Frames, and bytes of text in them, up to which a recording is short.
+const SHORT: usize = 64;
+const TEXT: u64 = 4 << 20;
+/// Parts of a whole recording that are worth telling apart.
+const PARTS: usize = 512;
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Spans {
-    spans: Vec<Span>,
+    /// Of each frame.
+    frames: Vec<Vec<Span>>,
+    all: Vec<Span>,
     /// Complete frames among them.
     complete: usize,
     /// Events of the frame under way.
@@ -21,22 +31,25 @@ pub(super) struct Spans {
 
 impl Spans {
     pub(super) fn all(&self) -> &[Span] {
-        &self.spans
+        &self.all
     }
 
     /// Takes in what is new. Of the first `exact` frames denials and questions are told elsewhere.
     pub(super) fn refresh(&mut self, source: &mut dyn Source, exact: usize) -> Result<(), ReadError> {
         let frames = source.frames().len();
         let grown = frames > self.complete;
+        let exact = exact.min(frames);
+        let mut changed = grown || exact > self.exact;
         if grown {
-            self.spans.truncate(self.complete);
+            self.frames.truncate(self.complete);
             self.under_way = 0;
-            let fresh = source.frames().get(self.complete..).unwrap_or_default();
-            self.spans.extend(fresh.iter().map(span));
+            for frame in self.complete..frames {
+                let spans = Self::frame(source, frame);
+                self.frames.push(spans);
+            }
             self.complete = frames;
         }
-        let exact = exact.min(frames);
-        for span in self.spans.get_mut(self.exact..exact).unwrap_or_default() {
+        for span in self.frames.get_mut(..exact).unwrap_or_default().iter_mut().skip(self.exact).flatten() {
             (span.denied, span.asked) = (0, 0);
         }
         self.exact = self.exact.max(exact);
@@ -44,11 +57,28 @@ impl Spans {
             let events = source.events(frames)?;
             if events.len() != self.under_way || grown {
                 self.under_way = events.len();
-                self.spans.truncate(frames);
-                self.spans.push(of_events(&events));
+                self.frames.truncate(frames);
+                // Its denials and questions are told by their moments.
+                let parts = parts(&events, PARTS / (frames + 1));
+                self.frames.push(parts.into_iter().map(|part| Span { denied: 0, asked: 0, ..part }).collect());
+                changed = true;
             }
         }
+        if changed {
+            self.all.clear();
+            self.all.extend(self.frames.iter().flatten());
+        }
         Ok(())
+    }
+
+    fn frame(source: &mut dyn Source, frame: usize) -> Vec<Span> {
+        let indices = source.frames();
+        let short = indices.len() <= SHORT && indices.iter().map(|index| index.text[1]).sum::<u64>() <= TEXT;
+        let (whole, each) = (indices.get(frame).map(span), PARTS / indices.len().max(1));
+        if short && let Ok(events) = source.events(frame) {
+            return parts(&events, each);
+        }
+        whole.into_iter().collect()
     }
 }
 
@@ -71,7 +101,14 @@ fn span(index: &Index) -> Span {
     }
 }
 
-/// Of the frame under way; its denials and questions are told by their moments.
+/// The events in at most `most` parts of equal length, those without any left out.
+fn parts(events: &[Stamped], most: usize) -> Vec<Span> {
+    let (from, to) = (events.first().map_or(0, |stamped| stamped.t), events.last().map_or(0, |stamped| stamped.t));
+    let length = (to.saturating_sub(from) / most.max(1) as u64).max(1);
+    let part = |stamped: &Stamped| stamped.t.saturating_sub(from) / length;
+    events.chunk_by(|a, b| part(a) == part(b)).map(of_events).collect()
+}
+
 fn of_events(events: &[Stamped]) -> Span {
     let mut span = Span {
         from: events.first().map_or(0, |stamped| stamped.t),
@@ -79,8 +116,10 @@ fn of_events(events: &[Stamped]) -> Span {
         ..Span::default()
     };
     for stamped in events {
+        span.denied += u64::from(is_denial(&stamped.event));
         match &stamped.event {
             Event::Output { data, .. } => span.out += data.len() as u64,
+            Event::Ask(_) => span.asked += 1,
             Event::Judged(judged) => match judged.kind {
                 Kind::Exec => span.exec += 1,
                 Kind::File => span.file += 1,

@@ -57,18 +57,17 @@ pub struct TreeView<'a> {
     pub edge: Edge,
 }
 
-/// The tree of `programs`, as [`crate::recording::summary::Programs::kept`] gives them, at time `t`. `pid` did the chosen event.
+/// The tree of `programs`, as [`crate::recording::summary::Programs::kept`] gives them, at time `t`: a row for each process, by
+/// the last image that it ran. `pid` did the chosen event. Whose parent is not known (a shell that only forked, say) stands beneath
+/// the first process, since everything descends from it.
 pub fn rows_at(programs: &[Program], t: u64, pid: Option<i32>) -> Vec<TreeRow> {
-    let mut forest = Forest { programs, t, below: vec![Vec::new(); programs.len()], chosen: None };
+    let mut forest = Forest::new(programs, t);
     let mut roots = Vec::new();
     for (index, program) in programs.iter().enumerate().take_while(|(_, program)| program.from <= t) {
-        match program.parent.and_then(|parent| forest.below.get_mut(parent)) {
-            Some(list) => list.push(index),
-            None => roots.push(index),
-        }
         // Numbers are used again: the last one to begin is meant.
+        let own = forest.take_in(index, program, &mut roots);
         if Some(program.pid) == pid {
-            forest.chosen = Some(index);
+            forest.chosen = Some(own);
         }
     }
     let mut rows = Vec::new();
@@ -100,15 +99,54 @@ fn stem(guide: &str, root: bool) -> String {
     guide.replace("├ ", "│ ").replace("└ ", "  ")
 }
 
-/// The programs with their children.
+/// The processes with their children, each by the place of the first image that it ran.
 struct Forest<'a> {
     programs: &'a [Program],
     t: u64,
     below: Vec<Vec<usize>>,
+    /// The process that each program is of.
+    process: Vec<usize>,
+    /// The last image that each process ran.
+    image: Vec<usize>,
     chosen: Option<usize>,
 }
 
-impl Forest<'_> {
+impl<'a> Forest<'a> {
+    fn new(programs: &'a [Program], t: u64) -> Self {
+        let all: Vec<usize> = (0..programs.len()).collect();
+        Self { programs, t, below: vec![Vec::new(); programs.len()], process: all.clone(), image: all, chosen: None }
+    }
+
+    /// Gives back the process that it belongs to.
+    fn take_in(&mut self, index: usize, program: &Program, roots: &mut Vec<usize>) -> usize {
+        let parent = program.parent.filter(|parent| *parent < index);
+        let above = parent.and_then(|parent| Some((self.programs.get(parent)?, *self.process.get(parent)?)));
+        match above {
+            // Another image in the same process.
+            Some((before, process)) if before.pid == program.pid => {
+                if let (Some(own), Some(image)) = (self.process.get_mut(index), self.image.get_mut(process)) {
+                    (*own, *image) = (process, index);
+                }
+                return process;
+            }
+            Some((_, process)) => {
+                if let Some(list) = self.below.get_mut(process) {
+                    list.push(index);
+                }
+            }
+            None => match roots.first().and_then(|root| self.below.get_mut(*root)) {
+                Some(list) => list.push(index),
+                None => roots.push(index),
+            },
+        }
+        index
+    }
+
+    /// What the process runs, or ran last.
+    fn last(&self, process: usize) -> Option<&Program> {
+        self.programs.get(*self.image.get(process)?)
+    }
+
     fn children(&self, group: &[usize]) -> Vec<Vec<usize>> {
         match group {
             [one] => self.below.get(*one).map(|list| self.folded(list)).unwrap_or_default(),
@@ -139,12 +177,12 @@ impl Forest<'_> {
 
     /// It ended well, started nothing, and nobody asks for it.
     fn is_quiet(&self, index: usize) -> bool {
-        let ended = matches!(self.programs.get(index).map(|program| self.standing(program)), Some(Standing::Ended(0)));
+        let ended = matches!(self.last(index).map(|program| self.standing(program)), Some(Standing::Ended(0)));
         ended && self.chosen != Some(index) && self.below.get(index).is_none_or(Vec::is_empty)
     }
 
     fn alike(&self, group: &[usize], index: usize) -> bool {
-        let exe = |index: usize| self.programs.get(index).map(|program| name(&program.exe));
+        let exe = |index: usize| self.last(index).map(|program| name(&program.exe));
         group.first().is_some_and(|first| exe(*first) == exe(index))
     }
 
@@ -158,7 +196,8 @@ impl Forest<'_> {
     }
 
     fn row(&self, group: &[usize], guide: &str) -> Option<TreeRow> {
-        let program = self.programs.get(*group.first()?)?;
+        let process = *group.first()?;
+        let (first, program) = (self.programs.get(process)?, self.last(process)?);
         let text = if group.len() > 1 {
             super::text::bounded(name(&program.exe), MOST)
         } else if program.argv.is_empty() {
@@ -167,12 +206,13 @@ impl Forest<'_> {
             let more = if program.argv_cut { " …" } else { "" };
             format!("{}{more}", command(&program.argv, MOST))
         };
+        let strayed = first.parent.is_none() && !guide.is_empty();
         Some(TreeRow {
             guide: guide.to_owned(),
-            text,
+            text: if strayed { format!("… › {text}") } else { text },
             pid: program.pid,
             standing: self.standing(program),
-            age: program.to.unwrap_or(u64::MAX).min(self.t).saturating_sub(program.from),
+            age: program.to.unwrap_or(u64::MAX).min(self.t).saturating_sub(first.from),
             count: group.len(),
             chosen: group.iter().any(|index| self.chosen == Some(*index)),
         })
@@ -268,9 +308,25 @@ mod tests {
         assert_eq!(
             drawn(&rows_at(&programs, 70, Some(3))),
             ["codex Running 1", "├ bash Ended(0) 1", "│ └ cat Ended(0) 1", "└ git Running 1"]
-                .map(|line| line.replace("│ └", "│ └"))
         );
         assert_eq!(rows_at(&programs, 70, Some(3)).iter().filter(|row| row.chosen).count(), 1);
+    }
+
+    #[test]
+    fn another_image_is_the_same_process() {
+        let programs = [
+            program(1, None, "codex", 0, None),
+            program(2, Some(0), "env", 10, None),
+            program(2, Some(1), "bash", 20, Some(50)),
+            program(3, Some(2), "cat", 30, Some(40)),
+            program(9, None, "readlink", 35, Some(36)),
+        ];
+        assert_eq!(drawn(&rows_at(&programs, 15, None)), ["codex Running 1", "└ env Running 1"]);
+        assert_eq!(
+            drawn(&rows_at(&programs, 60, Some(2))),
+            ["codex Running 1", "├ bash Ended(0) 1", "│ └ cat Ended(0) 1", "└ … › readlink Ended(0) 1"]
+        );
+        assert_eq!(rows_at(&programs, 60, Some(2))[1].age, 40);
     }
 
     #[test]
