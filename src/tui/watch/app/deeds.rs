@@ -29,9 +29,13 @@ impl List {
     pub(super) fn freeze(&mut self) {
         let Some(session) = self.chosen_session() else { return };
         let (id, frozen) = (session.id.clone(), session.status.state == State::Frozen);
+        // What it is now is known before the session tells it again.
+        let status = &mut session.status;
         if frozen {
+            status.state = State::Working;
             self.act(&id, "it goes on", Client::thaw);
         } else {
+            status.state = State::Frozen;
             self.act(&id, "every process of it is held still; f lets it go on", |client| client.freeze().map(drop));
         }
     }
