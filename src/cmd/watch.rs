@@ -4,17 +4,23 @@
 //! Leaves to others: the views (`tui`), the sessions (`session::control`).
 
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 use super::paint::{home, printed};
 use crate::cli::Watch;
 use crate::recording::visible;
 use crate::session::control::client::{self, Found, Seen};
+use crate::tui::app::{App, Begin, Options};
+use crate::tui::panels::Tone;
+use crate::tui::panels::ascii::is_utf8;
+use crate::tui::source::{Live, Recorded};
 use crate::tui::terminal::Terminal;
-use crate::tui::watch::{self, Left, List, Session, Tie};
+use crate::tui::watch::{self, Attached, Left, List, Session, Tie};
+use crate::tui::{Theme, view};
 
 /// Shows them until the person leaves.
 pub fn watch(options: &Watch) -> anyhow::Result<i32> {
@@ -28,14 +34,54 @@ pub fn watch(options: &Watch) -> anyhow::Result<i32> {
         return once(&found, options.json);
     }
     let mut terminal = Terminal::take().context("cannot set up the terminal")?;
+    if let Some(id) = chosen {
+        return one(&mut terminal, &id);
+    }
     let mut list = List::start(home()).context("cannot look for sessions")?;
-    let left = list.run(&mut terminal).context("cannot show the sessions")?;
-    drop(terminal);
-    Ok(match left {
-        Left::Quit => 0,
-        Left::Signal(signal) => 128 + signal,
-        Left::Open { .. } => 0,
-    })
+    loop {
+        match list.run(&mut terminal).context("cannot show the sessions")? {
+            Left::Quit => return Ok(0),
+            Left::Signal(signal) => return Ok(128 + signal),
+            Left::Open { recording: None, .. } => {
+                list.say("it keeps no recording: there is nothing to open", Tone::Plain)
+            }
+            Left::Open { id, recording: Some(recording), ended } => {
+                let live = if ended { None } else { Attached::to(&id).ok() };
+                match view_of(&mut terminal, &id, Path::new(&recording), live) {
+                    // It was left: the list again.
+                    Ok(0) => {}
+                    Ok(status) => return Ok(status),
+                    Err(error) => list.say(&format!("{id}: {error:#}"), Tone::Deny),
+                }
+            }
+        }
+    }
+}
+
+/// One session, without the list.
+fn one(terminal: &mut Terminal, id: &str) -> anyhow::Result<i32> {
+    let live = Attached::to(id).map_err(|error| anyhow::anyhow!("{}", visible(error.to_string().as_bytes())))?;
+    let Some(recording) = live.recording().map(PathBuf::from) else {
+        bail!("session {id} keeps no recording: there is nothing to look at\nhint: 'govsh watch' lists it");
+    };
+    view_of(terminal, id, &recording, Some(live))
+}
+
+/// The view of one session, until it is left; its status.
+fn view_of(terminal: &mut Terminal, id: &str, recording: &Path, live: Option<Attached>) -> anyhow::Result<i32> {
+    let file = visible(recording.as_os_str().as_encoded_bytes());
+    let source = Recorded::open(recording.to_owned()).with_context(|| format!("cannot read recording '{file}'"))?;
+    let options = Options {
+        begin: if live.is_some() { Begin::Follow } else { Begin::Start },
+        home: home(),
+        name: id.to_owned(),
+        ascii: !is_utf8(|name| std::env::var(name).ok()),
+        grows: live.is_some(),
+        ..Options::default()
+    };
+    let live = live.map(|live| Box::new(live) as Box<dyn Live>);
+    let mut app = App::new(Box::new(source), live, Theme::detect(), options)?;
+    view::show(terminal, &mut app).context("cannot show the session")
 }
 
 /// What runs now.

@@ -10,7 +10,8 @@ use crate::network::{answer, message, socket};
 use crate::report::{Misuse, Outcome, Refused, Try, Worked};
 use crate::{Args, Attempt};
 
-pub const ATTEMPTS: &[Attempt] = &[("unix", unix), ("pass_descriptor", pass_descriptor), ("own_socket", own_socket)];
+pub const ATTEMPTS: &[Attempt] =
+    &[("unix", unix), ("pass_descriptor", pass_descriptor), ("own_socket", own_socket), ("control", control)];
 
 /// `sockaddr_un` of a path, or of an abstract name that begins with `@`.
 pub fn sockaddr(name: &str) -> ([u8; 110], usize) {
@@ -111,4 +112,70 @@ fn own_socket(args: &Args) -> Outcome {
         answer(server, 2000)
     })();
     talked.into()
+}
+
+/// `control HOW FILE`: as soon as `FILE` names govsh's own socket and process (two lines), says hello there.
+fn control(args: &Args) -> Outcome {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let (path, front) = loop {
+        let text = std::fs::read_to_string(args.text(1)).unwrap_or_default();
+        let mut lines = text.lines();
+        if let (Some(path), Some(front), Some(_)) = (lines.next(), lines.next(), lines.next()) {
+            break (path.to_owned(), front.to_owned());
+        }
+        if std::time::Instant::now() > end {
+            return Misuse("nobody named a socket".into());
+        }
+        std::thread::yield_now();
+    };
+    let (dir, name) = path.rsplit_once('/').unwrap_or(("/", &path));
+    let said = match args.text(0) {
+        "path" => hello(&path),
+        "root" => hello(&format!("/proc/self/root{path}")),
+        "front_root" => hello(&format!("/proc/{front}/root{path}")),
+        "front_cwd" => {
+            hello(&format!("/proc/{front}/cwd/../run/govsh/{}", path.rsplit_once("govsh/").map_or("", |it| it.1)))
+        }
+        "monitor_root" => hello(&format!("/proc/{}/root{path}", std::os::unix::process::parent_id())),
+        "dots" => hello(&format!("{dir}/./../{}/{name}", dir.rsplit('/').next().unwrap_or_default())),
+        "abstract" => hello(&format!("@{path}")),
+        "symlink" => {
+            call(SYS_symlinkat, &[at(&c(&path)), crate::call::CWD, at(&c("planted"))]).and_then(|_| hello("planted"))
+        }
+        "link" => call(SYS_linkat, &[crate::call::CWD, at(&c(&path)), crate::call::CWD, at(&c("planted")), 0])
+            .and_then(|_| hello("planted")),
+        "chdir" => call(SYS_chdir, &[at(&c(dir))]).and_then(|_| hello(name)),
+        "opath" => call(SYS_openat, &[crate::call::CWD, at(&c(&path)), O_PATH as usize, 0])
+            .and_then(|fd| hello(&format!("/proc/self/fd/{fd}"))),
+        "dirfd" => call(SYS_openat, &[crate::call::CWD, at(&c(dir)), (O_PATH | O_DIRECTORY) as usize, 0])
+            .and_then(|fd| hello(&format!("/proc/self/fd/{fd}/{name}"))),
+        "scratch" => hello(&format!("{dir}/scratch/../{name}")),
+        "pidfd" => call(SYS_pidfd_open, &[front.parse().unwrap_or(0), 0])
+            .and_then(|pidfd| (3..64).find_map(|fd| call(SYS_pidfd_getfd, &[pidfd as usize, fd, 0]).ok()).ok_or(EPERM)),
+        "replace" => call(SYS_unlinkat, &[crate::call::CWD, at(&c(&path)), 0]),
+        "beside" => call(
+            SYS_mkdirat,
+            &[crate::call::CWD, at(&c(&format!("{}/fake", dir.rsplit_once('/').map_or("", |it| it.0)))), 0o700],
+        ),
+        other => return Misuse(format!("no way '{other}'")),
+    };
+    said.into()
+}
+
+/// Connects, says hello, and has an answer that says yes.
+fn hello(name: &str) -> Try {
+    if name.len() > 105 {
+        return Err(ENAMETOOLONG);
+    }
+    let (address, bytes) = sockaddr(name);
+    let socket = socket(AF_UNIX, SOCK_STREAM, 0)? as usize;
+    call(SYS_connect, &[socket, to(&address), bytes])?;
+    let line = b"{\"op\":\"hello\",\"version\":1}\n";
+    call(SYS_write, &[socket, to(line), line.len()])?;
+    let mut wait = pollfd { fd: socket as i32, events: POLLIN, revents: 0 };
+    unsafe { poll(&mut wait, 1, 2_000) };
+    let mut bytes = [0u8; 4096];
+    let got = call(SYS_recvfrom, &[socket, into(&mut bytes[..]), bytes.len(), MSG_DONTWAIT as usize, 0, 0])?;
+    let said = std::hint::black_box(&bytes).get(..got as usize).unwrap_or_default();
+    if String::from_utf8_lossy(said).contains("\"ok\":true") { Ok(0) } else { Err(EACCES) }
 }

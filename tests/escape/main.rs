@@ -11,6 +11,7 @@
 
 mod carve;
 mod case;
+mod control;
 mod count;
 mod files;
 mod floor;

@@ -78,8 +78,9 @@ pub fn visit(socket: UnixStream, who: String, shared: &Shared) {
         subscribed: None,
     };
     while let Next::On = visitor.step() {}
-    if visitor.subscribed.is_some() {
+    if visitor.subscribed.take().is_some() {
         shared.pulse.follow(false);
+        shared.questions.forget_the_gone();
     }
 }
 

@@ -143,6 +143,11 @@ impl Questions {
         self.0.changed()
     }
 
+    /// Called after a descriptor of `changed` was closed, so that nothing of it is kept.
+    pub fn forget_the_gone(&self) {
+        self.0.forget_the_gone();
+    }
+
     /// While this lives somebody can answer: a terminal with its panel, a watcher. Without anybody, what is asked is denied
     /// at once.
     pub fn attend(&self) -> Attendance {

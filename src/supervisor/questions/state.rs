@@ -4,7 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use super::{Refused, Reply};
 use crate::bus::Bus;
 use crate::event::{Ask, By};
 use crate::policy::{RuleId, Verdict};
+use crate::sys::unix;
 
 /// Calls that may be parked at the same time.
 pub(super) const MOST_PARKED: usize = 64;
@@ -148,6 +149,15 @@ impl Shared {
         theirs.set_nonblocking(true)?;
         self.ears.lock().unwrap_or_else(PoisonError::into_inner).push(ours);
         Ok(theirs.into())
+    }
+
+    /// Lets go of whoever listens no more, though nothing has changed.
+    pub fn forget_the_gone(&self) {
+        let is_gone = |ear: &UnixStream| {
+            let mut entry = [unix::poll_for(ear.as_fd(), 0)];
+            unix::poll(&mut entry, 0).is_ok() && entry[0].revents & libc::POLLHUP != 0
+        };
+        self.ears.lock().unwrap_or_else(PoisonError::into_inner).retain(|ear| !is_gone(ear));
     }
 
     /// Tells everybody who listens that the list is another.

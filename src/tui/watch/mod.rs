@@ -8,6 +8,7 @@
 //! Leaves to others: what one session looks like (`tui::app`), what a question looks like (`tui::panels`).
 
 mod app;
+mod attached;
 mod keys;
 mod rates;
 mod roster;
@@ -15,6 +16,7 @@ mod rows;
 mod view;
 
 pub use app::{Left, List};
+pub use attached::Attached;
 pub use keys::{KEYS, WatchAction};
 pub use rates::Rates;
 pub use roster::{Roster, Session, Tie};

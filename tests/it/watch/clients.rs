@@ -6,7 +6,7 @@ use govsh::recording::Archive;
 use serde_json::json;
 
 use crate::line::{Running, events};
-use crate::scene::{Scene, text, until};
+use crate::scene::{Scene, pids, text, until};
 
 #[test]
 fn a_session_says_what_it_is_and_how_it_stands() {
@@ -82,7 +82,8 @@ fn a_stalled_watcher_slows_nobody() {
 #[test]
 fn a_killed_watcher_leaves_no_trace() {
     let scene = Scene::new();
-    let session = Running::start(&scene, &[], &["sleep", "100"]);
+    let session = Running::start(&scene, &[], &["bash", "-c", "echo $$ > pid; exec sleep 100"]);
+    pids(&scene.path("pid"), 1);
     let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", session.pid())).unwrap().count();
     let mut line = session.line();
     until("only this one is there", || line.status()["watchers"] == 1);

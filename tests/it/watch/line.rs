@@ -20,8 +20,13 @@ pub struct Running {
 impl Running {
     /// Once its socket is there.
     pub fn start(scene: &Scene, options: &[&str], command: &[&str]) -> Running {
+        Self::of(scene, scene.govsh(options, command))
+    }
+
+    /// As [`Running::start`], with the whole command line given.
+    pub fn of(scene: &Scene, mut command: std::process::Command) -> Running {
         let before = sockets(scene);
-        let child = scene.govsh(options, command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let fresh = || sockets(scene).into_iter().find(|socket| !before.contains(socket));
         until("the socket is there", || fresh().is_some_and(|socket| UnixStream::connect(socket).is_ok()));
         let socket = fresh().unwrap();

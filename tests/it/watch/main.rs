@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod asked;
 mod clients;
 mod frozen;
 mod line;
