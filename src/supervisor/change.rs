@@ -192,6 +192,11 @@ impl Worker {
             return Errno(libc::EBUSY).into();
         }
         let (source, target) = (from.full(), to.full());
+        let is_there = |at: &At| file::stat_at(at.dir.as_fd(), &at.name).is_ok();
+        // Nobody is asked about what cannot be done.
+        if flags & libc::RENAME_NOREPLACE != 0 && is_there(&from) && is_there(&to) {
+            return Errno(libc::EEXIST).into();
+        }
         let ruling = match self.move_ruling(&from, &source, &target) {
             Err(errno) => return errno.into(),
             Ok(Some(ruling)) => Some(ruling),

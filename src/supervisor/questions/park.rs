@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::state::{MOST_PARKED, Open, Released};
+use super::state::{MOST_PARKED, Open, QUIET, Released};
 use super::subject::Subject;
 use super::{Questions, Reply};
 use crate::event::{Ask, By, Event, Scope};
@@ -149,7 +149,6 @@ impl Questions {
         if !state.may_put() {
             return state.too_much("too many different questions in a short time: what asks beyond is denied");
         }
-        state.said = false;
         state.parked += 1;
         Step::Put
     }
@@ -266,7 +265,8 @@ impl Questions {
 impl super::State {
     /// Denies what is too much; the first time it is said.
     fn too_much(&mut self, why: &'static str) -> Step {
-        if std::mem::replace(&mut self.said, true) {
+        let now = Instant::now();
+        if self.said.replace(now).is_some_and(|said| now.saturating_duration_since(said) < QUIET) {
             return Step::Done(Outcome::Given(Given::denied(why)));
         }
         Step::Say(why)

@@ -25,6 +25,8 @@ const BURST: u32 = 32;
 const REFILL: Duration = Duration::from_secs(2);
 /// How long a question waits for calls that left it to take a signal, and an answer for those calls.
 const RETURN: Duration = Duration::from_secs(2);
+/// How long it is not said again that no more can be asked.
+pub(super) const QUIET: Duration = Duration::from_secs(60);
 /// Answered questions of which it is still known who answered.
 const SETTLED: usize = 256;
 /// Different requests that are known to have met nobody.
@@ -55,8 +57,8 @@ pub(super) struct State {
     pub next: u64,
     /// Parked calls.
     pub parked: usize,
-    /// That no more can be asked was said.
-    pub said: bool,
+    /// When it was last said that no more can be asked.
+    pub said: Option<Instant>,
     tokens: Tokens,
     settled: VecDeque<(u64, By, String, Verdict)>,
     met_nobody: HashSet<Subject>,
