@@ -120,6 +120,9 @@ pub struct RunOptions {
     /// Print nothing before and after the run except errors
     #[arg(short, long)]
     pub quiet: bool,
+    /// What opens govsh's panel over the agent's screen [default: ctrl-\ g]
+    #[arg(long, value_name = "KEY|off")]
+    pub hot_key: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

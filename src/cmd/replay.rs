@@ -57,7 +57,8 @@ pub fn replay(session: &OsStr, opts: &ReplayOptions) -> anyhow::Result<i32> {
 fn look(path: &Path, opts: &ReplayOptions) -> anyhow::Result<i32> {
     // Says in a line what is wrong with a file that is no recording.
     drop(open(path)?);
-    let recorded = Recorded::open(path.to_owned()).with_context(|| format!("cannot read recording '{}'", shown(path)))?;
+    let recorded =
+        Recorded::open(path.to_owned()).with_context(|| format!("cannot read recording '{}'", shown(path)))?;
     if recorded.is_empty() {
         return Err(nothing_in(path));
     }

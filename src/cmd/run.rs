@@ -20,6 +20,7 @@ use crate::cli::{self, AuditLevel, RunOptions};
 use crate::policy::{Audit, Policy, PolicyError, Verdict};
 use crate::recording::visible;
 use crate::session::keep::{self, Keeper};
+use crate::session::overlay::{HotKey, HotKeyError};
 use crate::session::recorder::{self, Target};
 use crate::session::runtime::{Runtime, RuntimeError};
 use crate::session::{self, Run, SessionError};
@@ -45,6 +46,8 @@ enum RunError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]
+    HotKey(#[from] HotKeyError),
+    #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -63,7 +66,7 @@ impl RunError {
             Self::MustRecord(_) => Some("leave --no-record out"),
             Self::Policy(error) => error.hint(),
             Self::Session(error) => error.hint(),
-            Self::Keep(_) | Self::Place(_) | Self::MustAudit(_) | Self::Runtime(_) => None,
+            Self::Keep(_) | Self::Place(_) | Self::MustAudit(_) | Self::HotKey(_) | Self::Runtime(_) => None,
         }
     }
 
@@ -100,6 +103,7 @@ fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
     }
     // Before there is a second thread, and before anything that both would own.
     let keeper = if options.keep_background { keep::divide().map_err(RunError::Keep)? } else { Keeper::none() };
+    let hot_key = hot_key(&options)?;
     let place = Place::find()?;
     let program = Program::find(&command, &place)?;
     let id = recorder::new_id();
@@ -126,8 +130,19 @@ fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
         ask_timeout: Duration::from_secs(options.ask_timeout),
         keep_background: options.keep_background,
         quiet: options.quiet,
+        hot_key,
     };
     Ok(session::run(run, keeper)?)
+}
+
+/// From the option, else the environment, else as it always is.
+fn hot_key(options: &RunOptions) -> Result<Option<HotKey>, HotKeyError> {
+    let asked = options.hot_key.clone().or_else(|| std::env::var("GOVSH_HOT_KEY").ok().filter(|key| !key.is_empty()));
+    match asked.as_deref() {
+        None => Ok(Some(HotKey::default())),
+        Some("off") => Ok(None),
+        Some(key) => key.parse().map(Some),
+    }
 }
 
 fn audit(options: &RunOptions, policy: &Policy) -> Result<Audit, RunError> {

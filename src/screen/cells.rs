@@ -85,6 +85,8 @@ pub struct Modes {
     pub kitty: u8,
     /// XTMODKEYS resource 4.
     pub modify_other_keys: u8,
+    /// The hyperlink that the next characters get, as OSC 8 gave it; empty for none.
+    pub link: String,
     /// Private modes (`CSI ? n h`) that are set, of those in [`Modes::TRACKED`]; a bit each.
     pub(super) set: u32,
 }

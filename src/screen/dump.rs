@@ -6,7 +6,7 @@
 //! ```text
 //! "GVSC" version:u8=1 cols:u16 rows:u16 history:u32
 //! set:u32 flags:u8 cursor_style:u8 modify_other_keys:u8 charsets:u8×3
-//! kitty:(count:u8 flags:u8…)×2  title:(length:u16 UTF-8)
+//! kitty:(count:u8 flags:u8…)×2  title:(length:u16 UTF-8)  link:(length:u16 UTF-8)
 //! terminal:(length:u32 escape sequences that set up an empty terminal of that size)
 //! unfinished:(length:u32 bytes)                                     all numbers little-endian
 //! ```
@@ -15,7 +15,7 @@ use avt::Charset;
 use avt::parser::{AnsiMode, DecMode, Function, Parser, SgrOp};
 
 use super::cells::{Attrs, Colour, Modes, Pen};
-use super::tracker::{Charsets, MOST_FLAGS, Tracker};
+use super::tracker::{Charsets, LONGEST_LINK, MOST_FLAGS, Tracker};
 use super::{LONGEST_STRING, Screen};
 
 const MAGIC: &[u8] = b"GVSC\x01";
@@ -37,8 +37,10 @@ pub(super) fn dump(screen: &Screen) -> Vec<u8> {
         out.push(stack.len() as u8);
         out.extend_from_slice(stack);
     }
-    out.extend_from_slice(&(tracker.title.len() as u16).to_le_bytes());
-    out.extend_from_slice(tracker.title.as_bytes());
+    for text in [&tracker.title, &tracker.link] {
+        out.extend_from_slice(&(text.len() as u16).to_le_bytes());
+        out.extend_from_slice(text.as_bytes());
+    }
     out.extend_from_slice(&(terminal.len() as u32).to_le_bytes());
     out.extend_from_slice(terminal.as_bytes());
     out.extend_from_slice(&(screen.unfinished.len() as u32).to_le_bytes());
@@ -61,8 +63,10 @@ pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
         let count = usize::from(rest.u8()?);
         *stack = rest.take(count).filter(|flags| flags.len() <= MOST_FLAGS)?.to_vec();
     }
-    let title = usize::from(rest.u16()?);
-    let title = std::str::from_utf8(rest.take(title)?).ok()?.chars().filter(|ch| !ch.is_control()).collect();
+    let (title, link) = (rest.text()?, rest.text()?);
+    if link.len() > LONGEST_LINK {
+        return None;
+    }
     let terminal = rest.u32()?;
     let terminal = std::str::from_utf8(rest.take(terminal as usize)?).ok()?;
     let unfinished = rest.u32()?;
@@ -79,6 +83,7 @@ pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
         charsets: Charsets::unpack(now),
         saved: [Charsets::unpack(primary), Charsets::unpack(alternate)],
         title,
+        link,
     };
     screen.feed(unfinished);
     rest.0.is_empty().then_some(screen)
@@ -138,6 +143,12 @@ impl<'a> Rest<'a> {
         self.take(N)?.try_into().ok()
     }
 
+    /// Without control characters, whatever the dump has.
+    fn text(&mut self) -> Option<String> {
+        let length = usize::from(self.u16()?);
+        Some(std::str::from_utf8(self.take(length)?).ok()?.chars().filter(|ch| !ch.is_control()).collect())
+    }
+
     fn u8(&mut self) -> Option<u8> {
         self.array().map(u8::from_le_bytes)
     }
@@ -170,6 +181,7 @@ pub(super) fn modes(screen: &Screen) -> Modes {
         kitty: tracker.kitty[usize::from(screen.is_alternate())].last().copied().unwrap_or(0),
         modify_other_keys: tracker.modify_other_keys,
         set: tracker.set,
+        link: tracker.link.clone(),
     };
     let mut parser = Parser::new();
     for function in screen.terminal.dump().chars().filter_map(|ch| parser.feed(ch)) {

@@ -11,6 +11,8 @@ use super::cells::bit;
 
 /// Bytes of a title that are kept.
 const LONGEST_TITLE: usize = 1024;
+/// Bytes of a hyperlink; longer ones are taken to be closed.
+pub(super) const LONGEST_LINK: usize = 2048;
 /// Entries of the kitty keyboard stack, as the protocol's own implementation has them.
 pub(super) const MOST_FLAGS: usize = 8;
 
@@ -34,6 +36,8 @@ pub(super) struct Tracker {
     /// A scroll region smaller than the screen may be set.
     pub margins: bool,
     pub title: String,
+    /// The open hyperlink, as OSC 8 gave it: parameters, semicolon, address.
+    pub link: String,
 }
 
 impl Tracker {
@@ -44,6 +48,11 @@ impl Tracker {
     /// The body of an OSC, with its introducer, without its end.
     pub fn osc(&mut self, bytes: &[u8]) {
         let body = bytes.strip_prefix(b"\x1b]").or_else(|| bytes.strip_prefix("\u{9d}".as_bytes())).unwrap_or_default();
+        if let Some(link) = body.strip_prefix(b"8;") {
+            let link = std::str::from_utf8(link).ok().filter(|link| link.len() <= LONGEST_LINK && !link.ends_with(';'));
+            self.link = link.filter(|link| !link.chars().any(char::is_control)).unwrap_or_default().to_owned();
+            return;
+        }
         let Some(title) = body.strip_prefix(b"0;").or_else(|| body.strip_prefix(b"2;")) else { return };
         let title = String::from_utf8_lossy(title.get(..LONGEST_TITLE).unwrap_or(title));
         self.title = title.chars().filter(|ch| !ch.is_control()).collect();

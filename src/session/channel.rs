@@ -6,7 +6,9 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
+use super::overlay::Model;
 use crate::bus::Bus;
 use crate::event::{Event, Stream};
 use crate::sys::tty::Attributes;
@@ -143,11 +145,38 @@ pub struct Channel {
     to: End,
     pending: Pending,
     carries: Carries,
+    /// Nothing is read meanwhile.
+    held: bool,
+    /// Bytes of our own, which go before anything that is read from now on.
+    inserted: Vec<u8>,
+    /// Told all that is read.
+    mirror: Option<Arc<Model>>,
 }
 
 impl Channel {
     pub fn new(from: End, to: End, carries: Carries) -> Self {
-        Channel { from: Some(from), to, pending: Pending::new(), carries }
+        let (held, inserted, mirror) = (false, Vec::new(), None);
+        Channel { from: Some(from), to, pending: Pending::new(), carries, held, inserted, mirror }
+    }
+
+    /// From now on `mirror` is told all that is read.
+    pub fn mirror(&mut self, mirror: Arc<Model>) {
+        self.mirror = Some(mirror);
+    }
+
+    /// Whether nothing is read meanwhile.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Bytes of our own, unrecorded: after all that was read, before all that will be.
+    pub fn insert(&mut self, bytes: &[u8]) {
+        self.inserted.extend_from_slice(bytes);
+    }
+
+    /// Everything that was read or inserted is written.
+    pub fn is_delivered(&self) -> bool {
+        self.pending.length == 0 && self.inserted.is_empty()
     }
 
     pub fn carries(&self) -> Carries {
@@ -158,10 +187,10 @@ impl Channel {
     /// the receiving end is watched for errors even when there is nothing to write.
     pub fn poll_entries(&self) -> [PollFd; 2] {
         let from = match &self.from {
-            Some(from) if self.pending.has_room() => unix::poll_for(from.as_fd(), libc::POLLIN),
+            Some(from) if self.takes() => unix::poll_for(from.as_fd(), libc::POLLIN),
             _ => NO_POLL,
         };
-        let wanted = if self.pending.length > 0 { libc::POLLOUT } else { 0 };
+        let wanted = if self.is_delivered() { 0 } else { libc::POLLOUT };
         // A terminal's leader hangs up while nobody has its follower open: reading it says when that is final.
         let to = match (self.carries, wanted) {
             (Carries::Keys { .. }, 0) => NO_POLL,
@@ -181,15 +210,50 @@ impl Channel {
         let broken = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
         if ready[1].revents != 0 {
             self.flush()?;
-            if self.pending.length == 0 && ready[1].revents & broken != 0 {
+            if self.is_delivered() && ready[1].revents & broken != 0 {
                 return Err(Closed::Refused(libc::EPIPE));
             }
         }
         let mut moved = 0;
-        if ready[0].revents != 0 && self.pending.has_room() {
+        if ready[0].revents != 0 && self.takes() {
             moved = self.take(buffer, bus, follower)?;
         }
-        if self.from.is_none() && self.pending.length == 0 { Err(Closed::Ended) } else { Ok(moved) }
+        if self.from.is_none() && self.is_delivered() { Err(Closed::Ended) } else { Ok(moved) }
+    }
+
+    fn takes(&self) -> bool {
+        !self.held && self.inserted.is_empty() && self.pending.has_room()
+    }
+
+    /// As `serve`, but what is read goes to the caller, who hands it on with `hand_on`.
+    pub fn read(&mut self, ready: [PollFd; 2], buffer: &mut [u8]) -> Result<usize, Closed> {
+        if ready[1].revents != 0 {
+            self.flush()?;
+        }
+        let Some(from) = self.from.as_ref().filter(|_| ready[0].revents != 0 && self.pending.has_room()) else {
+            return Ok(0);
+        };
+        // Room for what the caller may have kept back before.
+        let most = buffer.len().min(CHUNK / 2);
+        match from.read(&mut buffer[..most]) {
+            Ok(0) => Err(Closed::Ended),
+            Ok(bytes) => Ok(bytes),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            Err(_) => Err(Closed::Ended),
+        }
+    }
+
+    /// Records bytes and passes them on, as much as there is room for.
+    pub fn hand_on(&mut self, bytes: &[u8], bus: &Bus, follower: Option<&Attributes>) -> Result<(), Closed> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let written = if self.pending.length == 0 { self.write(bytes)? } else { 0 };
+        let rest = &bytes[written..];
+        let kept = &rest[..rest.len().min(Pending::ROOM - self.pending.length)];
+        self.pending.add(kept);
+        self.record(&bytes[..written + kept.len()], bus, follower);
+        Ok(())
     }
 
     /// One read, recorded and passed on.
@@ -212,6 +276,9 @@ impl Channel {
     }
 
     fn record(&self, bytes: &[u8], bus: &Bus, follower: Option<&Attributes>) {
+        if let Some(mirror) = &self.mirror {
+            mirror.bytes(bytes);
+        }
         let hidden = follower.is_some_and(Attributes::hides_lines);
         match self.carries {
             Carries::Output(stream) => bus.output(stream, bytes),
@@ -227,6 +294,12 @@ impl Channel {
             match self.write(self.pending.next())? {
                 0 => return Ok(()),
                 written => self.pending.consume(written),
+            }
+        }
+        while !self.inserted.is_empty() {
+            match self.write(&self.inserted)? {
+                0 => return Ok(()),
+                written => drop(self.inserted.drain(..written)),
             }
         }
         Ok(())

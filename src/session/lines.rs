@@ -80,7 +80,8 @@ pub fn shown(path: &Path) -> String {
 }
 
 /// What is shown as `~`; empty when there is no home.
-fn home() -> Vec<u8> {
+/// The home directory as the environment names it; empty for none.
+pub fn home() -> Vec<u8> {
     std::env::var_os("HOME").unwrap_or_default().as_bytes().to_vec()
 }
 

@@ -19,6 +19,7 @@ pub mod keep;
 mod launch;
 mod lines;
 mod monitor;
+pub mod overlay;
 mod pump;
 mod reap;
 pub mod recorder;
@@ -40,7 +41,7 @@ use std::time::{Duration, Instant};
 pub use monitor::run as monitor;
 
 use crate::bus::{self, Bus};
-use crate::event::Event;
+use crate::event::{Event, Stamped};
 use crate::policy::{self, Audit, Policy};
 use crate::sandbox::{self, Plan, SandboxError};
 use crate::supervisor::questions::Questions;
@@ -51,6 +52,7 @@ use crate::sys::{inherited, unix};
 use control::{Control, Desk};
 use keep::Keeper;
 use launch::{Launch, Launched, Pty};
+use overlay::{HotKey, Overlay, Recent};
 use pump::{Finished, Pump, Setup};
 use recorder::{Recorder, RecorderError, Target};
 use runtime::Runtime;
@@ -153,6 +155,8 @@ pub struct Run {
     pub ask_timeout: Duration,
     pub keep_background: bool,
     pub quiet: bool,
+    /// What opens the panel; None for no key.
+    pub hot_key: Option<HotKey>,
 }
 
 /// How the process was when the user started it, before a session changes anything.
@@ -198,6 +202,7 @@ struct Session {
     control: Control,
     /// For the pump.
     desk: Option<Desk>,
+    recent: Recent,
     plan: Arc<Plan>,
     kinds: [Kind; 3],
     terminal: Option<Terminal>,
@@ -233,7 +238,11 @@ impl Session {
         let tell = begin::stopper(fail, Arc::clone(&why));
         let pulse = Arc::default();
         let target = run.record.clone();
-        let options = recorder::Options { target, start: &start, on_failure, pulse: Arc::clone(&pulse), stop: tell };
+        let recent = Recent::new(lines::home());
+        let noted = recent.clone();
+        let seen = Box::new(move |stamped: &Stamped| noted.note(stamped));
+        let pulsed = Arc::clone(&pulse);
+        let options = recorder::Options { target, start: &start, on_failure, pulse: pulsed, seen, stop: tell };
         let recorder = recorder::start(tap, options)?;
         let failed = SessionError::system("open the control socket");
         let (desk, bell) = control::desk().map_err(&failed)?;
@@ -246,7 +255,7 @@ impl Session {
         let control = control::start(setup).map_err(failed)?;
         begin::publish(&bus, start, &run, &plan);
         let (desk, stop) = (Some(desk), Some(stop));
-        Ok(Session { run, bus, questions, recorder, control, desk, plan, kinds, terminal, pty, stop, why })
+        Ok(Session { run, bus, questions, recent, recorder, control, desk, plan, kinds, terminal, pty, stop, why })
     }
 
     /// From the first line on the terminal to the agent's last byte.
@@ -262,6 +271,10 @@ impl Session {
             }
             _ => false,
         };
+        let overlay = self.overlay().map_err(SessionError::system("set up the panel"))?;
+        let attend = overlay.as_ref().map(|_| self.questions.clone());
+        // Before the agent can ask anything.
+        let attendance = attend.as_ref().filter(|_| engaged).map(Questions::attend);
         let orders = self.orders(inherited, &streams, engaged);
         let launched = launch::launch(Launch {
             broker: self.plan.broker.clone(),
@@ -280,6 +293,9 @@ impl Session {
         let stop = self.stop.take().ok_or(SessionError::Broker)?;
         let desk = self.desk.take().ok_or(SessionError::Broker)?;
         let pump = Pump::new(Setup {
+            overlay,
+            attend,
+            attendance,
             bus: self.bus.clone(),
             signals,
             ignored: inherited.ignored,
@@ -298,6 +314,30 @@ impl Session {
         let finished = pump.map_err(SessionError::system("set up the streams"))?.run();
         supervisor.finish();
         finished
+    }
+
+    /// The panel, where there is a terminal of our own that can show it.
+    fn overlay(&self) -> std::io::Result<Option<Overlay>> {
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let Some(terminal) = self.terminal.as_ref().filter(|terminal| !terminal.is_shared() && !is_dumb) else {
+            return Ok(None);
+        };
+        let size = terminal.size();
+        if size.cols == 0 || size.rows == 0 {
+            return Ok(None);
+        }
+        let who = format!("{}@{}", self.run.user, terminal.name());
+        let desk = overlay::Terminals { questions: self.questions.clone(), answers: self.run.answers.clone(), who };
+        let setup = overlay::Setup {
+            desk: Some(Box::new(desk)),
+            hot_key: self.run.hot_key,
+            recent: self.recent.clone(),
+            bus: self.bus.clone(),
+            home: lines::home(),
+            cols: size.cols,
+            rows: size.rows,
+        };
+        Overlay::new(setup).map(Some)
     }
 
     fn orders(&self, inherited: &Inherited, streams: &Streams, foreground: bool) -> Orders {

@@ -5,6 +5,7 @@
 //! Leaves to others: one channel's bytes (`channel`), what is recorded where (`recorder`), the decisions (`supervisor`).
 
 mod control;
+mod panel;
 mod wishes;
 
 pub use control::{BLOCKED, HEEDED, die_of_interrupt};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::{CHUNK, Carries, Channel, Closed, End, Manner};
 use super::control::Desk;
+use super::overlay::Overlay;
 use super::streams::{self, Relay};
 use super::terminal::Terminal;
 use super::wire::{Ended, Failure, Link, ToMonitor};
@@ -23,6 +25,7 @@ use super::{SessionError, reap};
 use crate::bus::Bus;
 use crate::event::{Event, Stream};
 use crate::supervisor::Pauser;
+use crate::supervisor::questions::{Attendance, Questions};
 use crate::sys::signals::{Set, SignalFd};
 use crate::sys::tty::Attributes;
 use crate::sys::unix::{self, NO_POLL, PollFd};
@@ -52,6 +55,12 @@ pub struct Setup {
     pub wall: Option<Duration>,
     /// What watchers want of the session.
     pub desk: Desk,
+    /// The panel, where the terminal can show one.
+    pub overlay: Option<Overlay>,
+    /// Open as long as the panel can be shown: somebody is there to answer.
+    pub attend: Option<Questions>,
+    /// From before the agent's first call on.
+    pub attendance: Option<Attendance>,
     /// Called once when the agent has ended and what it left behind goes on without the user's terminal.
     pub kept: Box<dyn FnOnce(Ended)>,
 }
@@ -81,6 +90,9 @@ pub struct Pump {
     /// The policy's end of the session.
     wall: Option<Instant>,
     desk: Desk,
+    overlay: Option<Overlay>,
+    attend: Option<Questions>,
+    attendance: Option<Attendance>,
     /// Who wanted the session held still, or to go on, and has not been told yet.
     wished: Option<String>,
     /// When politeness ends.
@@ -103,7 +115,9 @@ const SIGNALS: usize = 0;
 const LINK: usize = 1;
 const STOP: usize = 2;
 const DESK: usize = 3;
-const CHANNELS: usize = 4;
+/// The panel's two.
+const PANEL: usize = 4;
+const CHANNELS: usize = 6;
 /// Screen, keys, and at most three relays.
 const MOST: usize = CHANNELS + 2 * 5;
 
@@ -116,6 +130,9 @@ impl Pump {
             let agent = || leader.try_clone().map(|fd| End::new(fd, Manner::Plain));
             screen = Some(Channel::new(agent()?, user()?, Carries::Output(Stream::Terminal)));
             keys = Some(Channel::new(user()?, agent()?, Carries::Keys { kept: setup.keep_input }));
+            if let (Some(overlay), Some(screen)) = (&setup.overlay, &mut screen) {
+                screen.mirror(overlay.model());
+            }
         }
         Ok(Pump {
             stopping: false,
@@ -134,6 +151,9 @@ impl Pump {
             why: setup.why,
             wall: setup.wall.map(|wall| Instant::now() + wall),
             desk: setup.desk,
+            overlay: setup.overlay,
+            attend: setup.attend,
+            attendance: setup.attendance,
             wished: None,
             grace: None,
             kept: Some(setup.kept),
@@ -164,6 +184,7 @@ impl Pump {
                 self.on_message();
             }
             self.on_time();
+            self.on_panel(entries[PANEL..CHANNELS].iter().any(|entry| entry.revents != 0));
         }
         drop(self.terminal.take());
         // What the monitor could not do, or has left by dying.
@@ -194,6 +215,7 @@ impl Pump {
             entries[STOP] = unix::poll_for(stop.as_fd(), libc::POLLIN);
         }
         entries[DESK] = unix::poll_for(self.desk.as_fd(), libc::POLLIN);
+        self.panel_entries(&mut entries[PANEL..CHANNELS]);
         let engaged = self.terminal.as_ref().is_some_and(Terminal::is_engaged);
         let keys = self.keys.as_ref().filter(|_| engaged);
         let channels = [self.screen.as_ref(), keys].into_iter();
@@ -210,7 +232,8 @@ impl Pump {
         let now = Instant::now();
         let until = |at: Instant| at.saturating_duration_since(now) + Duration::from_millis(1);
         let check = self.waits_for_foreground().then_some(FOREGROUND_CHECK);
-        let next = [self.wall.map(until), self.grace.map(until), check].into_iter().flatten().min();
+        let panel = self.overlay.as_ref().and_then(|overlay| overlay.deadline(now));
+        let next = [self.wall.map(until), self.grace.map(until), check, panel.map(until)].into_iter().flatten().min();
         next.map_or(-1, |wait| i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
     }
 
@@ -222,7 +245,13 @@ impl Pump {
             && pair(1).iter().any(|entry| entry.revents != 0)
         {
             let follower = self.leader.as_ref().and_then(|leader| Attributes::of(leader.as_fd()).ok());
-            match keys.serve(pair(1), &mut self.buffer, &self.bus, follower.as_ref()) {
+            let served = match &mut self.overlay {
+                Some(overlay) => {
+                    panel::serve_keys(keys, overlay, pair(1), &mut self.buffer, &self.bus, follower.as_ref())
+                }
+                None => keys.serve(pair(1), &mut self.buffer, &self.bus, follower.as_ref()),
+            };
+            match served {
                 Ok(bytes) => self.signal_siblings(bytes, follower.as_ref()),
                 Err(Closed::Ended) => self.hang_up(),
                 Err(Closed::Refused(_)) => self.keys = None,
@@ -279,6 +308,7 @@ impl Pump {
     /// The user's terminal is gone: so is the agent's. The kernel tells the monitor, and it the agent.
     fn hang_up(&mut self) {
         let had_pty = self.leader.is_some();
+        (self.overlay, self.attendance) = (None, None);
         self.screen = None;
         self.keys = None;
         self.terminal = None;

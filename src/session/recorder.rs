@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::control::Pulse;
 use crate::bus::Tap;
-use crate::event::Start;
+use crate::event::{Stamped, Start};
 use crate::policy::OnFailure;
 use crate::recording::Summary;
 
@@ -48,6 +48,8 @@ pub struct Options<'a> {
     pub on_failure: OnFailure,
     /// Told what happens, batch by batch.
     pub pulse: Arc<Pulse>,
+    /// Told every event.
+    pub seen: Box<dyn FnMut(&Stamped) + Send>,
     /// Called at most once, on the recorder's thread, with why the recording failed.
     pub stop: Box<dyn FnOnce(&str) + Send>,
 }
@@ -82,7 +84,7 @@ pub struct Outcome {
 /// Creates the file, with its header in it, and starts the thread. A file that cannot be created is an error, unless the policy
 /// says that the session goes on without.
 pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> {
-    let Options { target, start, on_failure, pulse, stop } = options;
+    let Options { target, start, on_failure, pulse, mut seen, stop } = options;
     let path = place::path(&target, start)?;
     let tape = match path.clone() {
         None => None,
@@ -95,7 +97,7 @@ pub fn start(tap: Tap, options: Options<'_>) -> Result<Recorder, RecorderError> 
     };
     let file = path.clone();
     let run = move || {
-        let mut outcome = record(tap, tape, &pulse);
+        let mut outcome = record(tap, tape, &pulse, &mut seen);
         outcome.path = file;
         outcome
     };
@@ -135,7 +137,7 @@ impl Recorder {
 }
 
 /// The thread: until the bus is closed and empty.
-fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>, pulse: &Pulse) -> Outcome {
+fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>, pulse: &Pulse, seen: &mut dyn FnMut(&Stamped)) -> Outcome {
     let mut summary = Summary::default();
     let mut batch = Vec::new();
     let mut flushed = Instant::now();
@@ -144,6 +146,7 @@ fn record<D: Disk>(mut tap: Tap, mut tape: Option<Tape<D>>, pulse: &Pulse) -> Ou
         let more = tap.take(&mut batch, poll);
         for stamped in &batch {
             summary.feed(stamped);
+            seen(stamped);
             if let Some(tape) = tape.as_mut() {
                 tape.write(stamped);
             }

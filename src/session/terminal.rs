@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Mutex;
 
@@ -85,6 +85,13 @@ impl Terminal {
     /// Whether we are its foreground group. One that is not our controlling terminal has nobody else to serve.
     pub fn is_foreground(&self) -> bool {
         tty::foreground(self.as_fd()).map_or(true, |group| group == process::own_group())
+    }
+
+    /// As people call it: `pts/3`; `tty` where it has no name.
+    pub fn name(&self) -> String {
+        let own = format!("/proc/self/fd/{}", self.device.as_raw_fd());
+        let path = std::fs::read_link(own).unwrap_or_default();
+        path.strip_prefix("/dev").ok().and_then(|name| name.to_str()).unwrap_or("tty").to_owned()
     }
 
     pub fn size(&self) -> Size {

@@ -109,7 +109,12 @@ impl List {
         source.frames().get(frame).is_none_or(|index| self.filter.may_show(&index.tally))
     }
 
-    fn of(&mut self, source: &mut dyn Source, frame: usize, bearings: &Bearings) -> Result<Arc<Vec<EventRow>>, ReadError> {
+    fn of(
+        &mut self,
+        source: &mut dyn Source,
+        frame: usize,
+        bearings: &Bearings,
+    ) -> Result<Arc<Vec<EventRow>>, ReadError> {
         let complete = frame < source.frames().len();
         if let Some(made) = self.made.get(&frame).filter(|_| complete) {
             return Ok(Arc::clone(&made.rows));

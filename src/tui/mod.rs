@@ -22,8 +22,8 @@ pub mod prompt;
 #[cfg(test)]
 pub mod sample;
 pub mod screen_pane;
-pub mod search;
 pub mod seal;
+pub mod search;
 pub mod source;
 pub mod survey;
 pub mod terminal;

@@ -101,6 +101,7 @@ impl Pump {
         if self.failure.is_none() {
             self.ended = Some(ended);
         }
+        self.close_panel();
         self.engaged_at_end = self.terminal.as_ref().is_some_and(Terminal::is_engaged);
         self.keys = None;
         self.wall = None;
@@ -141,6 +142,7 @@ impl Pump {
             self.take_terminal();
             return;
         }
+        self.close_panel();
         self.drain_screen();
         let engaged = self.terminal.as_ref().is_some_and(Terminal::is_engaged);
         if let Some(terminal) = &mut self.terminal {
@@ -185,6 +187,9 @@ impl Pump {
             self.hang_up();
             return;
         }
+        if let Some(overlay) = &mut self.overlay {
+            overlay.disturbed();
+        }
         self.follow_size();
         self.tell(&ToMonitor::Continue { foreground: true });
     }
@@ -207,6 +212,9 @@ impl Pump {
         let size = terminal.size();
         if tty::size(leader.as_fd()).is_ok_and(|now| now != size) && tty::set_size(leader.as_fd(), size).is_ok() {
             self.bus.publish(Event::Resize { cols: size.cols, rows: size.rows });
+            if let Some(overlay) = &mut self.overlay {
+                overlay.resize(size.cols, size.rows);
+            }
         }
     }
 

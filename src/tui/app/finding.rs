@@ -156,7 +156,9 @@ impl App {
         let Over::Prompt { wish, line, wrong } = &self.over else { return None };
         let (label, hint) = match wish {
             Wish::Search(Within::Screen) => ("/ on the screen", "regular expression · tab: in events".to_owned()),
-            Wish::Search(Within::Events) => ("/ in events", "argv, paths, hosts, rules · tab: on the screen".to_owned()),
+            Wish::Search(Within::Events) => {
+                ("/ in events", "argv, paths, hosts, rules · tab: on the screen".to_owned())
+            }
             Wish::Jump => ("go to", format!("{TARGETS} · now {}", clock(self.player.time()))),
             Wish::Filter => ("filter", "exec file net denied asked path:… host:… pid:… -word".to_owned()),
             Wish::Marker => ("marker", "a few words; enter sets it".to_owned()),

@@ -106,7 +106,8 @@ impl App {
         let Over::Question(answering) = &self.over else { return None };
         let waiting = self.live.as_ref()?.waiting();
         let one = waiting.iter().find(|one| one.ask.id == answering.ask)?.clone();
-        let mut view = question::of(&one.ask, one.left, (one.calls, waiting.len() - 1), answering.choice, &self.bearings);
+        let mut view =
+            question::of(&one.ask, one.left, (one.calls, waiting.len() - 1), answering.choice, &self.bearings);
         view.awake = answering.shown >= GUARD;
         view.chosen = answering.chosen;
         Some((one, view))

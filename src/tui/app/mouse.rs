@@ -84,7 +84,9 @@ impl App {
 
     fn click_row(&mut self, row: u16) {
         self.focus = Pane::Events;
-        let Some((area, edge)) = self.areas.as_ref().and_then(|areas| Some((areas.events?, areas.edge))) else { return };
+        let Some((area, edge)) = self.areas.as_ref().and_then(|areas| Some((areas.events?, areas.edge))) else {
+            return;
+        };
         let view = EventsView { rows: self.list.rows(), present: self.list.present(), edge, ..EventsView::default() };
         if let Some(row) = events::row_at(area, &view, row) {
             let place = self.list.place(&mut *self.source, row);

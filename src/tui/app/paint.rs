@@ -12,8 +12,8 @@ use crate::recording::visible;
 use crate::tui::panels::header::{Play, Pulse};
 use crate::tui::panels::timeline::{self, Edge as End, Tick, What};
 use crate::tui::panels::{
-    Areas, DetailView, EventsView, HeaderView, NetView, TimelineView, Title, TreeView, Wanted, areas, ascii,
-    detail, events, framed, header, net, tree,
+    Areas, DetailView, EventsView, HeaderView, NetView, TimelineView, Title, TreeView, Wanted, areas, ascii, detail,
+    events, framed, header, net, tree,
 };
 use crate::tui::screen_pane::{self, Found, ScreenView};
 use crate::tui::{filter, search};
@@ -28,8 +28,7 @@ impl App {
     pub fn draw(&mut self, frame: &mut Frame) {
         self.dirty = false;
         let largest = (self.largest.0.min(SCREEN.0), self.largest.1.min(SCREEN.1));
-        let wanted =
-            Wanted { screen: largest, tree: self.tree, net: self.net, detail: self.detail, zoom: self.zoom };
+        let wanted = Wanted { screen: largest, tree: self.tree, net: self.net, detail: self.detail, zoom: self.zoom };
         let areas = areas(frame.area(), wanted);
         self.areas = Some(areas);
         self.gather(&areas);
@@ -49,9 +48,7 @@ impl App {
         let height = areas.events.map_or(8, |area| usize::from(area.height)).max(4);
         let seq = self.player.seq();
         let filled = match self.player.before(&mut *self.source) {
-            Ok(place) => {
-                self.list.fill(&mut *self.source, (place.frame, seq), &self.filter, &self.bearings, height)
-            }
+            Ok(place) => self.list.fill(&mut *self.source, (place.frame, seq), &self.filter, &self.bearings, height),
             Err(error) => Err(error),
         };
         self.ran(filled);
@@ -168,7 +165,8 @@ impl App {
             format!("reading {} %", survey.frames * 100 / self.source.len().max(1))
         };
         if let Some(area) = areas.events {
-            let filter = if self.filter.line().is_empty() { "all".to_owned() } else { visible(self.filter.line().as_bytes()) };
+            let filter =
+                if self.filter.line().is_empty() { "all".to_owned() } else { visible(self.filter.line().as_bytes()) };
             let view = EventsView {
                 rows: self.list.rows(),
                 present: self.list.present(),

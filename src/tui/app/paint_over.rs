@@ -74,7 +74,8 @@ impl App {
                 let progress = Progress { what: &what, done, says: &says, stop: "esc" };
                 return foot_panel::draw(frame, area, &FootView::Progress(progress), &self.theme);
             }
-            let text = format!("{typed}: {}   n next   N before   esc ends the search", hits_in_words(hits, search.is_cut()));
+            let text =
+                format!("{typed}: {}   n next   N before   esc ends the search", hits_in_words(hits, search.is_cut()));
             return foot_panel::draw(frame, area, &FootView::Notice { text: &text, tone: Tone::Dim }, &self.theme);
         }
         if let Some(waiting) = self.live.as_ref().map(|live| live.waiting().len()).filter(|waiting| *waiting > 0) {

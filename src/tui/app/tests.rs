@@ -39,7 +39,9 @@ impl Stage {
     fn settle(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(20);
         let busy = |app: &App| {
-            !app.survey.look().whole || app.seeking.is_some() || app.search.as_ref().is_some_and(|s| s.progress().0.is_some())
+            !app.survey.look().whole
+                || app.seeking.is_some()
+                || app.search.as_ref().is_some_and(|s| s.progress().0.is_some())
         };
         while busy(&self.app) {
             assert!(Instant::now() < deadline, "still busy after twenty seconds");
