@@ -281,5 +281,9 @@ mod tests {
         let vars = Vars { workdir: b"/src".into(), tmp: b"/tmp".into(), ..Vars::default() };
         assert!(own(b"/src", &vars).matches(b"/src/x.cast.zst") && !own(b"/src", &vars).matches(b"/src/main.rs"));
         assert!(own(b"/src/logs", &vars).matches(b"/src/logs/x"));
+        // But the key is never the agent's, also where it works beside it.
+        let all = protections(&Vars { state_dirs: vec![b"/src".into()], ..vars });
+        let covers = |path: &[u8]| all.iter().any(|p| p.access == Protected::Everything && p.pattern.covers(path));
+        assert!(covers(b"/src/signing.key") && !covers(b"/src/main.rs"));
     }
 }

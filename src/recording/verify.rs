@@ -93,6 +93,7 @@ fn first_version<R: Read + Seek>(source: &mut R) -> Result<Option<u8>, ReadError
 
 /// Format 1: the checksums of its frames, and whether it was closed.
 fn unchained<R: Read + Seek>(mut source: R) -> Result<Integrity, ReadError> {
+    source.rewind()?;
     let mut reader = Reader::open(&mut source)?;
     let mut frame = 0;
     loop {

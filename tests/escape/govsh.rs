@@ -88,6 +88,21 @@ fn older_recordings_and_configuration() {
     withstands(lab, &lines);
 }
 
+/// The key that signs recordings: with it, any recording could be made anew.
+#[test]
+fn the_signing_key() {
+    let lab = || {
+        let lab = Lab::new();
+        lab.dir("state/govsh");
+        lab.file("state/govsh/signing.key", &format!("govsh signing key 1, secret\nlab\n{}\n", "0a".repeat(32)));
+        lab
+    };
+    let mut lines = every_way("{state}/govsh/signing.key");
+    lines.push("list {state}/govsh".into());
+    lines.push("write openat {state}/govsh/.key-1".into());
+    withstands(lab, &lines);
+}
+
 /// The runtime directory: nothing to list, to connect to, or to put there.
 #[test]
 fn the_runtime_directory() {
