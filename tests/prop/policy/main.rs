@@ -1,6 +1,8 @@
 //! Laws of the policy: it decides as a matcher that knows nothing of it would, denies only ever take away,
 //! and no text makes the reader panic.
 
+mod asks;
+
 use govsh::policy::{
     Access, Decision, Layer, Library, NetOp, Policy, PolicyError, RuleId, Source, UnixAddr, Vars, Verdict, shipped,
 };
