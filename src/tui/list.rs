@@ -115,8 +115,9 @@ impl List {
         frame: usize,
         bearings: &Bearings,
     ) -> Result<Arc<Vec<EventRow>>, ReadError> {
-        let complete = frame < source.frames().len();
-        if let Some(made) = self.made.get(&frame).filter(|_| complete) {
+        // Rows that were made while the frame was under way lack what came after.
+        let whole = source.frames().get(frame).map(|index| index.seq[1].saturating_sub(index.seq[0]) + 1);
+        if let Some(made) = self.made.get(&frame).filter(|made| whole == Some(made.events as u64)) {
             return Ok(Arc::clone(&made.rows));
         }
         let events = source.events(frame)?;

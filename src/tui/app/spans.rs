@@ -12,8 +12,8 @@ use crate::tui::source::Source;
 /// Frames, and bytes of text in them, up to which a recording is short.
 const SHORT: usize = 64;
 const TEXT: u64 = 4 << 20;
-/// Parts of a whole recording that are worth telling apart.
-const PARTS: usize = 512;
+/// Parts of a frame that are worth telling apart.
+const PARTS: usize = 128;
 
 /// See the module.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(super) struct Spans {
     complete: usize,
     /// Events of the frame under way.
     under_way: usize,
+    /// The recording is not short any more: what was told in parts is told in whole.
+    long: bool,
     /// Frames whose denials and questions are told by exact moments.
     exact: usize,
 }
@@ -41,10 +43,14 @@ impl Spans {
         let exact = exact.min(frames);
         let mut changed = grown || exact > self.exact;
         if grown {
+            if !self.long && !is_short(source.frames()) {
+                // As it would look had it been opened now.
+                (self.long, self.complete, self.exact) = (true, 0, 0);
+            }
             self.frames.truncate(self.complete);
             self.under_way = 0;
             for frame in self.complete..frames {
-                let spans = Self::frame(source, frame);
+                let spans = self.frame(source, frame);
                 self.frames.push(spans);
             }
             self.complete = frames;
@@ -59,7 +65,7 @@ impl Spans {
                 self.under_way = events.len();
                 self.frames.truncate(frames);
                 // Its denials and questions are told by their moments.
-                let parts = parts(&events, PARTS / (frames + 1));
+                let parts = parts(&events);
                 self.frames.push(parts.into_iter().map(|part| Span { denied: 0, asked: 0, ..part }).collect());
                 changed = true;
             }
@@ -71,15 +77,18 @@ impl Spans {
         Ok(())
     }
 
-    fn frame(source: &mut dyn Source, frame: usize) -> Vec<Span> {
-        let indices = source.frames();
-        let short = indices.len() <= SHORT && indices.iter().map(|index| index.text[1]).sum::<u64>() <= TEXT;
-        let (whole, each) = (indices.get(frame).map(span), PARTS / indices.len().max(1));
-        if short && let Ok(events) = source.events(frame) {
-            return parts(&events, each);
+    fn frame(&self, source: &mut dyn Source, frame: usize) -> Vec<Span> {
+        if !self.long
+            && let Ok(events) = source.events(frame)
+        {
+            return parts(&events);
         }
-        whole.into_iter().collect()
+        source.frames().get(frame).map(span).into_iter().collect()
     }
+}
+
+fn is_short(frames: &[Index]) -> bool {
+    frames.len() <= SHORT && frames.iter().map(|index| index.text[1]).sum::<u64>() <= TEXT
 }
 
 fn span(index: &Index) -> Span {
@@ -101,10 +110,10 @@ fn span(index: &Index) -> Span {
     }
 }
 
-/// The events in at most `most` parts of equal length, those without any left out.
-fn parts(events: &[Stamped], most: usize) -> Vec<Span> {
+/// The events in parts of equal length, those without any left out.
+fn parts(events: &[Stamped]) -> Vec<Span> {
     let (from, to) = (events.first().map_or(0, |stamped| stamped.t), events.last().map_or(0, |stamped| stamped.t));
-    let length = (to.saturating_sub(from) / most.max(1) as u64).max(1);
+    let length = (to.saturating_sub(from) / PARTS as u64).max(1);
     let part = |stamped: &Stamped| stamped.t.saturating_sub(from) / length;
     events.chunk_by(|a, b| part(a) == part(b)).map(of_events).collect()
 }

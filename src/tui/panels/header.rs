@@ -52,10 +52,9 @@ pub struct Pulse {
     /// `working`, `idle 22m`, `asks`.
     pub state: String,
     pub frozen: bool,
-    /// Events and bytes of output in the last second.
-    pub events: u64,
-    pub out: u64,
-    /// Watchers, this one included.
+    /// Events and bytes of output in the last second, where that is known.
+    pub rates: Option<(u64, u64)>,
+    /// Watchers, this one included; 0 where that is not known.
     pub watchers: usize,
     /// Questions that wait.
     pub asks: usize,
@@ -134,13 +133,10 @@ fn pieces(view: &HeaderView) -> Vec<Piece> {
         if pulse.frozen && pulse.asks > 0 {
             pieces.push(Piece { forms: vec!["frozen".to_owned()], tone: Tone::Accent, worth: 7 });
         }
-        let quiet = pulse.events == 0 && pulse.out == 0;
-        let rates = format!("{} events/s  {}B/s", round(pulse.events), round(pulse.out));
-        pieces.push(Piece {
-            forms: vec![rates, format!("{}/s", round(pulse.events))],
-            tone: Tone::Dim,
-            worth: if quiet { 0 } else { 2 },
-        });
+        if let Some((events, out)) = pulse.rates {
+            let rates = format!("{} events/s  {}B/s", round(events), round(out));
+            pieces.push(Piece { forms: vec![rates, format!("{}/s", round(events))], tone: Tone::Dim, worth: 2 });
+        }
         if pulse.watchers > 1 {
             pieces.push(Piece { forms: vec![format!("{} watch", pulse.watchers)], tone: Tone::Dim, worth: 4 });
         }

@@ -1,5 +1,6 @@
 //! Every panel over every size and over hostile text, and pictures of every view.
 
+mod app;
 mod hostile;
 mod list;
 mod picture;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::event::{Answer, Ask, By, Choice, Event, Judged, Kind, Proc, ProcOp, Scope, Stamped, Start, Stream, Via};
+use crate::event::{
+    Answer, Ask, By, Choice, Event, Judged, Kind, PolicyUsed, Proc, ProcOp, Scope, Stamped, Start, Stream, Via,
+};
 use crate::policy::{Access, Layer, Verdict};
 
 pub const MS: u64 = 1_000_000;
@@ -137,7 +139,8 @@ pub fn story() -> Story {
     let mut story = Story::default();
     let start = Start {
         id: "k3f9".into(),
-        timestamp: 1_795_283_344,
+        // Out of the range of dates: what is shown for it is the same in every time zone.
+        timestamp: i64::MAX,
         argv: vec![b"codex".to_vec()],
         cwd: CWD.to_vec(),
         user: "ada".into(),
@@ -152,6 +155,17 @@ pub fn story() -> Story {
         stderr_tty: true,
     };
     story.then(0, Event::Start(Box::new(start)));
+    story.then(
+        0,
+        Event::Policy(Box::new(PolicyUsed {
+            name: "codex".into(),
+            sources: vec!["agent.toml".into(), "codex.toml".into()],
+            audit: "full".into(),
+            denies: 14,
+            asks: 3,
+            appended: vec!["--sandbox".into(), "danger-full-access".into()],
+        })),
+    );
     story.run(3, 4100, 4099, &["codex"]);
     for at in 0..30 {
         story.file(2, Access::READ, &format!("/usr/lib/node/lib{at}.js"), 4100);
@@ -170,7 +184,10 @@ pub fn story() -> Story {
     for at in 0..214 {
         story.file(3, Access::WRITE, &format!("/home/ada/src/shop/target/debug/build/{at}"), 4151);
     }
-    story.says(900, "12 passed, 1 failed\r\n").ends(4, 4151, 101).ends(4, 4150, 101);
+    story
+        .says(900, "\x1b[1;32m12 passed\x1b[0m, \x1b[31m1 failed\x1b[0m 漢字\r\n")
+        .ends(4, 4151, 101)
+        .ends(4, 4150, 101);
     story.file(21_000, Access::READ | Access::WRITE, "/home/ada/src/shop/src/login.rs", 4100);
     story.then(300, Event::Marker { label: "first try".to_owned(), by: "watch:ada@pts/3".to_owned() });
     story.connect(11_000, 4100, "93.184.216.34:443", Verdict::Allow);
@@ -211,5 +228,6 @@ pub fn story() -> Story {
         story.says(1_500, &format!("remote: {line}\r\n"));
     }
     story.ends(10, 4190, 0).ends(3, 4189, 0);
+    story.then(400, Event::Exit { status: 0, signal: None });
     story
 }
