@@ -185,7 +185,7 @@ impl Open {
             return heard;
         }
         self.fresh = false;
-        for read in self.keys.read(bytes, self.typing.is_some()) {
+        for read in self.keys.read(bytes, self.menu) {
             match read {
                 Read::Report(report) => heard.forward.extend(report),
                 Read::Key(Key::Control('c')) => heard.forward.push(3),
@@ -306,8 +306,12 @@ impl Open {
         let (cols, rows) = screen.size();
         match self.way {
             Way::Over => paint::cover(&screen, super::panel::Area { row: 0, col: 0, cols, rows }, self.shift, out),
+            // It comes back with everything anew.
+            _ if self.was_aside => {}
             _ => {
-                out.push_str("\x1b[0m\x1b[2J");
+                // The terminal brings its first screen to the new size while nothing of the new size is on the other.
+                paint::step_out(self.way, out);
+                paint::step_in(self.way, out);
                 paint::backdrop(&screen, self.shift, out);
             }
         }

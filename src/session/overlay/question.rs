@@ -134,18 +134,20 @@ fn keys(question: &Question, view: &View<'_>, across: usize) -> Vec<Row> {
     rest.extend(key("n", if short { "never" } else { "never again" }));
     rest.extend(key("v", if short { "view" } else { "see the screen" }));
     rows.push(Row::left(1, rest));
-    rows.extend(foot(view));
+    rows.push(foot(view));
     rows
 }
 
-/// What else waits, and what there is to say.
-fn foot(view: &View<'_>) -> Option<Row> {
+/// What else waits, and what there is to say; a row in any case, so that nothing moves under one's eyes.
+fn foot(view: &View<'_>) -> Row {
     let more = view.questions.len().saturating_sub(1);
-    let left = match (view.note, more) {
-        (Some(note), _) => vec![span(note, Style::Warm)],
-        (None, 0) if view.guarded => vec![span(" a moment …", Style::Dim)],
-        (None, 0) => return None,
+    let mut left = match (view.note, more) {
+        (Some(note), _) => vec![span(format!(" {note}"), Style::Warm)],
+        (None, 0) => Vec::new(),
         (None, more) => key("↓", &format!("{more} more waiting")).to_vec(),
     };
-    Some(Row::left(2, left))
+    if view.guarded && view.note.is_none() {
+        left.push(span(" a moment …", Style::Dim));
+    }
+    Row::left(2, left)
 }

@@ -49,7 +49,7 @@ fn a_marker_is_typed_into_the_recording() {
     pane.types(&["q"]);
     until("the panel is gone", || !pane.screen().contains("q close") && !pane.screen().contains("marked"));
     pane.types(&["Enter"]);
-    pane.shows("outer$");
-    let shown = scene.command(&[crate::scene::GOVSH, "show", "last", "--events", "--kind", "marker"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&shown.stdout).contains("looks odd here"), "{shown:?}");
+    let shown =
+        || scene.command(&[crate::scene::GOVSH, "show", "last", "--events", "--kind", "marker"]).output().unwrap();
+    until("the recording has it", || String::from_utf8_lossy(&shown().stdout).contains("looks odd here"));
 }

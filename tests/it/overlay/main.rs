@@ -6,6 +6,7 @@
 mod keys;
 mod live;
 mod pane;
+mod questions;
 mod same;
 #[path = "../terminal/scene.rs"]
 #[allow(dead_code, reason = "shared with the tests of the terminal")]

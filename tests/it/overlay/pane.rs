@@ -104,13 +104,19 @@ impl<'a> Pane<'a> {
 
     #[track_caller]
     pub fn shows(&self, wanted: &str) -> String {
-        let end = std::time::Instant::now() + crate::scene::DEADLINE;
+        self.until(wanted, |screen| screen.contains(wanted))
+    }
+
+    /// The screen, once it is so.
+    #[track_caller]
+    pub fn until(&self, what: &str, so: impl Fn(&str) -> bool) -> String {
+        let end = std::time::Instant::now() + crate::scene::DEADLINE / 2;
         loop {
             let screen = self.screen();
-            if screen.contains(wanted) {
+            if so(&screen) {
                 return screen;
             }
-            assert!(std::time::Instant::now() < end, "'{wanted}' is not shown:\n{screen}");
+            assert!(std::time::Instant::now() < end, "'{what}' is not shown:\n{screen}");
             std::thread::park_timeout(std::time::Duration::from_millis(10));
         }
     }
@@ -124,7 +130,7 @@ impl<'a> Pane<'a> {
         let state = text(&self.tmux().args(["display-message", "-p", STATE]).output().unwrap().stdout);
         let size = text(&self.tmux().args(["display-message", "-p", "#{pane_width}"]).output().unwrap().stdout);
         let cols: u16 = size.trim().parse().unwrap();
-        let shown = text(&self.tmux().args(["capture-pane", "-e", "-p", "-S", "-"]).output().unwrap().stdout);
+        let shown = text(&self.tmux().args(["capture-pane", "-e", "-N", "-p", "-S", "-"]).output().unwrap().stdout);
         let lines = shown.lines().count();
         let mut screen = Screen::new(cols + 1, lines as u16);
         screen.feed(shown.trim_end_matches('\n').replace('\n', "\r\n").as_bytes());

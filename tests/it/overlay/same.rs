@@ -18,6 +18,8 @@ struct Play<'a> {
     rest: &'a [u8],
     second: &'a [u8],
     resized: Option<(u16, u16)>,
+    /// govsh does not know that it is tmux: as in a terminal of its own.
+    unnamed: bool,
 }
 
 /// The pictures before and after the second part.
@@ -31,6 +33,11 @@ fn act(play: &Play, panel: bool, expected: Option<&Picture>) -> (Picture, Pictur
     let pane = Pane::new(&scene, 80, 24);
     pane.types(&["clear; for n in 1 2 3 4 5 6; do echo a line of the shell $n; done", "Enter"]);
     pane.shows("shell 6\nouter$");
+    if play.unnamed {
+        pane.types(&["unset TMUX; clear; for n in 1 2 3 4 5 6; do echo a line of the shell $n; done", "Enter"]);
+        until("the shell has done it", || pane.screen().starts_with("a line of the shell 1"));
+        pane.shows("shell 6\nouter$");
+    }
     pane.govsh(&["--no-record"], &["bash", "actor"]);
     until("the first part is drawn", || scene.path("drawn").exists());
     // The rest may be on its way still, in which case the picture is already the one to come.
@@ -61,8 +68,18 @@ fn act(play: &Play, panel: bool, expected: Option<&Picture>) -> (Picture, Pictur
 #[track_caller]
 fn same(play: &Play) {
     let (before, plain) = act(play, false, None);
-    let (_, with) = act(play, true, Some(&before));
-    if let Some(difference) = plain.difference(&with) {
+    let mut with = vec![act(play, true, Some(&before)).1];
+    if play.resized.is_none() {
+        with.push(act(&Play { unnamed: true, ..*play }, true, Some(&before)).1);
+    }
+    for with in with {
+        alike(&plain, &with);
+    }
+}
+
+#[track_caller]
+fn alike(plain: &Picture, with: &Picture) {
+    if let Some(difference) = plain.difference(with) {
         panic!("{difference}\nwithout: {plain:?}\nwith: {with:?}");
     }
 }
