@@ -147,17 +147,27 @@ impl Drop for Session {
 impl Person {
     /// One request, and its answer; what is pushed in between is skipped.
     pub fn try_say(&mut self, request: Value) -> Value {
-        let socket = self.lines.get_mut();
-        socket.write_all(format!("{request}\n").as_bytes()).expect("taken");
+        self.heard(request).unwrap_or(Value::Null)
+    }
+
+    /// None when the session is over.
+    fn heard(&mut self, request: Value) -> Option<Value> {
+        self.lines.get_mut().write_all(format!("{request}\n").as_bytes()).ok()?;
         loop {
             let mut line = String::new();
-            self.lines.read_line(&mut line).expect("an answer");
-            assert!(!line.is_empty(), "the session ended");
+            if self.lines.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
             let value: Value = serde_json::from_str(&line).expect("JSON");
             if value.get("push").is_none() {
-                return value;
+                return Some(value);
             }
         }
+    }
+
+    /// The list, while the session lives.
+    pub fn try_questions(&mut self) -> Option<Vec<Value>> {
+        self.heard(json!({ "op": "questions" }))?["questions"].as_array().cloned()
     }
 
     fn say(&mut self, request: Value) -> Value {
