@@ -4,6 +4,7 @@
 //! Leaves to others: what is drawn and what keys mean.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -50,6 +51,11 @@ fn take() -> io::Result<()> {
     stdout.flush()
 }
 
+/// Whether a read or write failed since the terminal's window was closed.
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO)) || error.kind() == io::ErrorKind::BrokenPipe
+}
+
 /// What ended a wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Woken {
@@ -64,7 +70,8 @@ pub enum Woken {
 
 /// The terminal, taken. Dropping it gives it back.
 pub struct Terminal {
-    screen: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: its own way out complains on stderr about a window that is closed, and by that panics there.
+    screen: ManuallyDrop<ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     signals: SignalFd,
     mask: Set,
     decoder: Decoder,
@@ -99,7 +106,7 @@ impl Terminal {
             process::exit_now(crate::session::FAILED);
         }));
         take()?;
-        let screen = open().inspect_err(|_| restore())?;
+        let screen = ManuallyDrop::new(open().inspect_err(|_| restore())?);
         Ok(Self { screen, signals, mask, decoder: Decoder::default(), escaped: None })
     }
 
@@ -138,7 +145,10 @@ impl Terminal {
         let typed = entries.get(1).copied().unwrap_or(NO_POLL);
         if typed.revents != 0 {
             let mut bytes = [0; 4096];
-            let count = unix::read(stdin.as_fd(), &mut bytes)?;
+            let count = match unix::read(stdin.as_fd(), &mut bytes) {
+                Err(error) if is_gone(&error) => 0,
+                other => other?,
+            };
             if count == 0 {
                 return Ok(Woken::Ended(libc::SIGHUP));
             }

@@ -8,13 +8,20 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::app::{App, Errand};
-use super::terminal::{Terminal, Woken};
+use super::terminal::{Terminal, Woken, is_gone};
 
 /// Shortest time between two pictures.
 const PICTURE: Duration = Duration::from_millis(30);
 
-/// Shows `app` until the person leaves, or a signal ends it; the exit status.
+/// Shows `app` until the person leaves, a signal ends it or the window is closed; the exit status.
 pub fn show(terminal: &mut Terminal, app: &mut App) -> io::Result<i32> {
+    match run(terminal, app) {
+        Err(error) if is_gone(&error) => Ok(128 + libc::SIGHUP),
+        other => other,
+    }
+}
+
+fn run(terminal: &mut Terminal, app: &mut App) -> io::Result<i32> {
     let mut last = Instant::now();
     let mut drawn: Option<Instant> = None;
     loop {
