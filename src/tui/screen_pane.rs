@@ -88,7 +88,8 @@ impl Placement {
         let most = (cols - width, rows - height);
         let (left, top) = match view.pan {
             Some((left, top)) => (left, top),
-            None => (beyond(cursor.col, width).next_multiple_of(8), beyond(cursor.row, height)),
+            // A little of what stands beneath the cursor belongs to it.
+            None => (beyond(cursor.col, width).next_multiple_of(8), beyond(cursor.row + height / 4, height)),
         };
         let history = view.screen.scrollback();
         let first = history.saturating_sub(view.back) + usize::from(top.min(most.1));

@@ -12,7 +12,7 @@ use crate::recording::visible;
 use crate::tui::panels::header::{Play, Pulse};
 use crate::tui::panels::timeline::{self, Edge as End, Tick, What};
 use crate::tui::panels::{
-    Areas, DetailView, EventsView, HeaderView, NetView, TimelineView, Title, TreeView, Wanted, areas, ascii, detail,
+    Areas, DetailView, Edge, EventsView, HeaderView, NetView, TimelineView, Title, TreeView, Wanted, areas, ascii, detail,
     events, framed, header, net, tree,
 };
 use crate::tui::screen_pane::{self, Found, ScreenView};
@@ -29,7 +29,11 @@ impl App {
         self.dirty = false;
         let largest = (self.largest.0.min(SCREEN.0), self.largest.1.min(SCREEN.1));
         let wanted = Wanted { screen: largest, tree: self.tree, net: self.net, detail: self.detail, zoom: self.zoom };
-        let areas = areas(frame.area(), wanted);
+        let mut areas = areas(frame.area(), wanted);
+        if self.zoom {
+            // Every column is the screen's.
+            areas.edge = Edge::Line;
+        }
         self.areas = Some(areas);
         self.gather(&areas);
         let header = self.header();
@@ -222,10 +226,10 @@ impl App {
 }
 
 /// The inside of a panel of this edge, as `framed` gives it back.
-fn inner(area: Rect, edge: crate::tui::panels::Edge) -> Rect {
+fn inner(area: Rect, edge: Edge) -> Rect {
     match edge {
-        crate::tui::panels::Edge::Box => area.inner(ratatui::layout::Margin::new(1, 1)),
-        crate::tui::panels::Edge::Line => {
+        Edge::Box => area.inner(ratatui::layout::Margin::new(1, 1)),
+        Edge::Line => {
             Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area }
         }
     }
