@@ -16,6 +16,8 @@ use crate::screen::Screen;
 
 mod stops;
 
+pub use stops::clears;
+
 /// Slowest and fastest.
 const SPEEDS: (f64, f64) = (0.25, 64.0);
 /// Longest pause while pauses are skipped, unless another was asked for.

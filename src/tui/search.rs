@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use regex::{Regex, RegexBuilder};
 
 use super::filter::text_of;
-use super::player::Place;
+use super::player::{Place, clears};
 use super::source::Source;
 use crate::event::{Event, Stamped};
 use crate::recording::{ReadError, draw};
@@ -275,7 +275,7 @@ impl Seeker {
         while let Some((mut index, mut last)) = next.next() {
             let since = last.t;
             draw(&mut screen, &last.event);
-            while let Some((at, more)) = next.next_if(|(_, more)| more.t.saturating_sub(since) <= PICTURE) {
+            while let Some((at, more)) = next.next_if(|(_, more)| belongs(more, since)) {
                 draw(&mut screen, &more.event);
                 (index, last) = (at, more);
             }
@@ -295,6 +295,12 @@ impl Seeker {
         }
         Ok(hits)
     }
+}
+
+/// Whether output is part of the picture that began at `since`: soon after, and not what wipes it out.
+fn belongs(stamped: &Stamped, since: u64) -> bool {
+    let wipes = matches!(&stamped.event, Event::Output { data, .. } if clears(data));
+    !wipes && stamped.t.saturating_sub(since) <= PICTURE
 }
 
 impl Seen {

@@ -92,7 +92,7 @@ pub(super) fn screenful(source: &mut dyn Source, place: Place, rows: u16, forwar
 const LAST: Place = Place { frame: usize::MAX, index: usize::MAX };
 
 /// Erases the screen, or changes to the other one.
-fn clears(data: &[u8]) -> bool {
+pub fn clears(data: &[u8]) -> bool {
     [&b"\x1b[2J"[..], b"\x1b[?1049", b"\x1b[H\x1b[J", b"\x1bc"]
         .iter()
         .any(|sequence| memchr::memmem::find(data, sequence).is_some())
