@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::{Map, Value, json};
 
 use super::paint::{home, printed};
@@ -34,18 +34,19 @@ pub fn watch(options: &Watch) -> anyhow::Result<i32> {
         return once(&found, options.json);
     }
     let mut terminal = Terminal::take().context("cannot set up the terminal")?;
-    if let Some(id) = chosen {
-        return one(&mut terminal, &id);
-    }
     let mut list = List::start(home()).context("cannot look for sessions")?;
+    if let Some(id) = chosen {
+        let live = Attached::to(&id).map_err(|error| anyhow::anyhow!("{}", visible(error.to_string().as_bytes())))?;
+        match live.recording().map(PathBuf::from) {
+            Some(recording) => return view_of(&mut terminal, &id, &recording, Some(live)),
+            None => list.open_at_once(&id),
+        }
+    }
     loop {
         match list.run(&mut terminal).context("cannot show the sessions")? {
             Left::Quit => return Ok(0),
             Left::Signal(signal) => return Ok(128 + signal),
-            Left::Open { recording: None, .. } => {
-                list.say("it keeps no recording: there is nothing to open", Tone::Plain)
-            }
-            Left::Open { id, recording: Some(recording), ended } => {
+            Left::Open { id, recording, ended } => {
                 let live = if ended { None } else { Attached::to(&id).ok() };
                 match view_of(&mut terminal, &id, Path::new(&recording), live) {
                     // It was left: the list again.
@@ -56,15 +57,6 @@ pub fn watch(options: &Watch) -> anyhow::Result<i32> {
             }
         }
     }
-}
-
-/// One session, without the list.
-fn one(terminal: &mut Terminal, id: &str) -> anyhow::Result<i32> {
-    let live = Attached::to(id).map_err(|error| anyhow::anyhow!("{}", visible(error.to_string().as_bytes())))?;
-    let Some(recording) = live.recording().map(PathBuf::from) else {
-        bail!("session {id} keeps no recording: there is nothing to look at\nhint: 'govsh watch' lists it");
-    };
-    view_of(terminal, id, &recording, Some(live))
 }
 
 /// The view of one session, until it is left; its status.

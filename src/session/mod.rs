@@ -49,7 +49,7 @@ use crate::supervisor::{Job, SupervisorError, Warden};
 use crate::sys::process::{self, Limit};
 use crate::sys::signals::{self, Disposition, Set, SignalFd};
 use crate::sys::{inherited, unix};
-use control::{Control, Desk};
+use control::{Control, Desk, Pulse};
 use keep::Keeper;
 use launch::{Launch, Launched, Pty};
 use overlay::{HotKey, Overlay, Recent};
@@ -236,7 +236,10 @@ impl Session {
         let start = begin::start_event(&run, kinds, size);
         let on_failure = run.policy.record().on_failure;
         let tell = begin::stopper(fail, Arc::clone(&why));
-        let pulse = Arc::default();
+        let pulse = Arc::new(match run.record {
+            Target::Nowhere => Pulse::with_screen(start.cols, start.rows),
+            Target::Default | Target::At(_) => Pulse::default(),
+        });
         let target = run.record.clone();
         let recent = Recent::new(lines::home());
         let noted = recent.clone();

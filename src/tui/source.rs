@@ -70,6 +70,11 @@ pub struct Condition {
     pub frozen: bool,
     /// The session has ended, or cannot be reached any more.
     pub over: bool,
+    /// Events and bytes of output in the last second.
+    pub events: u64,
+    pub output: u64,
+    /// How many watch it, this one included.
+    pub watchers: usize,
 }
 
 /// Why a session did not do what was asked, in words for the person.

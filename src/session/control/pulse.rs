@@ -1,6 +1,7 @@
 //! How much has happened, told by the recorder's thread to whoever asks.
 //!
-//! Invariant: costs the recorder a few stores for each batch and never waits for a reader; nobody else writes.
+//! Invariant: costs the recorder a few stores for each batch (and, for a session that is not recorded, drawing its terminal);
+//! a reader holds a lock no longer than one copy takes; nobody else writes.
 //! Leaves to others: what happened in full (the recording).
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -8,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::words;
 use crate::event::{Event, Stamped};
-use crate::recording::Summary;
+use crate::recording::{Summary, draw};
+use crate::screen::Screen;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub struct Pulse {
     last: Mutex<String>,
     /// Who follows the recording as it is written.
     followers: AtomicUsize,
+    /// The terminal, where no recording has it.
+    screen: Option<Mutex<Screen>>,
 }
 
 /// What it showed at one time.
@@ -43,6 +47,17 @@ pub struct Beat {
 }
 
 impl Pulse {
+    /// Of a session that is not recorded: it keeps the terminal itself, of this size at first.
+    pub fn with_screen(cols: u16, rows: u16) -> Self {
+        Pulse { screen: Some(Mutex::new(Screen::new(cols, rows))), ..Pulse::default() }
+    }
+
+    /// The terminal as it is now; None where the recording has it.
+    pub fn screen(&self) -> Option<Vec<u8>> {
+        // A terminal that was drawn on half way is a terminal still.
+        Some(self.screen.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).dump())
+    }
+
     /// After each batch, with the summary that has it in.
     pub fn feed(&self, batch: &[Stamped], summary: &Summary) {
         let Some(newest) = batch.last() else { return };
@@ -59,6 +74,12 @@ impl Pulse {
         });
         if let Some((cols, rows)) = size {
             self.size.store(u64::from(cols) << 16 | u64::from(rows), Relaxed);
+        }
+        if let Some(screen) = &self.screen {
+            let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+            for stamped in batch {
+                draw(&mut screen, &stamped.event);
+            }
         }
         if let Some(last) = batch.iter().rev().find_map(|stamped| words::of(&stamped.event)) {
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;

@@ -4,18 +4,16 @@
 //! a client that does not read for [`STALL`] is let go. What it did not take of what is pushed is left out and counted.
 //! Leaves to others: the words (`protocol`), acting (`pump`).
 
+mod act;
+
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
-use super::protocol::{self, Given, LABEL, LONGEST, Op, Pending, Request, Role, State, Status, VERSION};
-use super::{Shared, What, Wish};
-use crate::event::{By, Event};
-use crate::session::answers;
-use crate::supervisor::questions::{Attendance, Reply};
+use super::Shared;
+use super::protocol::{self, LONGEST, Op, Request, Role, Status, VERSION};
+use crate::supervisor::questions::Attendance;
 use crate::sys::unix::{self, NO_POLL};
 
 /// Bytes that may wait to be taken before no more requests are read.
@@ -25,12 +23,6 @@ const STALL: Duration = Duration::from_secs(10);
 /// Between two pushes of the status; without news, the longer one.
 const RATE: Duration = Duration::from_millis(250);
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long freezing or thawing may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of all questions in one line; those that are left out follow when others are answered.
-const QUESTIONS: usize = 1 << 20;
-/// A session without events for so long is idle.
-const IDLE: Duration = Duration::from_secs(5);
 
 struct Visitor<'a> {
     socket: UnixStream,
@@ -194,144 +186,6 @@ impl Visitor<'_> {
         if self.role.is_some() { Next::On } else { Next::Over }
     }
 
-    fn act(&mut self, op: Op) -> Result<Value, String> {
-        match op {
-            Op::Status {} => Ok(json!(self.status())),
-            Op::Questions {} => Ok(self.questions()),
-            Op::Answer(given) => self.settle(&given),
-            Op::Marker { label } => self.mark(label),
-            Op::Freeze {} => self.freeze(),
-            Op::Thaw {} => self.thaw(),
-            Op::End { now } => {
-                let wish = Wish { what: What::End { now }, by: self.by() };
-                self.shared.bell.wish(wish, Duration::ZERO, |_| true);
-                Ok(Value::Null)
-            }
-            Op::Screen {} => Err("the screen is in the recording".to_owned()),
-            Op::Subscribe { answers } => {
-                self.subscribe(answers);
-                Ok(Value::Null)
-            }
-            Op::Hello { .. } => Err("hello was said already".to_owned()),
-        }
-    }
-
-    /// Says it again to change whether somebody answers there.
-    fn subscribe(&mut self, answers: bool) {
-        if self.subscribed.is_none() {
-            self.shared.pulse.follow(true);
-        }
-        let questions = &self.shared.questions;
-        let long_ago = Instant::now().checked_sub(HEARTBEAT).unwrap_or_else(Instant::now);
-        self.subscribed = Some(Subscribed {
-            looked: long_ago,
-            at: long_ago,
-            told: Status::default(),
-            skipped: 0,
-            // Without it they are still told with every status.
-            changed: questions.changed().ok(),
-            news: true,
-            _attendance: answers.then(|| questions.attend()),
-        });
-    }
-
-    fn questions(&self) -> Value {
-        let (mut list, mut bytes) = (Vec::new(), 0);
-        for waiting in self.shared.questions.waiting() {
-            let left = u64::try_from(waiting.left.as_millis()).unwrap_or(u64::MAX);
-            let value = Pending::to_value(&waiting.ask, left, waiting.calls as u64);
-            bytes += value.to_string().len();
-            if bytes > QUESTIONS && !list.is_empty() {
-                break;
-            }
-            list.push(value);
-        }
-        json!({ "questions": list })
-    }
-
-    fn settle(&self, given: &Given) -> Result<Value, String> {
-        let (verdict, scope) = given.meaning()?;
-        let questions = &self.shared.questions;
-        // The terminal as it was when the question was put is what a watcher has seen at least.
-        let put = || questions.waiting().into_iter().find(|waiting| waiting.ask.id == given.ask)?.seq;
-        let reply = Reply {
-            verdict,
-            scope,
-            choice: given.choice,
-            by: if self.role == Some(Role::Command) { By::Command } else { By::Watch },
-            who: self.who.clone(),
-            screen: given.screen.or_else(put),
-            rule: String::new(),
-        };
-        let said = answers::settle(questions, &self.shared.answers, given.ask, reply);
-        said.map(|said| json!({ "said": said })).map_err(|error| told(&error))
-    }
-
-    /// As it stands in markers.
-    fn by(&self) -> String {
-        format!("watch:{}", self.who)
-    }
-
-    fn mark(&mut self, label: String) -> Result<Value, String> {
-        if label.trim().is_empty() {
-            return Err("a marker needs a text".to_owned());
-        }
-        if label.len() > LABEL {
-            return Err(format!("a marker's text has at most {LABEL} bytes"));
-        }
-        self.shared.bus.publish(Event::Marker { label, by: self.by() });
-        Ok(Value::Null)
-    }
-
-    fn freeze(&mut self) -> Result<Value, String> {
-        let wish = Wish { what: What::Freeze, by: self.by() };
-        let standing = self.shared.bell.wish(wish, PATIENCE, |standing| standing.frozen.is_some());
-        match standing.frozen {
-            Some(frozen) => Ok(json!({ "processes": frozen.processes, "whole": frozen.whole, "by": frozen.by })),
-            None if standing.over => Err("the session is over".to_owned()),
-            None => Err("the session could not be stopped in time".to_owned()),
-        }
-    }
-
-    fn thaw(&mut self) -> Result<Value, String> {
-        let wish = Wish { what: What::Thaw, by: self.by() };
-        let standing = self.shared.bell.wish(wish, PATIENCE, |standing| standing.frozen.is_none());
-        if standing.frozen.is_some() { Err("the session did not go on in time".to_owned()) } else { Ok(Value::Null) }
-    }
-
-    fn status(&self) -> Status {
-        let Shared { pulse, bell, bus, .. } = self.shared;
-        let (beat, standing) = (pulse.read(), bell.standing());
-        let elapsed = bus.elapsed();
-        let quiet = elapsed.saturating_sub(beat.at);
-        let waiting = self.shared.questions.waiting().len() as u64;
-        let state = match () {
-            () if standing.over => State::Ended,
-            () if standing.frozen.is_some() => State::Frozen,
-            () if waiting > 0 => State::Asks,
-            () if u128::from(quiet) >= IDLE.as_nanos() => State::Idle,
-            () => State::Working,
-        };
-        Status {
-            state,
-            elapsed: elapsed / 1_000_000,
-            quiet: quiet / 1_000_000,
-            events: beat.events,
-            output: beat.output,
-            denied: beat.denied,
-            asked: beat.asked,
-            waiting,
-            seq: beat.seq,
-            last: beat.last,
-            cols: beat.cols,
-            rows: beat.rows,
-            frozen: standing.frozen.map(|frozen| frozen.by),
-            watchers: *self.shared.visitors() as u64,
-            exit: standing.exit,
-            skipped: 0,
-        }
-    }
-
     fn note_change(&mut self) {
         let Some(subscribed) = &mut self.subscribed else { return };
         subscribed.news = true;
@@ -414,10 +268,4 @@ impl Visitor<'_> {
         let owes = !self.output.is_empty() || !self.input.is_empty() || self.role.is_none();
         self.owing = owes.then(|| self.owing.unwrap_or_else(Instant::now));
     }
-}
-
-/// With its causes, in one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

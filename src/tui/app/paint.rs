@@ -108,7 +108,8 @@ impl App {
             (false, 0) => String::new(),
             (false, _) => "asks".to_owned(),
         };
-        Some(Pulse { state, frozen: condition.frozen, asks, ..Pulse::default() })
+        let crate::tui::source::Condition { frozen, events, output: out, watchers, .. } = condition;
+        Some(Pulse { state, frozen, events, out, watchers, asks })
     }
 
     /// The end of the axis: the last event known.

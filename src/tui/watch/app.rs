@@ -5,6 +5,7 @@
 //! Leaves to others: drawing (`view`, `panels`), the connections (`roster`).
 
 mod deeds;
+mod peek;
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,15 +14,18 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::keys::{KEYS, WatchAction};
-use super::roster::{Roster, Session, Tie};
+use super::roster::{Roster, Session};
 use super::rows::{self, Row};
 use super::view::{self, ListView};
 use crate::event::Ask;
 use crate::recording::visible;
+use crate::screen::Screen;
 use crate::tui::input::{Input, MouseWhat};
 use crate::tui::keys::{self, Chord};
+use crate::tui::panels::edge::{Title, over};
 use crate::tui::panels::foot::Prompt;
 use crate::tui::panels::{Bearings, ConfirmView, FootView, HelpView, Tone, ascii, confirm, help, question};
+use crate::tui::screen_pane::{self, ScreenView};
 use crate::tui::terminal::{Terminal, Woken};
 use crate::tui::theme::Theme;
 
@@ -36,10 +40,10 @@ const GUARD: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {
     Quit,
-    /// This session is to be opened: its id, and its recording where it has one.
+    /// This session is to be opened: its id, and its recording.
     Open {
         id: String,
-        recording: Option<String>,
+        recording: String,
         ended: bool,
     },
     /// By this signal.
@@ -47,7 +51,6 @@ pub enum Left {
 }
 
 /// What is open over the list.
-#[derive(Debug, Clone)]
 enum Open {
     Nothing,
     Help(usize),
@@ -60,6 +63,11 @@ enum Open {
     /// End this session?
     End(String),
     Question(Box<Question>),
+    /// The terminal of this session, which keeps no recording.
+    Peek {
+        id: String,
+        screen: Box<Screen>,
+    },
 }
 
 /// The question that is shown.
@@ -154,6 +162,7 @@ impl List {
             self.said = None;
         }
         self.settle_question();
+        self.peek_again();
     }
 
     /// Whether the question that is shown still waits.
@@ -195,10 +204,21 @@ impl List {
             Open::Help(scroll) => help::draw(frame, area, &HelpView::of(KEYS, *scroll), &self.theme),
             Open::End(id) => self.draw_end(frame, id),
             Open::Question(open) => self.draw_question(frame, open),
+            Open::Peek { id, screen } => self.draw_peek(frame, id, screen),
         }
         if !self.utf8 {
             ascii::replace(frame.buffer_mut());
         }
+    }
+
+    fn draw_peek(&self, frame: &mut Frame, id: &str, screen: &Screen) {
+        let (cols, rows) = screen.size();
+        let size = (cols.saturating_add(4), rows.saturating_add(2));
+        let title = format!("{id} as it is now, not recorded");
+        let title = Title { left: &title, right: "esc", focus: true };
+        let inner = over(frame, middle_of(frame.area(), size), title, self.theme.focus, &self.theme);
+        let view = ScreenView { screen, back: 0, pan: None, selection: None, found: &[] };
+        screen_pane::draw(frame.buffer_mut(), inner, &view, &self.theme);
     }
 
     fn draw_end(&self, frame: &mut Frame, id: &str) {
@@ -280,7 +300,7 @@ impl List {
             (Open::Help(scroll), Some(WatchAction::Move(rows))) => {
                 *scroll = scroll.saturating_add_signed(rows as isize);
             }
-            (Open::Help(_), _) => self.open = Open::Nothing,
+            (Open::Help(_) | Open::Peek { .. }, _) => self.open = Open::Nothing,
             (Open::Nothing, Some(action)) => return self.action(action),
             (Open::Nothing, None) => {}
         }
@@ -290,7 +310,7 @@ impl List {
     fn action(&mut self, action: WatchAction) -> Option<Do> {
         let typing = |marker| Open::Typing { marker, text: Vec::new(), cursor: 0 };
         match action {
-            WatchAction::Open => return self.chosen_session().map(|session| Do::Leave(opened(session))),
+            WatchAction::Open => return self.open_chosen(),
             WatchAction::Answer => self.ask(),
             WatchAction::Marker if !self.chosen.is_empty() => self.open = typing(Some(self.chosen.clone())),
             WatchAction::Freeze => self.freeze(),
@@ -325,11 +345,6 @@ enum Do {
     Leave(Left),
     Suspend,
     Redraw,
-}
-
-fn opened(session: &mut Session) -> Left {
-    let ended = matches!(session.tie, Tie::Ended(_));
-    Left::Open { id: session.id.clone(), recording: session.hello.recording.clone(), ended }
 }
 
 /// So large, in the middle.

@@ -11,6 +11,7 @@ use crate::recording::visible;
 use crate::session::control::client::{Client, ClientError, Push};
 use crate::session::control::protocol::{Given, Pending, Role, State, Status};
 use crate::tui::source::{Condition, Live, Refused, Reply, Waiting};
+use crate::tui::watch::Rates;
 
 /// Between two tries to connect again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -22,6 +23,8 @@ pub struct Attached {
     client: Option<Client>,
     tried: Instant,
     status: Status,
+    events: Rates,
+    output: Rates,
     waiting: Vec<Waiting>,
     /// When they were told.
     heard: Instant,
@@ -37,6 +40,8 @@ impl Attached {
             client: Some(client),
             tried: Instant::now(),
             status: Status::default(),
+            events: Rates::default(),
+            output: Rates::default(),
             waiting: Vec::new(),
             heard: Instant::now(),
             over: false,
@@ -50,7 +55,11 @@ impl Attached {
 
     fn learn(&mut self, push: Push) {
         match push {
-            Push::Status(status) => self.status = *status,
+            Push::Status(status) => {
+                self.events.feed(status.elapsed, status.events);
+                self.output.feed(status.elapsed, status.output);
+                self.status = *status;
+            }
             Push::Questions(questions) => {
                 self.waiting = questions.into_iter().map(waits).collect();
                 self.heard = Instant::now();
@@ -119,7 +128,13 @@ impl Live for Attached {
     }
 
     fn condition(&self) -> Condition {
-        Condition { frozen: self.status.state == State::Frozen, over: self.over }
+        Condition {
+            frozen: self.status.state == State::Frozen,
+            over: self.over,
+            events: self.events.now(),
+            output: self.output.now(),
+            watchers: usize::try_from(self.status.watchers).unwrap_or(0),
+        }
     }
 
     fn waiting(&self) -> Vec<Waiting> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::line::{Running, events};
 use crate::outer::Outer;
-use crate::scene::{DEADLINE, GOVSH, Scene, kill, text, until};
+use crate::scene::{DEADLINE, GOVSH, Scene, kill, lives, text, until};
 
 fn listed(scene: &Scene) -> Vec<(String, String)> {
     let out = scene.command(&[GOVSH, "watch", "--json"]).output().unwrap();
@@ -114,4 +114,67 @@ fn ctrl_z_goes_to_the_shell_and_back() {
     outer.types("q");
     outer.sees("outer$ ");
     assert_eq!(outer.asks("stty -g"), cooked);
+}
+
+/// One session: its screen is there at once, it is marked, frozen, and left running.
+#[test]
+fn the_view_of_one_session() {
+    let scene = Scene::new();
+    let script = "for i in $(seq 500); do echo line $i; done; while :; do read -r -t 1 _ < /dev/zero; done";
+    let session = Running::start(&scene, &[], &["bash", "-c", script]);
+    until("it has written", || session.line().status()["output"].as_u64().unwrap() > 3_000);
+    let mut outer = Outer::start(&scene, &[GOVSH, "watch", "last"], true);
+    let mut screen = Screen::new(100, 30);
+    shows(&mut outer, &mut screen, "line 500");
+    shows(&mut outer, &mut screen, &format!("{} bash", session.id));
+    outer.types("mseen by ann\r");
+    shows(&mut outer, &mut screen, "marker set");
+    shows(&mut outer, &mut screen, "seen by ann");
+    let mut line = session.line();
+    outer.types("f");
+    shows(&mut outer, &mut screen, "freeze");
+    outer.types("y");
+    until("it is frozen", || line.status()["state"] == "frozen");
+    shows(&mut outer, &mut screen, "frozen");
+    outer.types("f");
+    until("it goes on", || line.status()["frozen"].is_null());
+    outer.types("q");
+    assert_eq!(outer.ends(), 0);
+    assert_eq!(outer.attributes(), outer.before);
+    until("nobody watches", || line.status()["watchers"] == 1);
+    assert!(lives(session.pid()));
+}
+
+/// One that keeps no recording shows its terminal as it is now, from the list and by name.
+#[test]
+fn a_session_that_is_not_recorded() {
+    let scene = Scene::new();
+    let mut agent =
+        Outer::run(&scene, &["--no-record"], &["bash", "-c", "echo first; read -r word; echo got $word; cat"]);
+    agent.sees("first");
+    let socket = crate::line::sockets(&scene).remove(0);
+    let mut line = crate::line::Line::connect(&socket);
+    assert!(line.hello.get("recording").is_none());
+    let dump = || {
+        let answer = crate::line::Line::connect(&socket).yes(serde_json::json!({ "op": "screen" }));
+        Screen::restore(&govsh::recording::from_base64(answer["dump"].as_str().unwrap()).unwrap()).unwrap()
+    };
+    until("the screen is told", || dump().row_text(0).contains("first"));
+    assert_eq!(dump().size(), (100, 30));
+    for words in [vec![GOVSH, "watch"], vec![GOVSH, "watch", "last"]] {
+        let mut outer = Outer::start(&scene, &words, true);
+        let mut screen = Screen::new(100, 30);
+        if words.len() == 2 {
+            shows(&mut outer, &mut screen, "bash");
+            outer.types("\r");
+        }
+        shows(&mut outer, &mut screen, "not recorded");
+        shows(&mut outer, &mut screen, "first");
+        outer.types("x");
+        outer.types("q");
+        assert_eq!(outer.ends(), 0);
+    }
+    agent.types("\x04\x04");
+    line.yes(serde_json::json!({ "op": "end", "now": true }));
+    agent.ends();
 }
