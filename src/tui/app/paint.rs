@@ -108,8 +108,8 @@ impl App {
             (false, 0) => String::new(),
             (false, _) => "asks".to_owned(),
         };
-        let crate::tui::source::Condition { frozen, events, output: out, watchers, .. } = condition;
-        Some(Pulse { state, frozen, events, out, watchers, asks })
+        let rates = (condition.watchers > 0).then_some((condition.events, condition.output));
+        Some(Pulse { state, frozen: condition.frozen, rates, watchers: condition.watchers, asks })
     }
 
     /// The end of the axis: the last event known.
