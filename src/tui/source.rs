@@ -70,10 +70,11 @@ pub struct Condition {
     pub frozen: bool,
     /// The session has ended, or cannot be reached any more.
     pub over: bool,
-    /// Events and bytes of output in the last second.
-    pub events: u64,
-    pub output: u64,
-    /// How many watch it, this one included.
+    /// For how long nothing has happened; None while it works, and where that is not known.
+    pub idle: Option<Duration>,
+    /// Events and bytes of output in the last second, where that is known.
+    pub rates: Option<(u64, u64)>,
+    /// Connections of watchers, this one included; 0 where that is not known.
     pub watchers: usize,
 }
 

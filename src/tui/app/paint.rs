@@ -16,6 +16,8 @@ use crate::tui::panels::{
     events, framed, header, net, tree,
 };
 use crate::tui::screen_pane::{self, Found, ScreenView};
+use crate::tui::source::Condition;
+use crate::tui::watch::short;
 use crate::tui::{filter, search};
 
 /// Hits that are marked on the timeline.
@@ -103,13 +105,14 @@ impl App {
     fn pulse(&self) -> Option<Pulse> {
         let condition = self.live.as_ref()?.condition();
         let asks = self.live.as_ref()?.waiting().len();
-        let state = match (condition.over, asks) {
-            (true, _) => "over".to_owned(),
-            (false, 0) => String::new(),
-            (false, _) => "asks".to_owned(),
+        let state = match (condition.over, condition.idle, condition.rates) {
+            (true, ..) => "over".to_owned(),
+            (false, Some(idle), _) => format!("idle {}", short(idle)),
+            (false, None, Some(_)) => "working".to_owned(),
+            (false, None, None) => String::new(),
         };
-        let rates = (condition.watchers > 0).then_some((condition.events, condition.output));
-        Some(Pulse { state, frozen: condition.frozen, rates, watchers: condition.watchers, asks })
+        let Condition { frozen, rates, watchers, .. } = condition;
+        Some(Pulse { state, frozen, rates, watchers, asks })
     }
 
     /// The end of the axis: the last event known.

@@ -120,7 +120,7 @@ fn pieces(view: &HeaderView) -> Vec<Piece> {
             worth: 3,
         },
         Piece { forms: vec![view.date.clone()], tone: Tone::Dim, worth: 1 },
-        Piece { forms: vec![format!("policy {}", view.policy), front(&view.policy, 16)], tone: Tone::Plain, worth: 2 },
+        Piece { forms: vec![format!("policy {}", view.policy), middle(&view.policy, 16)], tone: Tone::Plain, worth: 2 },
         Piece { forms: vec![seal, short.to_owned()], tone, worth: if tone == Tone::Deny { 9 } else { 5 } },
     ];
     if let Some(pulse) = &view.pulse {
@@ -138,7 +138,7 @@ fn pieces(view: &HeaderView) -> Vec<Piece> {
             pieces.push(Piece { forms: vec![rates, format!("{}/s", round(events))], tone: Tone::Dim, worth: 2 });
         }
         if pulse.watchers > 1 {
-            pieces.push(Piece { forms: vec![format!("{} watch", pulse.watchers)], tone: Tone::Dim, worth: 4 });
+            pieces.push(Piece { forms: vec![format!("{} watching", pulse.watchers)], tone: Tone::Dim, worth: 4 });
         }
     }
     pieces.retain(|piece| piece.forms.first().is_some_and(|form| !form.trim().is_empty()));

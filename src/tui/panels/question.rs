@@ -50,6 +50,8 @@ pub struct QuestionView {
     /// `codex › bash -lc › git`.
     pub ancestry: String,
     pub place: String,
+    /// What really runs, where the command does not say it in full; else empty.
+    pub program: String,
     /// With file and line, and the layer.
     pub rule: String,
     /// In the words of the rule's author; may be empty.
@@ -89,6 +91,7 @@ pub fn of(
         wants: format!("wants to {}", want(ask.op, ask.of, ask.access)),
         ancestry: ancestry(ask.ancestry.iter().map(Vec::as_slice)),
         place: bearings.from_home(&ask.cwd),
+        program: program(ask),
         rule: format!("{} ({})", bounded(ask.rule.as_bytes(), MOST), ask.layer.word()),
         reason: bounded(ask.reason.as_bytes(), MOST),
         left,
@@ -101,6 +104,12 @@ pub fn of(
         chosen: None,
         notice: String::new(),
     }
+}
+
+/// The path of the program, which the first word of the command need not name: the same word means another one elsewhere.
+fn program(ask: &Ask) -> String {
+    let told = ask.argv.first().is_some_and(|first| *first == ask.path);
+    if ask.of == Kind::Exec && !told { bounded(&ask.path, MOST) } else { String::new() }
 }
 
 /// What `key` means in this panel.
@@ -148,7 +157,7 @@ pub fn size(view: &QuestionView, width: u16) -> (u16, u16) {
     let file = usize::from(!view.file.is_empty());
     let extra = usize::from(!view.reason.is_empty()) + usize::from(!view.notice.is_empty());
     let crowded = width_of_first(view) >= inner;
-    let rows = 2 + what + 3 + usize::from(crowded) + extra + 1 + plain + kept + file + 1;
+    let rows = 2 + what + 2 + place(view, inner).len() + usize::from(crowded) + extra + 1 + plain + kept + file + 1;
     (columns, u16::try_from(rows).unwrap_or(u16::MAX))
 }
 
@@ -170,6 +179,16 @@ pub fn draw(frame: &mut Frame, area: Rect, view: &QuestionView, theme: &Theme) {
             Line::Ways(ways) => draw_ways(buffer, at, ways, view, theme),
         }
     }
+}
+
+/// Where, and which program: in one line where they fit.
+fn place(view: &QuestionView, room: usize) -> Vec<Line<'_>> {
+    let place = if view.place.is_empty() { String::new() } else { format!("in {}", view.place) };
+    let program = if view.program.is_empty() { String::new() } else { format!("runs {}", view.program) };
+    if width(&place) + width(&program) < room {
+        return if width(&place) + width(&program) == 0 { Vec::new() } else { vec![Line::Ends(place, program)] };
+    }
+    [program, place].iter().map(|text| Line::Text(middle(text, room), Tone::Dim)).collect()
 }
 
 fn calls(view: &QuestionView) -> String {
@@ -209,9 +228,9 @@ fn lines(view: &QuestionView, room: usize, height: usize) -> Vec<Line<'_>> {
     let calls = calls(view);
     let mut above = vec![
         Line::Ends(middle(&view.ancestry, room), format!("{}{calls}", view.wants)),
-        Line::Text(format!("in {}", middle(&view.place, room.saturating_sub(3))), Tone::Dim),
         Line::Text(format!("rule: {}", middle(&view.rule, room.saturating_sub(6))), Tone::Dim),
     ];
+    above.splice(1..1, place(view, room));
     if width_of_first(view) >= room {
         above.insert(0, Line::Text(format!("{}{calls}", view.wants), Tone::Plain));
     }

@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::rates::Rates;
 use crate::recording::visible;
 use crate::session::control::client::{Client, ClientError, Push};
 use crate::session::control::protocol::{Given, Pending, Role, State, Status};
 use crate::tui::source::{Condition, Live, Refused, Reply, Waiting};
-use crate::tui::watch::Rates;
 
 /// Between two tries to connect again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,8 +23,8 @@ pub struct Attached {
     client: Option<Client>,
     tried: Instant,
     status: Status,
-    events: Rates,
-    output: Rates,
+    /// Of events and of bytes of output; None before the first status.
+    rates: Option<(Rates, Rates)>,
     waiting: Vec<Waiting>,
     /// When they were told.
     heard: Instant,
@@ -40,8 +40,7 @@ impl Attached {
             client: Some(client),
             tried: Instant::now(),
             status: Status::default(),
-            events: Rates::default(),
-            output: Rates::default(),
+            rates: None,
             waiting: Vec::new(),
             heard: Instant::now(),
             over: false,
@@ -56,8 +55,9 @@ impl Attached {
     fn learn(&mut self, push: Push) {
         match push {
             Push::Status(status) => {
-                self.events.feed(status.elapsed, status.events);
-                self.output.feed(status.elapsed, status.output);
+                let (events, output) = self.rates.get_or_insert_default();
+                events.feed(status.elapsed, status.events);
+                output.feed(status.elapsed, status.output);
                 self.status = *status;
             }
             Push::Questions(questions) => {
@@ -128,12 +128,13 @@ impl Live for Attached {
     }
 
     fn condition(&self) -> Condition {
+        let idle = (self.status.state == State::Idle).then(|| Duration::from_millis(self.status.quiet));
         Condition {
             frozen: self.status.state == State::Frozen,
             over: self.over,
-            events: self.events.now(),
-            output: self.output.now(),
-            watchers: usize::try_from(self.status.watchers).unwrap_or(0),
+            idle,
+            rates: self.rates.as_ref().map(|(events, output)| (events.now(), output.now())),
+            watchers: usize::try_from(self.status.watchers).unwrap_or(usize::MAX),
         }
     }
 

@@ -20,5 +20,5 @@ pub use attached::Attached;
 pub use keys::{KEYS, WatchAction};
 pub use rates::Rates;
 pub use roster::{Roster, Session, Tie};
-pub use rows::{Row, Urgency, row, sort};
+pub use rows::{Row, Urgency, row, short, sort};
 pub use view::{Foot, ListView, draw, text};
