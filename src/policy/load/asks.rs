@@ -136,3 +136,101 @@ fn grant(path: &AskedPath) -> Grant {
     let cover = if path.pattern.is_literal() { Cover::Tree } else { Cover::Beneath };
     Grant { path: path.pattern.literal_prefix().0, access, cover, rule: RuleId(path.rule) }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{Layer, Library, NetOp, Policy, PolicyError, Source, Vars, Verdict};
+
+    struct Shelf {
+        base: &'static str,
+        answers: Option<(&'static str, Layer)>,
+    }
+
+    fn source(name: &str, text: &str, layer: Layer) -> Source {
+        Source { name: name.into(), text: format!("version = 1\n{text}"), layer, path: None }
+    }
+
+    impl Library for Shelf {
+        fn load(&self, name: &str, _: &Source) -> Result<Source, PolicyError> {
+            Ok(source(&format!("{name}.toml"), self.base, Layer::Shipped))
+        }
+
+        fn answers(&self, key: &str) -> Result<Option<Source>, PolicyError> {
+            assert_eq!(key, "team");
+            Ok(self.answers.map(|(text, layer)| source("answers/team.toml", text, layer)))
+        }
+
+        fn realpath(&self, path: &[u8]) -> Option<Vec<u8>> {
+            Some(path.to_vec())
+        }
+    }
+
+    const RULES: &str =
+        "extends = ['base']\n[files]\nexec = ['/usr/**']\nask = ['/a/**']\n[exec]\nask = ['git push **']";
+    const ANSWERS: &str = "[[answers]]\nask = 'exec'\nmatch = 'git push x'\nprogram = '/usr/bin/git'\nverdict = 'allow'\n\
+                           [[answers]]\nask = 'files.read'\nmatch = '/a/**'\nverdict = 'allow'\n\
+                           [[answers]]\nask = 'files.read'\nmatch = '/a/b'\nverdict = 'deny'";
+
+    fn load(rules: &str, shelf: &Shelf) -> Result<Policy, PolicyError> {
+        Policy::load(source("/c/team.toml", rules, Layer::User), shelf, &Vars::default())
+    }
+
+    fn run(policy: &Policy, line: &str) -> Verdict {
+        let argv: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        policy.decide_exec(b"/usr/bin/git", &argv).verdict
+    }
+
+    fn read(policy: &Policy, path: &str) -> Verdict {
+        policy.decide_file(path.as_bytes(), crate::policy::Access::READ).verdict
+    }
+
+    #[test]
+    fn answers_beat_questions_and_denies_beat_answers() {
+        let mut shelf = Shelf { base: "", answers: None };
+        let plain = load(RULES, &shelf).unwrap();
+        assert_eq!([run(&plain, "git push x"), read(&plain, "/a/c")], [Verdict::Ask; 2]);
+        shelf.answers = Some((ANSWERS, Layer::User));
+        let answered = load(RULES, &shelf).unwrap();
+        assert_eq!([run(&answered, "git push x"), run(&answered, "git push y")], [Verdict::Allow, Verdict::Ask]);
+        assert_eq!([read(&answered, "/a/c"), read(&answered, "/a/b")], [Verdict::Allow, Verdict::Deny]);
+        assert_eq!(read(&answered, "/elsewhere"), Verdict::Deny);
+        assert!(answered.sources().contains(&"answers/team.toml".to_owned()));
+        shelf.base = "[files]\ndeny = ['/a/c']\n[exec]\ndeny = ['git']";
+        let denied = load(RULES, &shelf).unwrap();
+        assert_eq!(
+            [run(&denied, "git push x"), read(&denied, "/a/c"), read(&denied, "/a/d")],
+            [Verdict::Deny, Verdict::Deny, Verdict::Allow]
+        );
+    }
+
+    #[test]
+    fn answers_of_others_and_broken_ones_refuse_the_policy() {
+        for (text, layer) in [(ANSWERS, Layer::Project), ("[[answers]]\nask = 'exec'", Layer::User)] {
+            assert!(load(RULES, &Shelf { base: "", answers: Some((text, layer)) }).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn running_is_asked_about_only_where_it_is_granted() {
+        let shelf = Shelf { base: "", answers: None };
+        let error =
+            load("[files]\nexec = ['/usr/**']\nask = [{ path = '/opt/x', access = 'exec' }]", &shelf).unwrap_err();
+        assert!(error.to_string().contains("line 4, column 17: nothing that may be run"), "{error}");
+        let policy =
+            load("[files]\nexec = ['/usr/**']\nask = [{ path = '/usr/bin/git', access = 'exec' }]", &shelf).unwrap();
+        assert_eq!((run(&policy, "git status"), policy.carves_reads()), (Verdict::Ask, false));
+    }
+
+    #[test]
+    fn no_network_means_no_questions_of_bases() {
+        let shelf = Shelf { base: "[network]\nask = ['all']", answers: None };
+        let connect = |rules: &str| {
+            let policy = load(&format!("extends = ['base']\n{rules}"), &shelf).unwrap();
+            policy.decide_net(NetOp::Connect, &"192.0.2.1:1".parse().unwrap()).verdict
+        };
+        assert_eq!(connect(""), Verdict::Ask);
+        assert_eq!(connect("[network]\nallow = 'none'"), Verdict::Deny);
+        assert_eq!(connect("[network]\nallow = 'none'\nask = ['192.0.2.0/24']"), Verdict::Ask);
+        assert_eq!(connect("[network]\nallow = 'all'"), Verdict::Ask);
+    }
+}

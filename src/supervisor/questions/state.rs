@@ -3,6 +3,7 @@
 //! Invariant: the lock is held for moments, never while an event is published or anybody waits.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -61,7 +62,9 @@ pub(super) struct State {
     pub said: Option<Instant>,
     tokens: Tokens,
     settled: VecDeque<(u64, By, String, Verdict)>,
-    met_nobody: HashSet<Subject>,
+    /// By hash: a collision costs one event.
+    met_nobody: HashSet<u64>,
+    hasher: RandomState,
 }
 
 /// A question that waits.
@@ -181,7 +184,7 @@ impl State {
 
     /// Whether this is the first time that the request meets nobody.
     pub fn first_to_meet_nobody(&mut self, subject: &Subject) -> bool {
-        self.met_nobody.len() < MET_NOBODY && self.met_nobody.insert(subject.clone())
+        self.met_nobody.len() < MET_NOBODY && self.met_nobody.insert(self.hasher.hash_one(subject))
     }
 
     pub fn remember(&mut self, open: &Open, reply: &Reply) {
