@@ -13,8 +13,12 @@
 //! ```text
 //! argv ─cli→ cmd ─text→ policy ─Policy→ sandbox ─Plan→ session::launch → [monitor: install → execve agent]
 //! agent syscall ─notify→ supervisor ─Request→ policy ─Decision→ effect, and Event ─→ bus ─→ recording
-//! agent bytes   ─pty or pipe→ session::pump ───────────────────────────────Event ────┘
-//! recording ─reader→ cmd::{ls, show, replay}
+//! agent bytes   ─pty or pipe→ session::pump ───────────────────────────────Event ────┘      │
+//!                                                                                           ▼
+//! recording ─Reader, Archive→ cmd::{ls, show, search, verify, prune}, tui (replay, and live by following it)
+//!
+//! a rule that asks ─→ supervisor::questions ◀─answer─ session::overlay (the user's own terminal)
+//!                     the call is parked    ◀─answer─ session::control (watch, answer: a socket)
 //! ```
 //!
 //! # Threads of the front
@@ -22,21 +26,26 @@
 //! | thread | does | must never |
 //! |---|---|---|
 //! | pump | terminal and pipes ↔ agent, stamps time, bounds what is pending | wait on disk, allocate for each read |
-//! | receiver | takes notifications and answers them | wait for a FIFO, a peer, a person |
-//! | worker | does for a target what may block | hold what the receiver needs |
-//! | recorder | takes events in order, encodes, compresses, writes | drop an event without saying so |
+//! | receiver | takes notifications and answers them; one that must wait (FIFO, peer, person) gives the lead away first | hold a lock while it waits |
+//! | warden | does what lies outside the broker's domain, judged again | act on what is denied |
+//! | recorder | takes events in order, draws them for keyframes, encodes, compresses, chains, writes | drop an event without saying so |
+//! | screen | draws the agent's terminal for the panel over it | slow the pump |
+//! | control, visitor | the socket of those who watch: status, answers, markers, freezing | make pump, receiver or recorder wait |
+//! | answer | writes down an answer that is to hold for ever | touch the broker's domain |
 //!
 //! # Who is trusted
 //!
 //! The agent is the adversary: it runs as the same user, may read what it can and race what it can. Whatever comes from
 //! it (memory, paths, names, terminal bytes) is copied once and judged as a copy. Receiver, workers and monitor stand in
 //! a Landlock domain of their own that holds the union of what the policy mentions, so their mistakes stay within it;
-//! the agent's domain is nested in that one. The kernel is trusted.
+//! the agent's domain is nested in that one. Who answers questions is trusted, and nobody in the session's tree is taken
+//! for them. What stands in a recording is not: a reader bounds it, and draws it as cells or makes its controls visible.
+//! The kernel is trusted.
 //!
 //! # Who may use whom
 //!
 //! Imports point down: `main cli cmd` → `tui` → `session` → `supervisor` → `sandbox recording` → `bus` → `event` →
-//! `policy sys`, which use nothing of ours. `unsafe` is in `sys` alone. A test holds both.
+//! `policy sys screen`, which use nothing of ours. `unsafe` is in `sys` alone. A test holds both.
 
 #![deny(unsafe_code)]
 
