@@ -193,8 +193,9 @@ impl Worker {
         }
         let (source, target) = (from.full(), to.full());
         let is_there = |at: &At| file::stat_at(at.dir.as_fd(), &at.name).is_ok();
+        let asks = |path| shared.policy.decide_file(path, Access::WRITE).verdict == Verdict::Ask;
         // Nobody is asked about what cannot be done.
-        if flags & libc::RENAME_NOREPLACE != 0 && is_there(&from) && is_there(&to) {
+        if flags == libc::RENAME_NOREPLACE && (asks(&source) || asks(&target)) && is_there(&from) && is_there(&to) {
             return Errno(libc::EEXIST).into();
         }
         let ruling = match self.move_ruling(&from, &source, &target) {

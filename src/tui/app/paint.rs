@@ -12,8 +12,8 @@ use crate::recording::visible;
 use crate::tui::panels::header::{Play, Pulse};
 use crate::tui::panels::timeline::{self, Edge as End, Tick, What};
 use crate::tui::panels::{
-    Areas, DetailView, Edge, EventsView, HeaderView, NetView, TimelineView, Title, TreeView, Wanted, areas, ascii, detail,
-    events, framed, header, net, tree,
+    Areas, DetailView, Edge, EventsView, HeaderView, NetView, TimelineView, Title, TreeView, Wanted, areas, ascii,
+    detail, events, framed, header, net, tree,
 };
 use crate::tui::screen_pane::{self, Found, ScreenView};
 use crate::tui::source::Condition;
@@ -233,9 +233,7 @@ impl App {
 fn inner(area: Rect, edge: Edge) -> Rect {
     match edge {
         Edge::Box => area.inner(ratatui::layout::Margin::new(1, 1)),
-        Edge::Line => {
-            Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area }
-        }
+        Edge::Line => Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area },
     }
 }
 

@@ -18,7 +18,8 @@ fn a_session_is_shown_with_its_decisions_and_searched() {
     let scene = Scene::new();
     std::fs::create_dir(scene.path("../home/.ssh")).unwrap();
     std::fs::write(scene.path("../home/.ssh/id_rsa"), "secret").unwrap();
-    let script = "echo one; cat ~/.ssh/id_rsa; for i in $(seq 1 60); do echo line $i; done; printf '\\033[1;31mred\\033[0m'";
+    let script =
+        "echo one; cat ~/.ssh/id_rsa; for i in $(seq 1 60); do echo line $i; done; printf '\\033[1;31mred\\033[0m'";
     let words = [GOVSH, "--quiet", "--policy", "agent", "--", "sh", "-c", script];
     let mut outer = Outer::start(&scene, &words, true);
     outer.sees("red");
@@ -125,15 +126,20 @@ fn a_hostile_recording_stays_in_its_cells() {
         signal: None,
     };
     let output = [b"before ".to_vec(), bytes.clone(), b"after".to_vec()].concat();
-    let path = written(&scene, "evil.cast.zst", (80, 24), vec![
-        Event::Proc(Box::new(proc)),
-        Event::Output { stream: Stream::Terminal, data: output },
-        Event::Judged(judged),
-        Event::Marker { label: EVIL.into(), by: EVIL.into() },
-        Event::Alert { pid: 7, what: EVIL.into() },
-        Event::Limit { what: EVIL.into() },
-        Event::Exit { status: 0, signal: None },
-    ]);
+    let path = written(
+        &scene,
+        "evil.cast.zst",
+        (80, 24),
+        vec![
+            Event::Proc(Box::new(proc)),
+            Event::Output { stream: Stream::Terminal, data: output },
+            Event::Judged(judged),
+            Event::Marker { label: EVIL.into(), by: EVIL.into() },
+            Event::Alert { pid: 7, what: EVIL.into() },
+            Event::Limit { what: EVIL.into() },
+            Event::Exit { status: 0, signal: None },
+        ],
+    );
     let mut glass = Glass::replay(&scene, &[&path, "--at", "4"]);
     glass.shows("after");
     for keys in ["d", "D", ".", ".", ".", "\r", "\r", "t", "h", "/x\r", "&limit\r", "\x1b"] {
@@ -154,14 +160,19 @@ fn a_hostile_recording_stays_in_its_cells() {
 fn sizes_that_no_terminal_has_are_shown_too() {
     let scene = Scene::new();
     let text = |text: &str| Event::Output { stream: Stream::Terminal, data: text.as_bytes().to_vec() };
-    let path = written(&scene, "huge.cast.zst", (65_535, 65_535), vec![
-        text("in the corner"),
-        Event::Resize { cols: 1, rows: 65_535 },
-        Event::Resize { cols: 0, rows: 0 },
-        Event::Resize { cols: 30, rows: 5 },
-        text("\x1b[2J\x1b[Hsmall again"),
-        Event::Exit { status: 0, signal: None },
-    ]);
+    let path = written(
+        &scene,
+        "huge.cast.zst",
+        (65_535, 65_535),
+        vec![
+            text("in the corner"),
+            Event::Resize { cols: 1, rows: 65_535 },
+            Event::Resize { cols: 0, rows: 0 },
+            Event::Resize { cols: 30, rows: 5 },
+            text("\x1b[2J\x1b[Hsmall again"),
+            Event::Exit { status: 0, signal: None },
+        ],
+    );
     let mut glass = Glass::replay(&scene, &[&path, "--at", "1"]);
     glass.shows("in the corner");
     glass.types("G").shows("small again");
