@@ -192,10 +192,12 @@ impl App {
         }
         let now = self.player.time();
         if let Some(area) = areas.tree {
-            let rows = tree::rows_at(survey.programs.kept(), now, self.chosen);
+            let programs = survey.programs.kept();
+            let rows = tree::rows_at(programs, now, self.chosen);
             let focus = self.focus == Pane::Tree;
             let scroll = self.scrolls.tree.filter(|_| focus);
-            tree::draw(frame, area, &TreeView { rows: &rows, progress: &progress, scroll, focus, edge }, &self.theme);
+            let view = TreeView { programs, rows: &rows, progress: &progress, scroll, focus, edge };
+            tree::draw(frame, area, &view, &self.theme);
         }
         if let Some(area) = areas.net {
             let rows = survey.places.rows_at(now);

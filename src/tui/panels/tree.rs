@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 
 use super::Tone;
 use super::edge::{Edge, Title, framed, put, rows};
-use super::text::{MOST, command, program_and_end, width};
+use super::text::{MOST, bounded, command, program_and_end, width};
 use super::words::name;
 use crate::recording::summary::{Program, lasted};
 use crate::tui::Theme;
@@ -33,9 +33,10 @@ pub enum Standing {
 pub struct TreeRow {
     /// Lines that lead to it, such as `│ └ `.
     pub guide: String,
-    /// Visible already.
-    pub text: String,
-    pub pid: i32,
+    /// Place among the programs of the image that the process runs, or ran last.
+    pub program: usize,
+    /// Its parent is not known.
+    pub strayed: bool,
     pub standing: Standing,
     /// Nanoseconds that it has run, or ran.
     pub age: u64,
@@ -48,6 +49,8 @@ pub struct TreeRow {
 /// What the panel shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TreeView<'a> {
+    /// What the rows were made of: only those in sight are put into words.
+    pub programs: &'a [Program],
     pub rows: &'a [TreeRow],
     /// Says that the tree is not whole yet, such as `reading 41 %`; empty when it is.
     pub progress: &'a str,
@@ -198,19 +201,11 @@ impl<'a> Forest<'a> {
     fn row(&self, group: &[usize], guide: &str) -> Option<TreeRow> {
         let process = *group.first()?;
         let (first, program) = (self.programs.get(process)?, self.last(process)?);
-        let text = if group.len() > 1 {
-            super::text::bounded(name(&program.exe), MOST)
-        } else if program.argv.is_empty() {
-            super::text::bounded(&program.exe, MOST)
-        } else {
-            let more = if program.argv_cut { " …" } else { "" };
-            format!("{}{more}", command(&program.argv, MOST))
-        };
         let strayed = first.parent.is_none() && !guide.is_empty();
         Some(TreeRow {
             guide: guide.to_owned(),
-            text: if strayed { format!("… › {text}") } else { text },
-            pid: program.pid,
+            program: *self.image.get(process)?,
+            strayed,
             standing: self.standing(program),
             age: program.to.unwrap_or(u64::MAX).min(self.t).saturating_sub(first.from),
             count: group.len(),
@@ -240,11 +235,25 @@ pub fn draw(frame: &mut Frame, area: Rect, view: &TreeView, theme: &Theme) {
     let shown = window(view, usize::from(inner.height));
     for (row, line) in view.rows.get(shown).unwrap_or_default().iter().zip(rows(inner)) {
         let line = Rect { x: line.x + line.width.min(1), width: line.width.saturating_sub(2), ..line };
-        draw_row(buffer, line, row, theme);
+        draw_row(buffer, line, (row, &text(view.programs, row)), theme);
     }
 }
 
-fn draw_row(buffer: &mut ratatui::buffer::Buffer, line: Rect, row: &TreeRow, theme: &Theme) {
+/// What a process runs, in words.
+fn text(programs: &[Program], row: &TreeRow) -> String {
+    let Some(program) = programs.get(row.program) else { return String::new() };
+    let text = if row.count > 1 {
+        bounded(name(&program.exe), MOST)
+    } else if program.argv.is_empty() {
+        bounded(&program.exe, MOST)
+    } else {
+        let more = if program.argv_cut { " …" } else { "" };
+        format!("{}{more}", command(&program.argv, MOST))
+    };
+    if row.strayed { format!("… › {text}") } else { text }
+}
+
+fn draw_row(buffer: &mut ratatui::buffer::Buffer, line: Rect, (row, text): (&TreeRow, &str), theme: &Theme) {
     if row.chosen {
         buffer.set_style(line, theme.chosen);
     }
@@ -262,7 +271,7 @@ fn draw_row(buffer: &mut ratatui::buffer::Buffer, line: Rect, row: &TreeRow, the
     let from = end.saturating_sub(width(&facts));
     let at = put(buffer, line, 0, &row.guide, theme.border);
     let crowd = if row.count > 1 && facts.is_empty() { format!(" ×{}", row.count) } else { String::new() };
-    let text = format!("{}{crowd}", row.text);
+    let text = format!("{text}{crowd}");
     let body = match (row.chosen, row.standing) {
         (true, _) => theme.chosen,
         (false, Standing::Running) => theme.plain,
@@ -292,8 +301,11 @@ mod tests {
         }
     }
 
-    fn drawn(rows: &[TreeRow]) -> Vec<String> {
-        rows.iter().map(|row| format!("{}{} {:?} {}", row.guide, row.text, row.standing, row.count)).collect()
+    fn drawn(programs: &[Program], t: u64, pid: Option<i32>) -> Vec<String> {
+        let rows = rows_at(programs, t, pid);
+        rows.iter()
+            .map(|row| format!("{}{} {:?} {}", row.guide, text(programs, row), row.standing, row.count))
+            .collect()
     }
 
     #[test]
@@ -304,9 +316,9 @@ mod tests {
             program(3, Some(1), "cat", 20, Some(30)),
             program(4, Some(0), "git", 60, None),
         ];
-        assert_eq!(drawn(&rows_at(&programs, 25, None)), ["codex Running 1", "└ bash Running 1", "  └ cat Running 1"]);
+        assert_eq!(drawn(&programs, 25, None), ["codex Running 1", "└ bash Running 1", "  └ cat Running 1"]);
         assert_eq!(
-            drawn(&rows_at(&programs, 70, Some(3))),
+            drawn(&programs, 70, Some(3)),
             ["codex Running 1", "├ bash Ended(0) 1", "│ └ cat Ended(0) 1", "└ git Running 1"]
         );
         assert_eq!(rows_at(&programs, 70, Some(3)).iter().filter(|row| row.chosen).count(), 1);
@@ -321,9 +333,9 @@ mod tests {
             program(3, Some(2), "cat", 30, Some(40)),
             program(9, None, "readlink", 35, Some(36)),
         ];
-        assert_eq!(drawn(&rows_at(&programs, 15, None)), ["codex Running 1", "└ env Running 1"]);
+        assert_eq!(drawn(&programs, 15, None), ["codex Running 1", "└ env Running 1"]);
         assert_eq!(
-            drawn(&rows_at(&programs, 60, Some(2))),
+            drawn(&programs, 60, Some(2)),
             ["codex Running 1", "├ bash Ended(0) 1", "│ └ cat Ended(0) 1", "└ … › readlink Ended(0) 1"]
         );
         assert_eq!(rows_at(&programs, 60, Some(2))[1].age, 40);
@@ -333,7 +345,7 @@ mod tests {
     fn a_crowd_is_one_line_and_the_chosen_one_is_never_in_it() {
         let mut programs = vec![program(1, None, "cargo", 0, None)];
         programs.extend((0..20).map(|at| program(10 + at, Some(0), "rustc", 5, Some(9))));
-        assert_eq!(drawn(&rows_at(&programs, 10, None)), ["cargo Running 1", "└ rustc Ended(0) 20"]);
+        assert_eq!(drawn(&programs, 10, None), ["cargo Running 1", "└ rustc Ended(0) 20"]);
         let rows = rows_at(&programs, 10, Some(15));
         assert_eq!(
             rows.iter().map(|row| (row.count, row.chosen)).collect::<Vec<_>>(),

@@ -125,7 +125,8 @@ impl Look {
             let mut summary = Summary::default();
             story.events.iter().for_each(|stamped| summary.feed(stamped));
             let rows = tree::rows_at(summary.programs.kept(), self.now, Some(4183));
-            let view = TreeView { rows: &rows, edge: areas.edge, ..TreeView::default() };
+            let view =
+                TreeView { programs: summary.programs.kept(), rows: &rows, edge: areas.edge, ..TreeView::default() };
             tree::draw(frame, area, &view, &theme());
         }
         if let Some(area) = areas.net {
@@ -253,14 +254,46 @@ fn small_things() {
         FootView::Notice { text: "copied 3 lines", tone: Tone::Dim },
         FootView::Notice { text: "✘ the session does not answer", tone: Tone::Deny },
     ];
-    let picture = drawn((80, 24), |frame| {
-        let (columns, rows) = confirm::size(&confirm, 80);
-        confirm::draw(frame, layout::in_the_middle(frame.area(), columns, rows), &confirm, &theme());
-        for (y, view) in (0..).zip(&foots) {
-            foot::draw(frame, Rect::new(0, y, 80, 1), view, &theme());
-        }
-    });
-    compare("small-80x24", &picture);
+    for (width, height) in [(80, 24), (200, 60)] {
+        let picture = drawn((width, height), |frame| {
+            let (columns, rows) = confirm::size(&confirm, width);
+            confirm::draw(frame, layout::in_the_middle(frame.area(), columns, rows), &confirm, &theme());
+            for (y, view) in (0..).zip(&foots) {
+                foot::draw(frame, Rect::new(0, y, width, 1), view, &theme());
+            }
+        });
+        compare(&format!("small-{width}x{height}"), &picture);
+    }
+}
+
+#[test]
+fn without_colours_the_same_is_read() {
+    use crate::tui::{Depth, Theme};
+    use ratatui::style::Color;
+
+    let story = story();
+    let bearings = bearings();
+    let rows = fold::rows(&story.events, |stamped| !fold::is_routine(&stamped.event), &bearings);
+    let present = rows.iter().position(|row| row.sign == "✘");
+    let view = EventsView { rows: &rows, present, filter: "all", ..EventsView::default() };
+    let (spans, ticks) = (frames(&story.events).into_iter().map(span).collect::<Vec<_>>(), ticks(&story.events));
+    let line = TimelineView {
+        spans: &spans,
+        known: story.last(),
+        ticks: &ticks,
+        total: story.last(),
+        ..TimelineView::default()
+    };
+    let picture = |theme: &Theme| {
+        drawn((100, 40), |frame| {
+            events::draw(frame, Rect::new(0, 0, 100, 30), &view, theme);
+            timeline::draw(frame, Rect::new(0, 31, 100, 7), &line, theme);
+        })
+    };
+    let (bare, full) = (picture(&Theme::new(Depth::None)), picture(&theme()));
+    assert_eq!(text(&bare), text(&full));
+    assert!(bare.content.iter().all(|cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset)));
+    assert!(text(&bare).contains("r ~/.ssh/id_rsa") && text(&bare).contains('✘'));
 }
 
 #[test]
