@@ -28,6 +28,8 @@ const LONG: u64 = 10_000_000_000;
 const DRAWN: u64 = 256 << 10;
 /// Text with any output in it after which a keyframe is due.
 const PASSED: u64 = 1 << 20;
+/// Frames that need no directory.
+const FEW: usize = 16;
 /// Text handed to the compressor at once, in bytes.
 const PORTION: usize = 32 << 10;
 /// Compressed bytes handed to the file at once.
@@ -145,7 +147,12 @@ impl<W: Write> Writer<W> {
             if self.open {
                 self.close()?;
             }
-            self.list()?;
+            // So few are hopped over as fast.
+            if self.end.dir > 0 || self.listed.len() >= FEW {
+                self.list()?;
+            }
+            let rest = std::mem::take(&mut self.listed);
+            self.groups(&rest);
             self.end(key)?;
             self.finished = true;
         }

@@ -4,12 +4,12 @@
 //! Leaves to others: nothing is asserted here. A missed target is printed, never an exit status.
 //!
 //! ```text
-//! main ─► launch opens workloads terminal size     each an Item: named cases, each a closure that measures once
+//! main ─► launch opens workloads terminal recordings size     each an Item: named cases, each a closure that measures once
 //!           │ commands wrapped by ways (native, bwrap, strace, floor, govsh)
 //!           ▼
 //!         measure: interleave ─► Item of samples ─► table (text or JSON)
 //!
-//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)
+//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)   outside: __record (recordings)
 //! ```
 //!
 //! Opens and launches of microseconds and milliseconds want a quiet machine. Where there is none,
@@ -21,6 +21,7 @@ mod inputs;
 mod launch;
 mod measure;
 mod opens;
+mod recordings;
 mod scratch;
 mod size;
 mod table;
@@ -57,7 +58,7 @@ pub struct Options {
     /// Measure this binary instead of building one; `none` leaves the govsh cases out
     #[arg(long, value_name = "PATH")]
     govsh: Option<PathBuf>,
-    /// Items whose name contains one of these words (launch, opens, make, git, flood, memory, size …)
+    /// Items whose name contains one of these words (launch, opens, make, git, flood, memory, recording, size …)
     filter: Vec<String>,
 }
 
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         Some("__opens") => inner::opens(&rest),
         Some("__timed") => inner::timed(&rest),
         Some("__flood") => inner::flood(&rest),
+        Some("__record") => recordings::record(&rest),
         _ => bench(&Options::parse()),
     };
     match outcome {
@@ -97,6 +99,7 @@ fn bench(options: &Options) -> Result<u8> {
     items.extend(opens::run(&ways, &mut pace, &wants)?);
     items.extend(workloads::run(&ways, &mut pace, &wants)?);
     items.extend(terminal::run(&ways, &mut pace, &wants)?);
+    items.extend(recordings::run(&ways, &mut pace, &wants)?);
     items.extend(size::run(&ways, &wants)?);
     let machine = table::Machine::look(options.seed);
     if options.json {

@@ -65,6 +65,13 @@ impl Scratch {
         self.root.join("work/bin/bench")
     }
 
+    /// The recordings that are there.
+    pub fn recordings(&self) -> Result<Vec<PathBuf>> {
+        let dir = self.root.join("state/govsh/recordings");
+        let entries = fs::read_dir(&dir).with_context(|| format!("no recordings in {}", dir.display()))?;
+        Ok(entries.collect::<Result<Vec<_>, _>>()?.iter().map(fs::DirEntry::path).collect())
+    }
+
     /// Removes recordings of runs that are over.
     pub fn forget_recordings(&self) -> Result<()> {
         let state = self.root.join("state");

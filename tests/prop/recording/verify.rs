@@ -32,13 +32,13 @@ pub fn links(file: &[u8]) -> Vec<usize> {
     archive.frames().iter().map(index).map(|at| at + length(at)).collect()
 }
 
-/// Output in many frames, some with keyframes, more than one directory's.
-fn long() -> Vec<Stamped> {
+/// Output in many frames, of so many lines each; with 120, some have keyframes.
+fn long(lines: usize) -> Vec<Stamped> {
     let line = |n: u64| format!("\x1b[3{}m{n} {}\r\n", n % 8, "€".repeat(20 + n as usize % 50));
     let event = |n: u64| match n % 9 {
         0 => Event::Alert { pid: 1, what: "x".to_owned() },
         1 => Event::Resize { cols: 80 + (n % 40) as u16, rows: 24 },
-        _ => Event::Output { stream: Stream::Terminal, data: line(n).repeat(120).into_bytes() },
+        _ => Event::Output { stream: Stream::Terminal, data: line(n).repeat(lines).into_bytes() },
     };
     (0..700).map(|n| Stamped { seq: n, t: n * 11_000_000_000, event: event(n) }).collect()
 }
@@ -97,8 +97,7 @@ proptest! {
 
 #[test]
 fn every_byte_of_one_file() {
-    let events: Vec<_> = long().into_iter().take(40).collect();
-    let file = signed(&events, 3);
+    let file = signed(&long(1)[..24], 3);
     let links = links(&file);
     for at in 4..file.len() {
         for change in [1 << (at % 8), 0xff] {
@@ -114,7 +113,7 @@ fn every_byte_of_one_file() {
 
 #[test]
 fn every_cut_of_one_file_is_a_prefix() {
-    let file = signed(&long()[..40], 3);
+    let file = signed(&long(1)[..24], 3);
     for cut in 0..file.len() {
         let found = verified(&file[..cut]);
         assert!(matches!(found, Ok(Integrity::Open { .. })), "cut at {cut} of {}: {found:?}", file.len());
@@ -123,7 +122,7 @@ fn every_cut_of_one_file_is_a_prefix() {
 
 #[test]
 fn a_long_file_with_keyframes_and_directories() {
-    let file = signed(&long(), 5);
+    let file = signed(&long(120), 5);
     assert!(matches!(verified(&file), Ok(Integrity::Signed { .. })));
     let links = links(&file);
     assert_eq!(links.len(), 700);
@@ -131,7 +130,7 @@ fn a_long_file_with_keyframes_and_directories() {
         Archive::open(Cursor::new(&file)).expect("readable").frames().iter().filter(|index| index.key > 0).count();
     assert!(keyframes > 5, "{keyframes}");
     // Each region: the bytes right before and after every link, and the last ones of the file.
-    let near = links.iter().step_by(7).flat_map(|link| [link - 40, link - 1, *link, link + 9]);
+    let near = links.iter().step_by(70).flat_map(|link| [link - 40, link - 1, *link, link + 9]);
     for at in near.chain(file.len() - 300..file.len()) {
         let mut file = file.clone();
         file[at] ^= 0x10;
@@ -141,15 +140,37 @@ fn a_long_file_with_keyframes_and_directories() {
     }
 }
 
+/// As a reader of zstd's seekable format does: each entry is a part of the file that gives a part of the text.
+#[test]
+fn the_table_finds_every_part_of_the_text() {
+    for count in [10, 40, 700] {
+        let file = signed(&long(20)[..count], 3);
+        let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four")) as usize;
+        assert_eq!(number(file.len() - 4), 0x8F92_EAB1);
+        let groups = number(file.len() - 9);
+        let table = file.len() - 9 - 8 * groups;
+        assert_eq!((number(table - 8), number(table - 4)), (0x184D_2A5E, 8 * groups + 9));
+        let whole = zstd::decode_all(&file[..]).expect("ordinary zstd");
+        let (mut at, mut text) = (0, 0);
+        for group in 0..groups {
+            let (length, lines) = (number(table + 8 * group), number(table + 8 * group + 4));
+            let part = zstd::decode_all(&file[at..at + length]).expect("a part stands alone");
+            assert_eq!(part, whole[text..text + lines], "group {group}");
+            (at, text) = (at + length, text + lines);
+        }
+        assert_eq!((at, text), (table - 8, whole.len()));
+    }
+}
+
 #[test]
 fn frames_that_were_moved_are_altered() {
-    let file = signed(&long()[..20], 3);
+    let file = signed(&long(3)[..20], 3);
     let archive = Archive::open(Cursor::new(&file)).expect("readable");
     let starts: Vec<usize> = archive.frames().iter().map(|index| index.at[0] as usize).collect();
     let group = |n: usize| &file[starts[n]..starts[n + 1]];
     let parts = |order: &[usize]| -> Vec<u8> { order.iter().flat_map(|n| group(*n).to_vec()).collect() };
     let rest = &file[starts[6]..];
-    let other = signed(&long()[1..21], 3);
+    let other = signed(&long(3)[1..21], 3);
     for (what, begin) in [
         ("dropped", parts(&[0, 1, 3, 4, 5])),
         ("duplicated", parts(&[0, 1, 2, 2, 3, 4, 5])),
@@ -170,11 +191,11 @@ fn frames_that_were_moved_are_altered() {
 
 #[test]
 fn a_signature_cannot_be_moved_or_removed() {
-    let (file, unsigned) = (signed(&long()[..20], 3), written(&long()[..20], 3));
+    let (file, unsigned) = (signed(&long(3)[..20], 3), written(&long(3)[..20], 3));
     let end = |file: &[u8]| *links(file).last().expect("a frame");
     let stripped = [&file[..end(&file)], &unsigned[end(&unsigned)..]].concat();
     assert!(matches!(verified(&stripped), Ok(Integrity::Altered { .. } | Integrity::Unsigned { .. })));
-    let moved = [&unsigned[..end(&unsigned)], &signed(&long()[..19], 3)[..]].concat();
+    let moved = [&unsigned[..end(&unsigned)], &signed(&long(3)[..19], 3)[..]].concat();
     assert!(matches!(verified(&moved), Ok(Integrity::Altered { .. })));
     let _: PublicKey = key(7).public().to_string().parse().expect("a key");
 }
