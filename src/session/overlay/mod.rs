@@ -29,15 +29,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use desk::Terminals;
+pub use desk::{Desk, Said, Tell, Terminals};
 pub use hotkey::{HotKey, HotKeyError};
 pub use model::Model;
 pub use panel::Question;
 pub use recent::Recent;
 
 use crate::bus::Bus;
-use crate::event::{Event, Scope};
-use crate::policy::Verdict;
+use crate::event::Event;
 use crate::sys::unix;
 use hotkey::Watch;
 use keys::{Token, cursor_report, token};
@@ -52,28 +51,6 @@ const REPLY: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(700);
 /// Asks the terminal where its cursor is: DSR 6.
 const WHERE: &str = "\x1b[6n";
-
-/// What a person has said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Said {
-    pub verdict: Verdict,
-    pub scope: Scope,
-    /// Index into the question's choices.
-    pub choice: usize,
-}
-
-/// Told what became of an answer, in words for the panel; empty when there is nothing to say.
-pub type Tell = Box<dyn FnOnce(String) + Send>;
-
-/// Where questions come from and answers go.
-pub trait Desk: Send {
-    /// Oldest first.
-    fn waiting(&self) -> Vec<Question>;
-    /// Readable when the list has changed; reading eight bytes resets it.
-    fn changed(&self) -> io::Result<OwnedFd>;
-    /// Answers on a thread of its own: it may write a file.
-    fn settle(&self, question: &Question, said: Said, tell: Tell);
-}
 
 /// What the panel works with.
 pub struct Setup {
@@ -313,6 +290,10 @@ impl Overlay {
             };
             let mut text = String::new();
             let ends = open.draw(&view, now, &mut text);
+            if let Some(words) = open.take_gone().and_then(|gone| Some(self.desk.as_ref()?.became(gone))) {
+                open.told(words, now);
+                self.fetched = None;
+            }
             out.extend_from_slice(text.as_bytes());
             if ends {
                 out.extend(self.close(now));

@@ -73,6 +73,8 @@ pub struct Open {
     was_aside: bool,
     note: Option<(String, Instant)>,
     answering: bool,
+    /// The question that was in front was answered by somebody else.
+    gone: Option<u64>,
     painted: Option<Panel>,
     /// The model has yet to follow a change of size.
     stale: bool,
@@ -119,6 +121,7 @@ impl Open {
             was_aside: false,
             note: None,
             answering: false,
+            gone: None,
             painted: None,
             stale: false,
             was_resized: false,
@@ -155,6 +158,11 @@ impl Open {
         if !words.is_empty() {
             self.note = Some((words, now + NOTE));
         }
+    }
+
+    /// The question that somebody else has answered, once.
+    pub fn take_gone(&mut self) -> Option<u64> {
+        self.gone.take()
     }
 
     /// After an answer was given.
@@ -275,8 +283,12 @@ impl Open {
             self.note = None;
         }
         let present = scene.questions.iter().any(|question| question.ask.id == self.front);
+        if !present && self.front != 0 && !std::mem::take(&mut self.answering) {
+            // Not by us.
+            self.gone = Some(std::mem::take(&mut self.front));
+            return false;
+        }
         if !present && !(self.note.is_some() && scene.questions.is_empty()) {
-            self.answering = false;
             self.turn(scene.questions.first(), now);
         }
         if self.menu && !scene.questions.is_empty() && self.typing.is_none() && !present {

@@ -46,7 +46,8 @@ impl Pump {
 
     /// Whatever is due of the panel.
     pub(super) fn on_panel(&mut self, ready: bool) {
-        let free = self.ended.is_none() && self.terminal.as_ref().is_some_and(|t| t.is_engaged() && !t.is_shared());
+        let running = self.ended.is_none() && self.link.is_some();
+        let free = running && self.terminal.as_ref().is_some_and(|t| t.is_engaged() && !t.is_shared());
         if free != self.attendance.is_some() {
             self.attendance = self.attend.as_ref().filter(|_| free).map(|questions| questions.attend());
         }
