@@ -84,29 +84,32 @@ fn a_killed_watcher_leaves_no_trace() {
     let scene = Scene::new();
     let session = Running::start(&scene, &[], &["bash", "-c", "echo $$ > pid; exec sleep 100"]);
     pids(&scene.path("pid"), 1);
-    let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", session.pid())).unwrap().count();
+    let proc = std::path::PathBuf::from(format!("/proc/{}", session.pid()));
+    let entries = |what: &str| std::fs::read_dir(proc.join(what)).unwrap().flatten().map(|entry| entry.path());
+    let is_socket = |fd: &std::path::PathBuf| {
+        std::fs::read_link(fd).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    };
+    let is_visitor = |task: &std::path::PathBuf| {
+        std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "visitor")
+    };
+    let left = || (entries("fd").filter(is_socket).count(), entries("task").filter(is_visitor).count());
     let mut line = session.line();
     until("only this one is there", || line.status()["watchers"] == 1);
-    let before = (count("fd"), count("task"));
+    let before = left();
+    assert_eq!(before.1, 1);
     let script = "import socket,sys,time\ns=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n\
                   s.sendall(b'{\"op\":\"hello\",\"version\":1}\\n{\"op\":\"subscribe\",\"answers\":true}\\n')\ntime.sleep(1000)";
     let mut watchers: Vec<_> = (0..5)
         .map(|_| scene.command(&["python3", "-c", script, session.socket.to_str().unwrap()]).spawn().unwrap())
         .collect();
     until("five watch", || line.status()["watchers"] == 6);
-    assert!(count("task") >= before.1 + 5);
+    until("all five are subscribed", || left() >= (before.0 + 10, 6));
     for watcher in &mut watchers {
         watcher.kill().unwrap();
         watcher.wait().unwrap();
     }
     until("they are gone", || line.status()["watchers"] == 1);
-    let now = || (count("fd"), count("task"));
-    until("nothing of them is left", || {
-        now() == before || {
-            eprintln!("{before:?} {:?}", now());
-            false
-        }
-    });
+    until("nothing of them is left", || left() == before);
 }
 
 /// The recording is as fresh as its reader needs it, and has the screen without what came before.
