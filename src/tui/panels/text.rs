@@ -135,7 +135,10 @@ fn last_cells(text: &str, cells: usize) -> &str {
 /// `text` over lines of at most `cells`, broken at blanks where there are any.
 pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let (mut lines, mut rest) = (Vec::new(), text);
-    while cells > 0 {
+    if cells == 0 {
+        return vec![text.to_owned()];
+    }
+    loop {
         let fits = first_cells(rest, cells);
         if fits.len() == rest.len() {
             break;
