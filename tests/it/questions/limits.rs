@@ -106,7 +106,8 @@ fn a_burst_is_bounded_and_holds_nobody_up() {
     }
     let script = "for n in $(seq 0 199); do cat secret/$n 2>/dev/null & done; \
                   for n in $(seq 300); do cat other/none 2>/dev/null; done; echo through > other/done; wait";
-    let (session, mut person) = lab.attended(&[], script);
+    // Longer than the slowest machine needs for all of it.
+    let (session, mut person) = lab.attended(&["--ask-timeout", "600"], script);
     let waiting = person.until(|list| list.len() >= 32);
     // While all of those wait, others go on.
     let deadline = Instant::now() + Duration::from_secs(50);
