@@ -254,7 +254,7 @@ impl<W: Write> Writer<W> {
 
     /// Adapts the compression to the text's pace.
     fn pace(&mut self, index: &Index) -> io::Result<()> {
-        let span = (index.ns[1] - index.ns[0]).max(1);
+        let span = index.ns[1].saturating_sub(index.ns[0]).max(1);
         let pace = u128::from(index.text[1]) * 1_000_000_000 / u128::from(span);
         let fast = usize::from(pace > u128::from(SLOW) && index.text[1] > SOME);
         self.encoder.set_parameter(CParameter::CompressionLevel(LEVEL[fast]))
