@@ -24,7 +24,7 @@ const NOT_TAKEN: i32 = 1;
 /// Answers, or lists what waits.
 pub fn answer(options: &Answer) -> anyhow::Result<i32> {
     let mut client = client::resolve(&options.session)
-        .and_then(|id| Client::connect(&id, Role::Command))
+        .and_then(|id| Client::connect_within(&id, Role::Command, client::NAMED))
         .map_err(|error| anyhow::anyhow!("{}\nhint: 'govsh watch' lists the sessions that run", told(&error)))?;
     match (options.question, options.verdict) {
         (Some(question), Some(verdict)) => give(&mut client, question, verdict, options),

@@ -20,6 +20,8 @@ use crate::sys::unix;
 
 /// How long a session may take to answer what it can answer at once.
 pub const PATIENCE: Duration = Duration::from_millis(200);
+/// The same, where a person has asked for just this.
+pub const NAMED: Duration = Duration::from_secs(3);
 /// How long it may take for what has to be done first.
 const DONE: Duration = Duration::from_secs(6);
 /// Bytes of a line from a session.
@@ -137,8 +139,13 @@ fn look(id: String) -> Option<Found> {
 }
 
 impl Client {
-    /// Connects to the session of exactly this id.
+    /// Connects to the session of exactly this id, if it answers soon.
     pub fn connect(id: &str, role: Role) -> Result<Self, ClientError> {
+        Self::connect_within(id, role, PATIENCE)
+    }
+
+    /// As [`Client::connect`], for a session that somebody has named: a busy machine may take its time.
+    pub fn connect_within(id: &str, role: Role, patience: Duration) -> Result<Self, ClientError> {
         let no_session = || ClientError::NoSession(id.to_owned());
         if id.is_empty() || id.contains('/') || id.starts_with('.') {
             return Err(no_session());
@@ -158,7 +165,7 @@ impl Client {
             closed: false,
             n: 0,
         };
-        let greeted = client.call(Op::Hello { version: VERSION, role }, PATIENCE).map_err(|error| match error {
+        let greeted = client.call(Op::Hello { version: VERSION, role }, patience).map_err(|error| match error {
             ClientError::Silent(id) if is_stopped(pid) => ClientError::Stopped(id),
             error => error,
         })?;
@@ -181,7 +188,7 @@ impl Client {
 
     /// Those that wait, the oldest first.
     pub fn questions(&mut self) -> Result<Vec<Pending>, ClientError> {
-        let told = self.call(Op::Questions {}, PATIENCE)?;
+        let told = self.call(Op::Questions {}, NAMED)?;
         questions(&told).ok_or_else(|| self.foreign())
     }
 
@@ -192,7 +199,7 @@ impl Client {
     }
 
     pub fn marker(&mut self, label: &str) -> Result<(), ClientError> {
-        self.call(Op::Marker { label: label.to_owned() }, PATIENCE).map(drop)
+        self.call(Op::Marker { label: label.to_owned() }, NAMED).map(drop)
     }
 
     /// How many processes are held still, and whether those are all.
@@ -208,7 +215,7 @@ impl Client {
 
     /// With SIGTERM and ten seconds first, or at once.
     pub fn end(&mut self, now: bool) -> Result<(), ClientError> {
-        self.call(Op::End { now }, PATIENCE).map(drop)
+        self.call(Op::End { now }, NAMED).map(drop)
     }
 
     /// The dump of the terminal, for `Screen::restore`.
@@ -220,7 +227,7 @@ impl Client {
 
     /// From now on the session tells how it stands. `answers`: somebody sits here who answers its questions.
     pub fn subscribe(&mut self, answers: bool) -> Result<(), ClientError> {
-        self.call(Op::Subscribe { answers }, PATIENCE).map(drop)
+        self.call(Op::Subscribe { answers }, NAMED).map(drop)
     }
 
     /// What the session has told since the last time, without waiting. An error when it has gone.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::rates::Rates;
 use crate::recording::visible;
-use crate::session::control::client::{Client, ClientError, Push};
+use crate::session::control::client::{Client, ClientError, NAMED, PATIENCE, Push};
 use crate::session::control::protocol::{Given, Pending, Role, State, Status};
 use crate::tui::source::{Condition, Live, Refused, Reply, Waiting};
 
@@ -34,7 +34,7 @@ pub struct Attached {
 impl Attached {
     /// Connects to the session of this id and says that somebody answers here.
     pub fn to(id: &str) -> Result<Self, ClientError> {
-        let client = connect(id)?;
+        let client = connect(id, NAMED)?;
         Ok(Attached {
             id: id.to_owned(),
             client: Some(client),
@@ -78,7 +78,7 @@ impl Attached {
             return false;
         }
         self.tried = Instant::now();
-        match connect(&self.id) {
+        match connect(&self.id, PATIENCE) {
             Ok(client) => self.client = Some(client),
             Err(ClientError::NoSession(_) | ClientError::Over(_)) => {
                 self.over = true;
@@ -99,8 +99,8 @@ impl Attached {
     }
 }
 
-fn connect(id: &str) -> Result<Client, ClientError> {
-    let mut client = Client::connect(id, Role::Watch)?;
+fn connect(id: &str, patience: Duration) -> Result<Client, ClientError> {
+    let mut client = Client::connect_within(id, Role::Watch, patience)?;
     client.subscribe(true)?;
     Ok(client)
 }

@@ -5,7 +5,7 @@
 
 use super::{Do, Left, List, Open};
 use crate::screen::Screen;
-use crate::session::control::client::{Client, ClientError};
+use crate::session::control::client::{Client, ClientError, NAMED};
 use crate::session::control::protocol::Role;
 use crate::tui::panels::Tone;
 use crate::tui::watch::Tie;
@@ -27,7 +27,8 @@ impl List {
 
     /// Chooses this session and opens it as Enter would.
     pub fn open_at_once(&mut self, id: &str) {
-        if let Ok(screen) = Client::connect(id, Role::Watch).map_err(told).and_then(|mut client| screen_of(&mut client))
+        if let Ok(screen) =
+            Client::connect_within(id, Role::Watch, NAMED).map_err(told).and_then(|mut client| screen_of(&mut client))
         {
             id.clone_into(&mut self.chosen);
             self.open = Open::Peek { id: id.to_owned(), screen: Box::new(screen) };
