@@ -118,10 +118,11 @@ pub fn draw(buffer: &mut Buffer, inner: Rect, view: &ScreenView, theme: &Theme) 
     let history = view.screen.scrollback();
     for y in 0..area.height {
         let row = origin.row + usize::from(y);
+        let cells = cells_of(view.screen, history, row);
         let mut x = 0;
         while x < area.width {
             let spot = Spot { row, col: origin.col + x };
-            let cell = cell_at(view.screen, history, spot);
+            let cell = cells.get(usize::from(spot.col)).copied().unwrap_or_default();
             let wide = cell.width == 2;
             let room = area.width - x;
             let style = style(&cell, view, spot, theme);
@@ -170,10 +171,11 @@ fn frame_smaller(buffer: &mut Buffer, inner: Rect, area: Rect, theme: &Theme) {
     }
 }
 
-fn cell_at(screen: &Screen, history: usize, spot: Spot) -> Cell {
-    match spot.row.checked_sub(history) {
-        Some(row) => u16::try_from(row).map_or_else(|_| Cell::default(), |row| screen.cell(row, spot.col)),
-        None => screen.scrollback_cell(spot.row, spot.col),
+/// A whole row at once: a line deep in the history is looked for once, not for each of its cells.
+fn cells_of(screen: &Screen, history: usize, row: usize) -> Vec<Cell> {
+    match row.checked_sub(history) {
+        Some(row) => u16::try_from(row).map(|row| screen.row(row).collect()).unwrap_or_default(),
+        None => screen.scrollback_row(row).collect(),
     }
 }
 
@@ -234,8 +236,10 @@ pub fn text(screen: &Screen, selection: Option<Selection>) -> String {
     for row in from.row..=to.row.min(last.row) {
         let first = if row == from.row { from.col } else { 0 };
         let end = if row == to.row { to.col.min(last.col) } else { last.col };
-        let cells = (first..=end).map(|col| cell_at(screen, history, Spot { row, col })).filter(|cell| cell.width > 0);
-        let line: String = cells.map(|cell| cell.text).filter(|text| !text.is_control()).collect();
+        let cells = cells_of(screen, history, row);
+        let within = cells.get(usize::from(first)..=usize::from(end).min(cells.len().saturating_sub(1)));
+        let drawn = within.unwrap_or_default().iter().filter(|cell| cell.width > 0);
+        let line: String = drawn.map(|cell| cell.text).filter(|text| !text.is_control()).collect();
         lines.push(line.trim_end().to_owned());
     }
     while lines.last().is_some_and(String::is_empty) {
