@@ -54,7 +54,8 @@ fn a_forking_tree_stands_still_and_goes_on() {
     for _ in 0..3 {
         let frozen = line.yes(json!({ "op": "freeze" }));
         assert_eq!(frozen["whole"], true, "{frozen}");
-        assert!(stands_still(session.pid()), "{:?}", tree(session.pid()));
+        // A call that the kernel was in the middle of may end, and then its process stops.
+        until("all of it stands still", || stands_still(session.pid()));
         let status = other.status();
         assert_eq!(status["state"], "frozen");
         assert!(status["frozen"].as_str().unwrap().starts_with("watch:"), "{status}");
@@ -100,7 +101,7 @@ fn at_a_terminal_it_is_no_job_control() {
     // Keys wait for it, and the terminal is still the agent's.
     outer.types("echo typed while still\r");
     let front = outer.pid();
-    assert!(stands_still(front));
+    until("all of it stands still", || stands_still(front));
     assert_ne!(stat(front).unwrap().0, 'T');
     line.yes(json!({ "op": "thaw" }));
     outer.sees("typed while still\r\n");
