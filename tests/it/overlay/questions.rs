@@ -27,7 +27,10 @@ impl<'a> Asked<'a> {
     #[track_caller]
     fn ready(&self, question: &str) -> String {
         self.pane.until(question, |screen| {
-            screen.contains("govsh asks") && screen.contains(question) && !screen.contains("a moment")
+            screen.contains("govsh asks")
+                && screen.contains(question)
+                && !screen.contains("a moment")
+                && !screen.contains("answering")
         })
     }
 
@@ -106,6 +109,10 @@ fn a_burst_is_one_panel() {
         asked.pane.types(&["o"]);
         match left {
             "" => asked.gone(),
+            "push" => drop(asked.pane.until("the last one", |screen| {
+                screen.contains("push")
+                    && !["more waiting", "a moment", "answering"].iter().any(|word| screen.contains(word))
+            })),
             left => drop(asked.ready(left)),
         }
     }
