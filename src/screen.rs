@@ -104,6 +104,14 @@ impl Screen {
     /// The terminal has another size. Clamped as in `new`.
     pub fn resize(&mut self, cols: u16, rows: u16) {
         let (cols, rows) = clamped(cols, rows);
+        // avt gives every piece of a line room for all that was left of it: a wide line made narrow at once takes gigabytes.
+        loop {
+            let (now, height) = self.terminal.size();
+            if usize::from(cols) >= now / 2 {
+                break;
+            }
+            self.terminal.resize(now / 2, height);
+        }
         self.terminal.resize(usize::from(cols), usize::from(rows));
     }
 

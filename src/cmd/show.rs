@@ -63,7 +63,9 @@ pub fn show(session: &OsStr, opts: &ShowOptions) -> anyhow::Result<i32> {
     let (summary, ending) = summarise(reader, &path);
     if summary.events == 0 {
         match ending {
-            Ending::Damaged(what) => bail!("recording '{}' is {what}", path.display()),
+            Ending::Damaged(what) => {
+                bail!("recording '{}' is {}", visible(path.as_os_str().as_encoded_bytes()), visible(what.as_bytes()))
+            }
             Ending::Read(_) => return Err(nothing_in(&path)),
         }
     }
@@ -125,5 +127,5 @@ fn summarise(mut reader: Reader<File>, path: &Path) -> (Summary, Ending) {
 pub(super) fn typed(path: &Path) -> String {
     let own = default_dir().is_ok_and(|dir| path.parent() == Some(&dir));
     let id = path.file_name().and_then(id_of).filter(|_| own);
-    id.map_or_else(|| visible(path.as_os_str().as_encoded_bytes()), str::to_owned)
+    id.map_or_else(|| visible(path.as_os_str().as_encoded_bytes()), |id| visible(id.as_bytes()))
 }

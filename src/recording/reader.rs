@@ -14,6 +14,8 @@ use crate::event::Stamped;
 
 /// Longest line that is read, in bytes: far beyond any that the writer makes.
 const LINE: usize = 64 << 20;
+/// Most bytes of lines in one frame: the writer closes one at 256 KiB and an event.
+const FRAME: usize = 32 << 20;
 
 /// Reads a recording from its beginning: an iterator of events.
 pub struct Reader<R: Read + Seek> {
@@ -23,6 +25,8 @@ pub struct Reader<R: Read + Seek> {
     /// Decompressed text, `done` bytes of which were read.
     text: Vec<u8>,
     done: usize,
+    /// What the frame under way has decompressed to, in bytes.
+    inflated: usize,
     /// How far the search for a line break has come.
     searched: usize,
     line: Vec<u8>,
@@ -52,6 +56,7 @@ impl<R: Read + Seek> Reader<R> {
             readback: Readback::default(),
             text: Vec::new(),
             done: 0,
+            inflated: 0,
             searched: 0,
             line: Vec::new(),
             state: State::Between,
@@ -138,6 +143,10 @@ impl<R: Read + Seek> Reader<R> {
                     let step = self.inflater.step(input, &mut self.text);
                     let step = step.map_err(|error| self.damaged(&error.to_string()))?;
                     self.input.skip_peeked(step.taken);
+                    self.inflated += self.text.len() - before;
+                    if self.inflated > FRAME {
+                        return Err(self.damaged("a frame too long to be one"));
+                    }
                     if step.ended {
                         self.state = State::Between;
                         self.frames += 1;
@@ -164,6 +173,7 @@ impl<R: Read + Seek> Reader<R> {
                 return Err(self.damaged("lines after the end"));
             }
             self.inflater.begin()?;
+            self.inflated = 0;
             self.state = State::InData;
             return Ok(());
         }

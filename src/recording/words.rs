@@ -119,6 +119,11 @@ pub fn kind(event: &Event) -> &'static str {
 pub(super) fn interned(word: &str) -> &'static str {
     const MOST: usize = 512;
     const LONGEST: usize = 64;
+
+    // A word is printed as it is: what drives a terminal is none.
+    if !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' ')) {
+        return "other";
+    }
     static KNOWN: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
     let mut guard = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -163,5 +168,6 @@ mod tests {
         assert_eq!(interned("open"), "open");
         assert!(std::ptr::eq(interned("rename"), interned(&String::from("rename"))));
         assert_eq!(interned(&"x".repeat(65)), "other");
+        assert_eq!(interned("open\x1b[2J"), "other");
     }
 }

@@ -1,0 +1,193 @@
+//! What is fuzzed: every parser of what comes from outside, with whatever law is cheap to check beside "does not panic".
+//!
+//! Invariant: a target is a pure function of its input; it ends, in bounded memory.
+//! Leaves to others: where inputs come from (`fuzzer`, `corpus`).
+
+use std::io::Cursor;
+
+use govsh::policy::{Layer, Library, Policy, PolicyError, Source, Vars, check_answers, shipped};
+use govsh::recording::search::{Case, Places, Progress, Query, search};
+use govsh::recording::{self, Archive, PublicKey, Reader, glance, verify};
+use govsh::screen::Screen;
+use govsh::session::control::protocol::{Pending, Request};
+use govsh::tui::input::Decoder;
+
+/// Name, and what is done with an input.
+pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+    ("answers", answers),
+    ("archive", archive),
+    ("control", control),
+    ("dump", dump),
+    ("events", events),
+    ("input", input),
+    ("notes", notes),
+    ("policy", policy),
+    ("reader", reader),
+    ("screen", screen),
+    ("search", find),
+];
+
+/// First line of a recording, and its first event.
+const HEAD: &[u8] = b"{\"version\":3,\"term\":{\"cols\":20,\"rows\":5},\"timestamp\":1,\"command\":\"x\",\"govsh\":{\"format\":2,\"id\":\"k3f9\"}}\n";
+
+/// A whole file.
+fn reader(data: &[u8]) {
+    if let Ok(mut reader) = Reader::open(Cursor::new(data)) {
+        for _ in reader.by_ref().take(100_000) {}
+    }
+    drop(glance(Cursor::new(data)));
+    drop(verify(Cursor::new(data), None));
+}
+
+/// A whole file at any place; what is read so agrees with what is read in order.
+fn archive(data: &[u8]) {
+    let Ok(mut archive) = Archive::open(Cursor::new(data)) else { return };
+    let mut last = 0;
+    for frame in 0..archive.len().min(64) {
+        let Ok(events) = archive.events(frame) else { continue };
+        if let Some(stamped) = events.last() {
+            last = last.max(stamped.t);
+        }
+        drop(archive.screen_before(frame));
+    }
+    drop(archive.screen_at(last));
+    assert!(archive.frame_at(last) <= archive.len());
+    drop(archive.refresh());
+}
+
+/// The lines of one frame.
+fn events(data: &[u8]) {
+    let text = [HEAD, data].concat();
+    let Ok(file) = zstd::bulk::compress(&text, 1) else { return };
+    archive(&file);
+    reader(&file);
+}
+
+/// The notes behind a frame: the content of skippable frames, each with its length in two bytes before it.
+fn notes(data: &[u8]) {
+    let Ok(mut file) = zstd::bulk::compress(HEAD, 1) else { return };
+    let mut rest = data;
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let (content, after) = after.split_at(usize::from(u16::from_le_bytes(*length)).min(after.len()));
+        file.extend_from_slice(&0x184D_2A57_u32.to_le_bytes());
+        file.extend_from_slice(&(content.len() as u32 + 6).to_le_bytes());
+        file.extend_from_slice(b"govsh\0");
+        file.extend_from_slice(content);
+        rest = after;
+    }
+    archive(&file);
+    reader(&file);
+}
+
+/// A keyframe: what was restored goes on as its own dump does.
+fn dump(data: &[u8]) {
+    let Some(mut screen) = Screen::restore(data) else { return };
+    let Some(mut again) = Screen::restore(&screen.dump()) else { panic!("a dump of what was restored is no dump") };
+    assert!(screen == again, "another screen comes out of its dump");
+    for text in [&b"x\x1b[2;2Hy\x1b[K\r\n"[..], b"\x1b[?1049l\x1b8z"] {
+        screen.feed(text);
+        again.feed(text);
+        assert!(screen == again, "the restored screen goes another way");
+    }
+}
+
+/// What an agent draws; fed in two parts it is the same.
+fn screen(data: &[u8]) {
+    let [cols, rows, cut, bytes @ ..] = data else { return };
+    let (cols, rows) = (u16::from(*cols % 40) + 1, u16::from(*rows % 12) + 1);
+    let (mut whole, mut split) = (Screen::new(cols, rows), Screen::new(cols, rows));
+    whole.feed(bytes);
+    let (first, second) = bytes.split_at(usize::from(*cut).min(bytes.len()));
+    split.feed(first);
+    split.feed(second);
+    assert!(whole == split, "splitting made a difference");
+    whole.resize(rows, cols);
+    whole.feed(bytes);
+    drop(whole.modes());
+}
+
+/// What an agent draws, searched: every hit lies in its line.
+fn find(data: &[u8]) {
+    let mut text = HEAD.to_vec();
+    for (n, piece) in data.chunks(97).enumerate() {
+        let shown: String = String::from_utf8_lossy(piece).into_owned();
+        let quoted = serde_json::to_string(&shown).unwrap_or_default();
+        let line =
+            if n % 7 == 6 { format!("[0.1,\"r\",\"{}x9\"]\n", 3 + n % 60) } else { format!("[0.1,\"o\",{quoted}]\n") };
+        text.extend_from_slice(line.as_bytes());
+    }
+    let Ok(file) = zstd::bulk::compress(&text, 1) else { return };
+    let Ok(query) = Query::new("[a-e]+|^.", false, Case::Smart, Places::all(), 1) else { return };
+    let mut hits = |hit: recording::search::Hit| {
+        hit.ranges.iter().for_each(|range| assert!(hit.text.get(range.clone()).is_some(), "{hit:?}"));
+        true
+    };
+    drop(search(|| Ok(Cursor::new(&file[..])), &query, 1, &Progress::default(), &mut hits));
+}
+
+/// The shipped profiles are all there is to extend; there are no links.
+struct Plain;
+
+impl Library for Plain {
+    fn load(&self, name: &str, _: &Source) -> Result<Source, PolicyError> {
+        shipped::source(name).ok_or_else(|| PolicyError::whole(name, "no such profile", None))
+    }
+
+    fn realpath(&self, path: &[u8]) -> Option<Vec<u8>> {
+        Some(path.to_vec())
+    }
+}
+
+fn policy(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let vars = Vars {
+        home: b"/home/u".to_vec(),
+        workdir: b"/work".to_vec(),
+        tmp: b"/tmp".to_vec(),
+        session: b"/run/s".to_vec(),
+        ..Vars::default()
+    };
+    let source = Source { name: "x.toml".into(), text: text.into(), layer: Layer::User, path: None };
+    match Policy::load(source, &Plain, &vars) {
+        Ok(policy) => {
+            let words = [b"git".to_vec(), b"push".to_vec()];
+            assert_eq!(policy.decide_exec(b"/usr/bin/git", &words), policy.decide_exec(b"/usr/bin/git", &words));
+        }
+        Err(error) => drop((error.to_string(), error.hint().map(str::to_owned))),
+    }
+}
+
+fn answers(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        drop(check_answers("x.toml", text));
+    }
+}
+
+/// Requests of clients, and what they are told.
+fn control(data: &[u8]) {
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(request) = Request::parse(line) {
+            let again = request.line();
+            assert!(
+                Request::parse(again.strip_suffix(b"\n").unwrap_or(&again)).is_ok(),
+                "{request:?} does not read back"
+            );
+        }
+        if let Ok(value) = serde_json::from_slice(line) {
+            drop(Pending::from_value(&value));
+        }
+        if let Ok(text) = std::str::from_utf8(line) {
+            assert!(text.parse::<PublicKey>().map_or(true, |key| key.to_string().parse::<PublicKey>() == Ok(key)));
+        }
+    }
+}
+
+/// Keys and the mouse; read byte by byte they are the same.
+fn input(data: &[u8]) {
+    let (mut whole, mut single) = (Decoder::default(), Decoder::default());
+    let mut all = whole.feed(data);
+    let mut each: Vec<_> = data.iter().flat_map(|byte| single.feed(&[*byte])).collect();
+    all.extend(whole.settle());
+    each.extend(single.settle());
+    assert_eq!(format!("{all:?}"), format!("{each:?}"));
+}
