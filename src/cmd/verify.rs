@@ -29,9 +29,9 @@ pub fn run(options: &Verify) -> anyhow::Result<i32> {
     let mut rows = Vec::new();
     let mut worst = 0;
     for session in &options.files {
-        let found = find(session).and_then(|path| {
+        let found = find(session).map(|path| {
             let integrity = File::open(&path).map_err(ReadError::from).and_then(|file| verify(file, wanted.as_ref()));
-            Ok((path, integrity.map_err(|error| reason(&error))))
+            (path, integrity.map_err(|error| reason(&error)))
         });
         let (path, integrity) = match found {
             Ok((path, integrity)) => (path, integrity),

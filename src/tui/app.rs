@@ -256,7 +256,7 @@ impl App {
         match self.options.begin.clone() {
             Begin::Start => self.player.playing = self.source.end().is_some() || self.live.is_none(),
             Begin::At(t) => self.player.seek(&mut *self.source, t)?,
-            Begin::Event(seq) => self.to_event(seq)?,
+            Begin::Event(seq) => self.go_to_event(seq)?,
             Begin::Denied => {
                 self.filter = Filter::new("denied");
                 let sought = self.player.step(&mut *self.source, Stop::Denial, true, &self.filter)?;

@@ -65,13 +65,10 @@ fn long(ways: &Ways<'_>, pace: &mut Pace) -> Result<Vec<Item>> {
     let (peak, rate) = (number()?, number()?);
     let gigabytes = bytes as f64 / 1e9;
     let name = |what: &str| format!("recording, {gigabytes:.1} GB of output: {what}");
-    let memory = Item {
-        name: name("memory"),
-        unit: "MiB",
-        cases: vec![once("recorder's process", peak, Some(48.0))],
-    };
+    let memory = Item { name: name("memory"), unit: "MiB", cases: vec![once("recorder's process", peak, Some(48.0))] };
     let speed = Item { name: name("speed"), unit: "MB/s", cases: vec![once("recorder", rate, None)] };
-    let size = Item { name: name("size"), unit: "× zstd -3", cases: vec![once("file", against_stream(&file)?, Some(1.05))] };
+    let size =
+        Item { name: name("size"), unit: "× zstd -3", cases: vec![once("file", against_stream(&file)?, Some(1.05))] };
     let first = Case::new("first screen", || opened(&file, 0)).bounds([Bound::AtMost(50.0)]);
     let last = Case::new("last screen", || opened(&file, u64::MAX)).bounds([Bound::AtMost(50.0)]);
     let opening = pace.interleave(&name("open"), "ms", 9, true, vec![first, last]);
@@ -295,18 +292,44 @@ impl Agent {
     fn draw(&mut self, out: &mut Vec<u8>) {
         use std::io::Write as _;
         const WORDS: [&str; 24] = [
-            "the", "route", "handler", "returns", "early", "when", "a", "session", "token", "is", "missing", "so",
-            "login", "redirect", "never", "fires", "fixed", "tests", "pass", "src/routes.rs", "cargo", "run", "€", "客",
+            "the",
+            "route",
+            "handler",
+            "returns",
+            "early",
+            "when",
+            "a",
+            "session",
+            "token",
+            "is",
+            "missing",
+            "so",
+            "login",
+            "redirect",
+            "never",
+            "fires",
+            "fixed",
+            "tests",
+            "pass",
+            "src/routes.rs",
+            "cargo",
+            "run",
+            "€",
+            "客",
         ];
         let mut word = || WORDS[(xorshift(&mut self.state) % WORDS.len() as u64) as usize];
         let mut text = |words: usize| (0..words).map(|_| word()).collect::<Vec<_>>().join(" ");
         // Writing to a vector cannot fail.
         let _ = match self.line % 16 {
             0 => {
-                let rows: String = (1..40).map(|row| format!("\x1b[{row};1H\x1b[2K\x1b[38;5;{}m{}\x1b[m", 16 + row, text(11))).collect();
+                let rows: String = (1..40)
+                    .map(|row| format!("\x1b[{row};1H\x1b[2K\x1b[38;5;{}m{}\x1b[m", 16 + row, text(11)))
+                    .collect();
                 write!(out, "\x1b[?2026h\x1b[2J{rows}\x1b[?2026l")
             }
-            1..=9 => write!(out, "\x1b[?2026h\x1b[40;1H\x1b[2K\x1b[36m•\x1b[m {}s esc to interrupt\x1b[?2026l", self.line),
+            1..=9 => {
+                write!(out, "\x1b[?2026h\x1b[40;1H\x1b[2K\x1b[36m•\x1b[m {}s esc to interrupt\x1b[?2026l", self.line)
+            }
             _ => write!(out, "\x1b[?2026h\x1b[38;1H\r\n\x1b[1m•\x1b[m {}\x1b[K\x1b[?2026l", text(14)),
         };
         self.line += 1;

@@ -288,7 +288,8 @@ impl Open {
             self.gone = Some(std::mem::take(&mut self.front));
             return false;
         }
-        if !present && !(self.note.is_some() && scene.questions.is_empty()) {
+        let only_a_note = self.note.is_some() && scene.questions.is_empty();
+        if !present && !only_a_note {
             self.turn(scene.questions.first(), now);
         }
         if self.menu && !scene.questions.is_empty() && self.typing.is_none() && !present {

@@ -59,7 +59,7 @@ impl App {
             Action::Play => self.play(),
             Action::Seek(seconds) => self.seek_by(i64::from(seconds) * 1_000),
             Action::Start => self.seek_to(0),
-            Action::End => self.to_end(),
+            Action::End => self.go_to_end(),
             Action::Faster => self.set_speed(self.player.speed() * 2.0),
             Action::Slower => self.set_speed(self.player.speed() / 2.0),
             Action::NormalSpeed => self.set_speed(1.0),

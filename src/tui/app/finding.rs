@@ -82,7 +82,7 @@ impl App {
                 self.over = Over::Nothing;
                 self.leave_end();
                 self.player.playing = false;
-                let gone = self.to_event(seq);
+                let gone = self.go_to_event(seq);
                 self.ran(gone);
                 self.moved();
             }
@@ -129,11 +129,11 @@ impl App {
             Next::Searching => return,
             Next::None => format!("not found: {}", visible(search.typed().as_bytes())),
             Next::At(hit) => {
-                self.to_hit(hit);
+                self.go_to_hit(hit);
                 String::new()
             }
             Next::Wrapped(hit) => {
-                self.to_hit(hit);
+                self.go_to_hit(hit);
                 if forward { "from the beginning again" } else { "from the end again" }.to_owned()
             }
         };
@@ -143,7 +143,7 @@ impl App {
         }
     }
 
-    fn to_hit(&mut self, hit: Hit) {
+    fn go_to_hit(&mut self, hit: Hit) {
         self.go_after(hit.place);
         if hit.back > 0 {
             let above = usize::from(self.player.screen().size().1 / 3);

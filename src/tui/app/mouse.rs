@@ -43,13 +43,13 @@ impl App {
         match (mouse.what, pane) {
             (MouseWhat::Down, _) if on_timeline => {
                 self.pressed = Some(Pressed::Timeline);
-                self.to_column(mouse.column);
+                self.go_to_column(mouse.column);
             }
             (MouseWhat::Down, Some(Pane::Events)) => self.click_row(mouse.row),
             (MouseWhat::Down, Some(Pane::Screen)) => self.press_screen(mouse),
             (MouseWhat::Down, Some(pane)) => self.focus = pane,
             (MouseWhat::Drag, _) => match self.pressed {
-                Some(Pressed::Timeline) => self.to_column(mouse.column),
+                Some(Pressed::Timeline) => self.go_to_column(mouse.column),
                 Some(Pressed::Screen) => self.drag_screen(mouse),
                 None => {}
             },
@@ -74,7 +74,7 @@ impl App {
         }
     }
 
-    fn to_column(&mut self, column: u16) {
+    fn go_to_column(&mut self, column: u16) {
         if let Some(areas) = &self.areas {
             let t = timeline::scale(areas.timeline, self.total()).time(column);
             self.player.playing = false;

@@ -26,7 +26,7 @@ impl App {
             self.seek_to(0);
             self.player.playing = true;
         } else if at_end {
-            self.to_end();
+            self.go_to_end();
         } else {
             self.player.playing = !self.player.playing;
         }
@@ -57,7 +57,7 @@ impl App {
         self.selection = None;
     }
 
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn go_to_end(&mut self) {
         self.leave_end();
         let gone = self.player.go_to_end(&mut *self.source);
         self.ran(gone);
@@ -66,7 +66,7 @@ impl App {
         self.moved();
     }
 
-    pub(super) fn to_event(&mut self, seq: u64) -> Result<(), ReadError> {
+    pub(super) fn go_to_event(&mut self, seq: u64) -> Result<(), ReadError> {
         match place_of(&mut *self.source, seq)? {
             Some(place) => self.player.go_after(&mut *self.source, place)?,
             None => self.say(&format!("there is no event {seq}"), Tone::Deny),

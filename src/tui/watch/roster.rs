@@ -100,7 +100,7 @@ impl Session {
 
 /// Something the scout has found.
 enum News {
-    Connected(Client),
+    Connected(Box<Client>),
     Mute { id: String, stopped: bool },
 }
 
@@ -159,11 +159,11 @@ impl Roster {
         match (news, known) {
             (News::Connected(client), Some(session)) => {
                 session.hello = client.hello().clone();
-                session.tie = Tie::Connected(Box::new(client));
+                session.tie = Tie::Connected(client);
             }
             (News::Connected(client), None) => {
                 let (id, hello) = (client.id().to_owned(), client.hello().clone());
-                self.sessions.push(Session::new(id, hello, Tie::Connected(Box::new(client))));
+                self.sessions.push(Session::new(id, hello, Tie::Connected(client)));
             }
             (News::Mute { stopped, .. }, Some(session)) if !matches!(session.tie, Tie::Connected(_)) => {
                 session.tie = if stopped { Tie::Stopped } else { Tie::Silent };
@@ -230,7 +230,7 @@ impl Scout {
             Ok(client)
         });
         match connected {
-            Ok(client) => Some(News::Connected(client)),
+            Ok(client) => Some(News::Connected(Box::new(client))),
             Err(ClientError::Stopped(_)) => Some(News::Mute { id, stopped: true }),
             Err(ClientError::NoSession(_) | ClientError::Over(_)) => None,
             Err(_) => Some(News::Mute { id, stopped: false }),

@@ -208,7 +208,9 @@ impl Person {
 /// The patterns that a question proposes.
 pub fn choices(question: &Value) -> Vec<String> {
     let list = question["choices"].as_array().expect("a list");
-    list.iter().map(|one| format!("{} {}", one["key"].as_str().unwrap(), one["text"].as_str().unwrap())).collect()
+    list.iter()
+        .map(|one| format!("{} {}", one["key"].as_str().expect("a word"), one["text"].as_str().expect("a word")))
+        .collect()
 }
 
 pub fn text(path: &Path) -> String {

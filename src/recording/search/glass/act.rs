@@ -121,7 +121,7 @@ impl Glass {
         if self.row == self.top {
             self.grid.down(self.top..self.bottom + 1, 1, eye);
         } else if self.row > 0 {
-            self.to_row(self.row - 1);
+            self.go_to_row(self.row - 1);
         }
     }
 
@@ -144,12 +144,12 @@ impl Glass {
     }
 
     /// To a row of the region, in origin mode.
-    fn to_row(&mut self, row: usize) {
+    fn go_to_row(&mut self, row: usize) {
         let (top, bottom) = if self.origin { (self.top, self.bottom) } else { (0, self.rows - 1) };
         self.to((top + row).clamp(top, bottom));
     }
 
-    fn to_col(&mut self, col: usize) {
+    fn go_to_col(&mut self, col: usize) {
         self.col = col.min(self.cols - 1);
     }
 
@@ -176,7 +176,7 @@ impl Glass {
                 let pending = usize::from(self.col == self.cols);
                 self.col = self.col.saturating_sub(number(count, 1) + pending);
             }
-            Function::Cuf(count) => self.to_col(self.col + number(count, 1)),
+            Function::Cuf(count) => self.go_to_col(self.col + number(count, 1)),
             Function::Cuu(count) => self.up(number(count, 1)),
             Function::Cud(count) | Function::Vpr(count) => self.down(number(count, 1)),
             Function::Cnl(count) => {
@@ -187,11 +187,11 @@ impl Glass {
                 self.up(number(count, 1));
                 self.col = 0;
             }
-            Function::Cha(col) => self.to_col(number(col, 1) - 1),
-            Function::Vpa(row) => self.to_row(number(row, 1) - 1),
+            Function::Cha(col) => self.go_to_col(number(col, 1) - 1),
+            Function::Vpa(row) => self.go_to_row(number(row, 1) - 1),
             Function::Cup(row, col) => {
-                self.to_col(number(col, 1) - 1);
-                self.to_row(number(row, 1) - 1);
+                self.go_to_col(number(col, 1) - 1);
+                self.go_to_row(number(row, 1) - 1);
             }
             Function::Decstbm(top, bottom) => {
                 let (top, bottom) = (number(top, 1) - 1, number(bottom, self.rows) - 1);
@@ -205,7 +205,7 @@ impl Glass {
             Function::Cbt(count) => {
                 let before = self.tabs.iter().rev().skip_while(|stop| self.col <= **stop);
                 let stop = before.copied().nth(number(count, 1) - 1);
-                self.to_col(stop.unwrap_or(0));
+                self.go_to_col(stop.unwrap_or(0));
             }
             Function::Hts | Function::Ctc(CtcOp::Set) => self.set_stop(),
             Function::Tbc(TbcScope::CurrentColumn) | Function::Ctc(CtcOp::ClearCurrentColumn) => {
@@ -218,7 +218,7 @@ impl Glass {
 
     fn tab(&mut self, count: usize) {
         let stop = self.tabs.iter().skip_while(|stop| self.col >= **stop).copied().nth(count - 1);
-        self.to_col(stop.unwrap_or(self.cols - 1));
+        self.go_to_col(stop.unwrap_or(self.cols - 1));
     }
 
     fn set_stop(&mut self) {
@@ -315,23 +315,23 @@ impl Glass {
                 self.home();
             }
             (DecMode::AutoWrap, _) => self.autowrap = on,
-            (DecMode::AltScreenBuffer, true) => self.to_alternate(eye),
-            (DecMode::AltScreenBuffer, false) => self.to_primary(eye),
+            (DecMode::AltScreenBuffer, true) => self.enter_alternate(eye),
+            (DecMode::AltScreenBuffer, false) => self.enter_primary(eye),
             (DecMode::SaveCursor, true) => self.save(),
             (DecMode::SaveCursor, false) => self.restore(),
             (DecMode::SaveCursorAltScreenBuffer, true) => {
                 self.save();
-                self.to_alternate(eye);
+                self.enter_alternate(eye);
             }
             (DecMode::SaveCursorAltScreenBuffer, false) => {
-                self.to_primary(eye);
+                self.enter_primary(eye);
                 self.restore();
             }
             (DecMode::CursorKeys | DecMode::TextCursorEnable, _) => {}
         }
     }
 
-    fn to_alternate(&mut self, eye: &mut impl Eye) {
+    fn enter_alternate(&mut self, eye: &mut impl Eye) {
         if self.primary.is_none() {
             self.settle(eye);
             let grid = std::mem::replace(&mut self.grid, Grid::new(self.cols, self.rows));
@@ -339,7 +339,7 @@ impl Glass {
         }
     }
 
-    fn to_primary(&mut self, eye: &mut impl Eye) {
+    fn enter_primary(&mut self, eye: &mut impl Eye) {
         if let Some(grid) = self.primary.take() {
             self.grid.erase(0..self.rows, eye);
             self.grid = grid;

@@ -35,7 +35,12 @@ fn everything(size: (u16, u16), stamped: &Stamped, ask: &Ask) -> Vec<Buffer> {
             net::draw(frame, frame.area(), &NetView { rows: &reached, ..NetView::default() }, &theme);
         }),
         drawn(size, |frame| {
-            tree::draw(frame, frame.area(), &TreeView { programs: summary.programs.kept(), rows: &tree, ..TreeView::default() }, &theme);
+            tree::draw(
+                frame,
+                frame.area(),
+                &TreeView { programs: summary.programs.kept(), rows: &tree, ..TreeView::default() },
+                &theme,
+            );
         }),
     ]
 }
