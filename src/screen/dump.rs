@@ -48,14 +48,18 @@ pub(super) fn dump(screen: &Screen) -> Vec<u8> {
     out
 }
 
-/// `lines`: of history to keep from now on, instead of as many as the first one kept.
-pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
+/// What a dump says, read but not yet believed.
+struct Parts<'a> {
+    size: (u16, u16),
+    history: u32,
+    tracker: Tracker,
+    terminal: &'a str,
+    unfinished: &'a [u8],
+}
+
+fn parts(dump: &[u8]) -> Option<Parts<'_>> {
     let mut rest = Rest(dump.strip_prefix(MAGIC)?);
-    let (cols, rows, history) = (rest.u16()?, rest.u16()?, rest.u32()?);
-    if super::clamped(cols, rows) != (cols, rows) {
-        return None;
-    }
-    let mut screen = Screen::with_scrollback(cols, rows, lines.unwrap_or(history as usize));
+    let (size, history) = ((rest.u16()?, rest.u16()?), rest.u32()?);
     let set = rest.u32()?;
     let [flags, cursor_style, modify_other_keys, now, primary, alternate] = rest.array()?;
     let mut kitty = [Vec::new(), Vec::new()];
@@ -63,20 +67,16 @@ pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
         let count = usize::from(rest.u8()?);
         *stack = rest.take(count).filter(|flags| flags.len() <= MOST_FLAGS)?.to_vec();
     }
-    let (title, link) = (rest.text()?, rest.text()?);
-    if link.len() > LONGEST_LINK {
-        return None;
-    }
+    let title = rest.text()?;
+    let link = rest.text().filter(|link| link.len() <= LONGEST_LINK)?;
     let terminal = rest.u32()?;
     let terminal = std::str::from_utf8(rest.take(terminal as usize)?).ok()?;
     let unfinished = rest.u32()?;
     let unfinished = rest.take(unfinished as usize).filter(|bytes| bytes.len() <= LONGEST_STRING + 8)?;
-    screen.feed(terminal.as_bytes());
-    screen.tracker = Tracker {
+    let tracker = Tracker {
         set,
         keypad: flags & 1 != 0,
-        // Safe whatever the dump says: without this, text might be skipped that does not scroll away.
-        margins: flags & 2 != 0 || screen.tracker.margins,
+        margins: flags & 2 != 0,
         cursor_style,
         modify_other_keys,
         kitty,
@@ -85,8 +85,22 @@ pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
         title,
         link,
     };
+    rest.0.is_empty().then_some(Parts { size, history, tracker, terminal, unfinished })
+}
+
+/// `lines`: of history to keep from now on, instead of as many as the first one kept.
+pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
+    let Parts { size, history, tracker, terminal, unfinished } = parts(dump)?;
+    if super::clamped(size.0, size.1) != size {
+        return None;
+    }
+    let mut screen = Screen::with_scrollback(size.0, size.1, lines.unwrap_or(history as usize));
+    screen.feed(terminal.as_bytes());
+    // Safe whatever the dump says: without this, text might be skipped that does not scroll away.
+    let margins = tracker.margins || screen.tracker.margins;
+    screen.tracker = Tracker { margins, ..tracker };
     screen.feed(unfinished);
-    rest.0.is_empty().then_some(screen)
+    Some(screen)
 }
 
 /// The part of a dump that another model of a terminal's text can make use of.
@@ -102,21 +116,9 @@ pub struct Script<'a> {
 }
 
 pub(super) fn script(dump: &[u8]) -> Option<Script<'_>> {
-    let mut rest = Rest(dump.strip_prefix(MAGIC)?);
-    // size, history, modes
-    rest.take(2 + 2 + 4 + 4 + 3)?;
-    let [_, saved @ ..] = rest.array::<3>()?;
-    let saved = saved.map(Charsets::unpack).map(|saved| (saved.drawing, saved.shifted));
-    for _ in 0..2 {
-        let count = usize::from(rest.u8()?);
-        rest.take(count)?;
-    }
-    let title = usize::from(rest.u16()?);
-    rest.take(title)?;
-    let terminal = rest.u32()? as usize;
-    let terminal = std::str::from_utf8(rest.take(terminal)?).ok()?;
-    let unfinished = rest.u32()? as usize;
-    Some(Script { terminal, unfinished: rest.take(unfinished)?, saved })
+    let Parts { tracker, terminal, unfinished, .. } = parts(dump)?;
+    let saved = tracker.saved.map(|saved| (saved.drawing, saved.shifted));
+    Some(Script { terminal, unfinished, saved })
 }
 
 impl Charsets {

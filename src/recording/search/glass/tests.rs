@@ -44,6 +44,7 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
         "\u{a0}",
         "\x1b[!p",
         "\x1b]0;t\x07",
+        "\x1b]8;id=a;http://b\x07",
         "\x1bPq#\x1b\\",
         "\x1b[",
     ];
