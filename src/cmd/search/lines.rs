@@ -201,7 +201,8 @@ fn moment(nanos: u64) -> String {
 
 /// `count` characters before the byte `at`.
 fn back(text: &str, at: usize, count: usize) -> usize {
-    text.get(..at).and_then(|before| before.char_indices().rev().nth(count)).map_or(0, |(at, _)| at)
+    let before = text.get(..at).unwrap_or_default();
+    before.char_indices().rev().take(count).last().map_or(at, |(first, _)| first)
 }
 
 /// `count` characters behind the byte `at`.
