@@ -45,7 +45,7 @@ fn choose(session: &str, all: Vec<Found>, dir: &Path) -> anyhow::Result<PathBuf>
             bail!("no recording '{}' in '{}'\nhint: 'govsh ls' lists them", visible(session.as_bytes()), dir.display())
         }
         several => {
-            let names: Vec<_> = several.iter().rev().take(5).map(|found| found.name.as_str()).collect();
+            let names: Vec<_> = several.iter().rev().take(5).map(|found| visible(found.name.as_bytes())).collect();
             bail!("'{}' could be any of {}\nhint: name one in full", visible(session.as_bytes()), names.join(", "))
         }
     }
