@@ -438,9 +438,9 @@ fn a_killed_front_loses_almost_nothing() {
     let endless = "i=0; while :; do i=$((i+1)); echo line $i; read -r up rest </proc/uptime; done";
     let mut govsh = govsh.args(["--", "sh", "-c", endless]).stdout(Stdio::piped()).spawn().expect("govsh runs");
     let mut lines = BufReader::new(govsh.stdout.take().expect("a pipe")).lines();
-    // When each line came out of govsh.
+    // When each line came out of govsh. How little is lost is measured in the benchmark; here a busy machine must not matter.
     let mut seen = Vec::new();
-    while seen.first().is_none_or(|(first, _): &(Instant, String)| first.elapsed() < Duration::from_secs(2)) {
+    while seen.first().is_none_or(|(first, _): &(Instant, String)| first.elapsed() < Duration::from_secs(5)) {
         let line = lines.next().expect("a line").expect("read");
         seen.push((Instant::now(), line));
     }
@@ -449,7 +449,7 @@ fn a_killed_front_loses_almost_nothing() {
     govsh.wait().expect("ended");
 
     let played = desk.says(&[OsStr::new("replay"), OsStr::new("--speed"), OsStr::new("1000000"), file.as_os_str()]);
-    let settled = seen.iter().filter(|(at, _)| killed - *at > Duration::from_secs(1));
+    let settled = seen.iter().filter(|(at, _)| killed - *at > Duration::from_secs(3));
     let played: HashSet<&str> = played.lines().collect();
     let missing: Vec<_> = settled.filter(|(_, line)| !played.contains(line.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");
