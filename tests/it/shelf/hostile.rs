@@ -15,6 +15,8 @@ use crate::forge::{bomb, data, head, index, note, table};
 /// Seconds of processor time and bytes of address space for one command.
 const CPU: u32 = 60;
 const MEMORY: u64 = 3 << 30;
+/// Seconds after which a command that does not spin hangs: a busy machine takes minutes for what it could do in seconds.
+const HANGS: u64 = 600;
 
 /// What must not come out on a terminal: nobody of ours writes these.
 const RAW: [&[u8]; 5] = [b"\x1b]0;owned", b"\x1b]52;", b"\x1b[5n", b"\x1bc", b"\x07"];
@@ -59,7 +61,7 @@ fn bounded(desk: &Desk, arguments: &[&str]) -> Output {
     let plain = desk.command(arguments);
     let mut command = Command::new("prlimit");
     command.args([format!("--as={MEMORY}"), format!("--cpu={CPU}"), "--core=0".to_owned(), "--".to_owned()]);
-    command.args(["timeout", "120"]).arg(plain.get_program()).args(plain.get_args()).env_clear();
+    command.args(["timeout", &HANGS.to_string()]).arg(plain.get_program()).args(plain.get_args()).env_clear();
     plain.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))).for_each(|(name, value)| {
         command.env(name, value);
     });
@@ -107,7 +109,7 @@ fn view(desk: &Desk, path: &Path, name: &str) {
             // It may just have ended.
             let _ = writer.write_all(if asked == 1 { b"d" } else { b"q" });
         }
-        assert!(begun.elapsed() < Duration::from_secs(240), "{name}: the view does not end");
+        assert!(begun.elapsed() < Duration::from_secs(HANGS), "{name}: the view does not end");
     };
     seen.extend(receive.try_iter().flatten());
     let text = String::from_utf8_lossy(&seen);
