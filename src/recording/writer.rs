@@ -71,7 +71,8 @@ pub struct Writer<W: Write> {
 impl<W: Write> Writer<W> {
     /// Begins with the header; `start` is still to be written as the first event.
     pub fn new(out: W, start: &Start) -> io::Result<Self> {
-        let mut encoder = Encoder::new(LEVEL[0])?;
+        // The tables of the higher level are ten megabytes, which a session of one frame would feel at its launch.
+        let mut encoder = Encoder::new(LEVEL[1])?;
         encoder.set_parameter(CParameter::ChecksumFlag(true))?;
         encoder.set_parameter(CParameter::WindowLog(WINDOW))?;
         let mut text = Vec::with_capacity(2 * PORTION);
