@@ -75,7 +75,12 @@ fn fifos(dir: &str) -> Vec<String> {
             unsafe { _exit(i32::from(write().is_err())) };
         }
         let thread = threads.then(|| std::thread::spawn(write));
-        let read = open(&other, O_RDONLY, 0).and_then(read_some);
+        // closed before the next round: a reader that is left over would let its writer go before the new one is there
+        let read = open(&other, O_RDONLY, 0).and_then(|fd| {
+            let bytes = read_some(fd);
+            let _ = call(SYS_close, &[fd as usize]);
+            bytes
+        });
         told.push(read.map_or_else(errno_name, |bytes| String::from_utf8_lossy(&bytes).into_owned()));
         if let Some(thread) = thread {
             told.push(word(thread.join().unwrap()));
