@@ -17,6 +17,7 @@ mod load;
 mod merge;
 mod network;
 pub mod pattern;
+mod request;
 mod settings;
 pub mod shipped;
 mod sockets;
@@ -29,6 +30,7 @@ pub use compiled::Policy;
 pub use environment::Environment;
 pub use error::PolicyError;
 pub use network::{IpRange, NetRule, Network, Ports};
+pub use request::Request;
 pub use settings::{Agent, Audit, Limits, OnFailure, Record, Require, Retention};
 pub use source::{Kind, Library, Source, Vars};
 

@@ -1,0 +1,88 @@
+//! One request of any kind, as it is judged: for whatever asks a policy outside of a session.
+//!
+//! Invariant: [`Policy::decide`] gives what the front gives for the same request in a session, kept answers included;
+//! answers given for one session only are no part of a policy. Leaves to others: resolving paths and names, and what
+//! the session itself has bound.
+
+use std::net::SocketAddr;
+
+use super::{Access, Decision, NetOp, Policy, UnixAddr};
+
+/// What an agent wants, already resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request<'r> {
+    /// `path` is absolute, normalised, resolved; several rights are judged together, the worst verdict holds.
+    File {
+        path: &'r [u8],
+        access: Access,
+    },
+    /// `path` is the image, `argv` with the name it is called by.
+    Exec {
+        path: &'r [u8],
+        argv: &'r [Vec<u8>],
+    },
+    Net {
+        op: NetOp,
+        addr: SocketAddr,
+    },
+    /// Connecting or sending to a Unix socket.
+    Unix {
+        addr: UnixAddr<'r>,
+    },
+}
+
+impl Policy {
+    /// Verdict and rule for a request of any kind.
+    pub fn decide(&self, request: &Request<'_>) -> Decision {
+        match *request {
+            Request::File { path, access } => self.decide_file(path, access),
+            Request::Exec { path, argv } => self.decide_exec(path, argv),
+            Request::Net { op, ref addr } => self.decide_net(op, addr),
+            Request::Unix { addr } => self.decide_unix(addr),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Layer, Library, PolicyError, Source, Vars, Verdict};
+
+    struct Bare;
+
+    impl Library for Bare {
+        fn load(&self, name: &str, _: &Source) -> Result<Source, PolicyError> {
+            Err(PolicyError::whole(name, "no such policy", None))
+        }
+
+        fn realpath(&self, path: &[u8]) -> Option<Vec<u8>> {
+            Some(path.to_vec())
+        }
+    }
+
+    #[test]
+    fn every_kind_is_judged_by_its_rules() {
+        let text = "version = 1\n[files]\nread = ['/a/**']\nexec = ['/usr/**']\n[exec]\ndeny = ['su']\n\
+                    [sockets]\nallow = ['@x']\n[network]\nallow = ['192.0.2.1:80']";
+        let source = Source { name: "t.toml".into(), text: text.into(), layer: Layer::User, path: None };
+        let policy = Policy::load(source, &Bare, &Vars::default()).unwrap();
+        let said = |request: Request<'_>| {
+            let decision = policy.decide(&request);
+            (decision.verdict, policy.rule(decision.rule).key)
+        };
+        let argv = [b"su".to_vec()];
+        let net = |text: &str| Request::Net { op: NetOp::Connect, addr: text.parse().unwrap() };
+        let cases = [
+            (Request::File { path: b"/a/b", access: Access::READ }, (Verdict::Allow, "files.read")),
+            (Request::File { path: b"/a/b", access: Access::WRITE }, (Verdict::Deny, "default")),
+            (Request::Exec { path: b"/usr/bin/su", argv: &argv }, (Verdict::Deny, "exec.deny")),
+            (net("192.0.2.1:80"), (Verdict::Allow, "network.allow")),
+            (net("192.0.2.1:81"), (Verdict::Deny, "default")),
+            (Request::Unix { addr: UnixAddr::Abstract(b"x") }, (Verdict::Allow, "sockets.allow")),
+            (Request::Unix { addr: UnixAddr::Path(b"/run/x") }, (Verdict::Deny, "default")),
+        ];
+        for (request, expected) in cases {
+            assert_eq!(said(request), expected, "{request:?}");
+        }
+    }
+}
