@@ -40,6 +40,8 @@ pub struct Policy {
 #[derive(Debug, Default)]
 pub(super) struct Files {
     pub trie: Trie,
+    /// What stands in it for `[files]` and what is built in, for explanations: as written, then by real path.
+    pub placed: Vec<super::load::PathRule>,
     /// Built-in protections against writing: rule and pattern.
     pub held: Vec<(u32, Pattern)>,
     pub lifts: Vec<Lift>,

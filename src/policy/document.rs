@@ -105,6 +105,8 @@ const TOP: &[&str] = &[
     "limits",
     "record",
     "require",
+    // Expectations, for `policy test` alone (`expect`).
+    "test",
 ];
 const TOP_LATER: &[(&str, &str)] = &[
     ("credentials", "credentials need the egress proxy, which this version does not have"),

@@ -20,14 +20,15 @@ use super::pattern::{Fault, Glob, Pattern};
 use super::sockets::{self, Place};
 use super::{Environment, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars};
 
-/// A path rule with its pattern, before links are followed.
-struct PathRule {
-    key: FileKey,
-    rule: u32,
-    pattern: Pattern,
-    except: Vec<Pattern>,
+/// A path rule with its pattern.
+#[derive(Debug)]
+pub(super) struct PathRule {
+    pub key: FileKey,
+    pub rule: u32,
+    pub pattern: Pattern,
+    pub except: Vec<Pattern>,
     /// Index of its file in the chain; None for what is built in.
-    file: Option<usize>,
+    pub file: Option<usize>,
 }
 
 impl Policy {
@@ -101,7 +102,9 @@ impl<'s> File<'s> {
         let line = self.lines.partition_point(|start| *start <= at);
         let text: Arc<str> = super::error::visible(text).into();
         let name = format!("\"{text}\" {}:{line}", self.shown).into();
-        Rule { name, layer: self.source.layer, key, text, source: self.shown.clone(), line }
+        let begin = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
+        let column = self.source.text.get(begin..at).map_or(1, |before| before.chars().count() + 1);
+        Rule { name, layer: self.source.layer, key, text, source: self.shown.clone(), line, column }
     }
 
     fn fault(&self, at: usize, fault: Fault) -> PolicyError {
@@ -110,7 +113,15 @@ impl<'s> File<'s> {
 }
 
 fn built_in(name: &str, key: &'static str, text: &str) -> Rule {
-    Rule { name: name.into(), layer: Layer::BuiltIn, key, text: text.into(), source: "built-in".into(), line: 0 }
+    Rule {
+        name: name.into(),
+        layer: Layer::BuiltIn,
+        key,
+        text: text.into(),
+        source: "built-in".into(),
+        line: 0,
+        column: 0,
+    }
 }
 
 impl<'v> Build<'v> {

@@ -77,6 +77,8 @@ pub struct Rule {
     pub source: Arc<str>,
     /// From 1; 0 for what is built in.
     pub line: usize,
+    /// In characters from 1; 0 for what is built in.
+    pub column: usize,
 }
 
 /// Index into the policy's rules; 0 is the default deny.

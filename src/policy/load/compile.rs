@@ -34,6 +34,7 @@ impl Build<'_> {
         files.carves_reads = denied.into_iter().any(|deny| grants.iter().any(|grant| carves(deny, grant)));
         files.grants = grants.into_iter().map(grant).collect();
         self.place_asks(links);
+        self.policy.files.placed = std::mem::take(&mut self.paths);
         self.settings.store(&mut self.policy);
         self.policy
     }
