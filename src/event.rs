@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::policy::{Access, Layer, Verdict};
+use crate::policy::{Access, Layer, Vars, Verdict};
 
 /// An event with its place in the session.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,6 +113,9 @@ pub struct PolicyUsed {
     pub asks: usize,
     /// Arguments the profile added to the agent's command line.
     pub appended: Vec<String>,
+    /// What the policy's variables stood for, but for `workdir` and `uid`, which are those of [`Start`]. None in recordings
+    /// of versions before.
+    pub vars: Option<Box<Vars>>,
 }
 
 /// What was really enforced, rule by rule.

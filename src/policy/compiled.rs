@@ -13,7 +13,7 @@ use super::sockets::Abstract;
 use super::trie::{Hits, Slot, Trie};
 use super::{
     Access, Agent, Decision, Environment, Grant, Layer, Limits, NetOp, NetRule, Network, Record, Require, Rule, RuleId,
-    UnixAddr, Verdict,
+    UnixAddr, Vars, Verdict,
 };
 
 /// All rules of one session, validated and compiled.
@@ -34,6 +34,7 @@ pub struct Policy {
     pub(super) record: Record,
     pub(super) require: Require,
     pub(super) agent: Agent,
+    pub(super) vars: Vars,
 }
 
 /// Rules on paths.
@@ -348,6 +349,11 @@ impl Policy {
 
     pub fn agent(&self) -> &Agent {
         &self.agent
+    }
+
+    /// What its variables stand for, without the environment that it does not look at.
+    pub fn vars(&self) -> &Vars {
+        &self.vars
     }
 
     /// How many denies and asks the files hold; built-ins are not counted.

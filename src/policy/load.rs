@@ -142,6 +142,7 @@ impl<'v> Build<'v> {
             record: Default::default(),
             require: Default::default(),
             agent: Default::default(),
+            vars: vars.meant(),
         };
         Build {
             vars,

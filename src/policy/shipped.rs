@@ -8,8 +8,14 @@ use super::{Layer, Source};
 /// Name, one line for people, text.
 const PROFILES: &[(&str, &str, &str)] = &[
     ("agent", "works in a project: toolchains, caches, network; no secrets", include_str!("../../policies/agent.toml")),
+    ("base", "the system's programs, reading; what 'govsh learn' builds on", include_str!("../../policies/base.toml")),
     ("claude", "agent, for Claude Code: its state and API keys", include_str!("../../policies/claude.toml")),
     ("codex", "agent, for Codex: its state and API keys", include_str!("../../policies/codex.toml")),
+    (
+        "learn",
+        "everything but secrets and the built-in protections: for 'govsh learn'",
+        include_str!("../../policies/learn.toml"),
+    ),
     (
         "locked-down",
         "the working directory and the system's programs, no network",
@@ -19,6 +25,11 @@ const PROFILES: &[(&str, &str, &str)] = &[
         "observe",
         "everything but the built-in protections, everything recorded",
         include_str!("../../policies/observe.toml"),
+    ),
+    (
+        "secrets",
+        "grants nothing, takes away keys, tokens and what was typed",
+        include_str!("../../policies/secrets.toml"),
     ),
 ];
 
@@ -172,7 +183,7 @@ mod tests {
         );
         assert!(codex.environment().keep(b"OPENAI_API_KEY") && !codex.environment().keep(b"GITHUB_TOKEN"));
         assert_eq!(codex.agent().append_args, ["-c", "sandbox_mode=danger-full-access"]);
-        assert_eq!(codex.sources(), ["agent.toml", "codex.toml"]);
+        assert_eq!(codex.sources(), ["secrets.toml", "agent.toml", "codex.toml"]);
         let claude = load("claude");
         check(
             &claude,

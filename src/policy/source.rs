@@ -63,3 +63,51 @@ pub struct Vars {
     /// govsh's own recordings, keys, runtime and configuration: no access at all.
     pub state_dirs: Vec<Vec<u8>>,
 }
+
+/// The variables of the environment that decide what a policy means: where sockets and configuration lie. None is a secret.
+const MEANT: &[&str] = &[
+    "SSH_AUTH_SOCK",
+    "GNUPGHOME",
+    "DOCKER_HOST",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "TMUX",
+    "TMUX_TMPDIR",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "ZDOTDIR",
+];
+
+impl Vars {
+    /// Without the part of the environment that no policy looks at: the same policy means the same under them.
+    #[must_use]
+    pub fn meant(&self) -> Vars {
+        let env = self.env.iter().filter(|(name, _)| MEANT.iter().any(|meant| name == meant)).cloned().collect();
+        Vars { env, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_environment_only_what_policies_look_at_is_kept() {
+        let pair = |name: &str| (OsString::from(name), OsString::from("/x"));
+        let vars = Vars { env: vec![pair("GITHUB_TOKEN"), pair("SSH_AUTH_SOCK"), pair("PATH")], ..Vars::default() };
+        assert_eq!(vars.meant().env, [pair("SSH_AUTH_SOCK")]);
+    }
+
+    #[test]
+    fn every_variable_that_policies_look_at_is_kept() {
+        let sources = concat!(include_str!("sockets.rs"), include_str!("builtin.rs"));
+        let asked = sources.match_indices("env(\"").filter_map(|(at, found)| {
+            let rest = sources.get(at + found.len()..)?;
+            rest.split('"').next()
+        });
+        for name in asked {
+            assert!(MEANT.contains(&name), "{name}");
+        }
+    }
+}

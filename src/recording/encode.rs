@@ -6,9 +6,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::errno;
 use super::json::Object;
 use super::words::{Word, kind};
+use super::{bound, errno};
 use crate::event::{Answer, Ask, Event, Judged, Kind, PolicyUsed, Proc, Report, Stamped, Start, Via};
 use crate::policy::{Access, Layer, Verdict};
 
@@ -95,6 +95,9 @@ fn policy(object: &mut Object<'_>, policy: &PolicyUsed) {
     object.number("denies", policy.denies);
     object.number("asks", policy.asks);
     object.text_list("appended", &policy.appended);
+    if let Some(vars) = &policy.vars {
+        object.object("vars", |object| bound::write(object, vars));
+    }
 }
 
 fn report(object: &mut Object<'_>, report: &Report) {

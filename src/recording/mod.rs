@@ -13,6 +13,7 @@ use std::io;
 
 mod archive;
 mod base64;
+mod bound;
 mod canvas;
 mod chain;
 mod directory;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::words::{Word, interned};
-use super::{base64, errno};
+use super::{base64, bound, errno};
 use crate::event::{Answer, Ask, Choice, Event, Judged, Kind, PolicyUsed, Proc, Report, ReportLine, Start};
 
 /// What is wrong with a line, in a few words.
@@ -24,7 +24,7 @@ pub(super) fn event(kind: &str, json: &[u8]) -> Result<Option<Event>, Fault> {
         "ask" => ask(from(json)?)?,
         "answer" => answer(&from(json)?)?,
         "start" => start(from(json)?)?,
-        "policy" => policy(from(json)?),
+        "policy" => policy(from(json)?)?,
         "report" => report(from(json)?),
         "redacted" => from::<RedactedLine>(json)?.into(),
         "alert" => from::<AlertLine>(json)?.into(),
@@ -52,7 +52,7 @@ pub(super) fn exact(text: Cow<'_, str>, coded: Option<String>) -> Result<Vec<u8>
     }
 }
 
-fn exact_list(texts: Vec<String>, coded: Option<Vec<String>>) -> Result<Vec<Vec<u8>>, Fault> {
+pub(super) fn exact_list(texts: Vec<String>, coded: Option<Vec<String>>) -> Result<Vec<Vec<u8>>, Fault> {
     match coded {
         None => Ok(texts.into_iter().map(String::into_bytes).collect()),
         Some(coded) => coded.iter().map(|item| base64::decode(item).ok_or_else(|| "bad base64".to_owned())).collect(),
@@ -313,11 +313,13 @@ struct PolicyLine {
     denies: usize,
     asks: usize,
     appended: Vec<String>,
+    vars: Option<bound::VarsLine>,
 }
 
-fn policy(line: PolicyLine) -> Event {
-    let PolicyLine { name, sources, audit, denies, asks, appended } = line;
-    Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks, appended }))
+fn policy(line: PolicyLine) -> Result<Event, Fault> {
+    let PolicyLine { name, sources, audit, denies, asks, appended, vars } = line;
+    let vars = vars.map(bound::read).transpose()?.map(Box::new);
+    Ok(Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks, appended, vars })))
 }
 
 #[derive(Deserialize)]

@@ -65,7 +65,7 @@ fn every_shipped_profile_holds_and_is_listed() {
     let listed = policy(dir.path(), &["list", "--json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let names: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|row| row["name"].as_str()).collect();
-    assert_eq!(names, ["agent", "claude", "codex", "locked-down", "observe"]);
+    assert_eq!(names, ["agent", "base", "claude", "codex", "learn", "locked-down", "observe", "secrets"]);
     for name in names {
         assert_eq!(policy(dir.path(), &["check", name]).status.code(), Some(0), "{name}");
         let shown = policy(dir.path(), &["show", name, "--effective", "--json"]);

@@ -138,6 +138,7 @@ fn session(id: &str) -> Vec<Event> {
         denies: 14,
         asks: 0,
         appended: Vec::new(),
+        vars: None,
     };
     vec![
         Event::Start(Box::new(start(id))),

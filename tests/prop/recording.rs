@@ -1,13 +1,16 @@
 //! Laws of the recording: what is written reads back, wherever the file was cut.
 
+use std::ffi::OsString;
 use std::io::Cursor;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use govsh::event::*;
-use govsh::policy::{Access, Layer, Verdict};
+use govsh::policy::{Access, Layer, Vars, Verdict};
 use govsh::recording::{ReadError, Reader, Word, Writer, glance, object};
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -136,10 +139,30 @@ fn answer() -> impl Strategy<Value = Event> {
     })
 }
 
+fn vars() -> impl Strategy<Value = Vars> {
+    let name = "[A-Z_]{1,8}".prop_map(OsString::from);
+    let env = vec((name, bytes().prop_map(OsString::from_vec)), 0..3);
+    let many = || vec(bytes(), 0..3);
+    (bytes(), bytes(), bytes(), bytes(), many(), many(), any::<u32>(), env, many()).prop_map(
+        |(home, workdir, tmp, session, git, repo, uid, env, state_dirs)| Vars {
+            home,
+            workdir,
+            tmp,
+            session,
+            git,
+            repo,
+            uid,
+            env,
+            state_dirs,
+        },
+    )
+}
+
 fn rare() -> impl Strategy<Value = Event> {
-    let policy = (text(), vec(text(), 0..3), text(), any::<usize>(), vec(text(), 0..3)).prop_map(
-        |(name, sources, audit, denies, appended)| {
-            Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks: 3, appended }))
+    let policy = (text(), vec(text(), 0..3), text(), any::<usize>(), vec(text(), 0..3), option::of(vars())).prop_map(
+        |(name, sources, audit, denies, appended, vars)| {
+            let vars = vars.map(Box::new);
+            Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks: 3, appended, vars }))
         },
     );
     let line = (text(), select(vec!["enforced", "brokered", "observed", "missing"]), text());

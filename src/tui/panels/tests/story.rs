@@ -164,6 +164,7 @@ pub fn story() -> Story {
             denies: 14,
             asks: 3,
             appended: vec!["--sandbox".into(), "danger-full-access".into()],
+            vars: None,
         })),
     );
     story.run(3, 4100, 4099, &["codex"]);
