@@ -158,6 +158,7 @@ fn take_listener(link: &mut Link) -> Result<(OwnedFd, i32), SessionError> {
         }
         FromMonitor::Failed(failure) => Err(SessionError::Agent(failure)),
         FromMonitor::Stopped { .. }
+        | FromMonitor::Woken
         | FromMonitor::Frozen { .. }
         | FromMonitor::Thawed
         | FromMonitor::Ended(_)

@@ -230,5 +230,7 @@ impl Monitor {
             let _ = tty::set_foreground(io::stdin().as_fd(), group);
         }
         self.signal(libc::SIGCONT, true);
+        // A front that cannot be told is gone, and the socket will say so.
+        let _ = self.link.send(&FromMonitor::Woken);
     }
 }

@@ -104,6 +104,8 @@ pub struct Pump {
     had_terminal: bool,
     /// The agent was told to stop and has not been seen stopped yet.
     stopping: bool,
+    /// The agent was told to go on and has not been seen to: until then keys wait.
+    waking: bool,
     failure: Option<Failure>,
     /// Something that is an error of the session whatever the agent's status.
     trouble: Option<SessionError>,
@@ -136,6 +138,7 @@ impl Pump {
         }
         Ok(Pump {
             stopping: false,
+            waking: false,
             had_terminal: setup.terminal.as_ref().is_some_and(Terminal::is_engaged),
             bus: setup.bus,
             signals: setup.signals,
@@ -216,8 +219,7 @@ impl Pump {
         }
         entries[DESK] = unix::poll_for(self.desk.as_fd(), libc::POLLIN);
         self.panel_entries(&mut entries[PANEL..CHANNELS]);
-        let engaged = self.terminal.as_ref().is_some_and(Terminal::is_engaged);
-        let keys = self.keys.as_ref().filter(|_| engaged);
+        let keys = self.keys.as_ref().filter(|_| self.takes_keys());
         let channels = [self.screen.as_ref(), keys].into_iter();
         let channels = channels.chain(self.relays.iter().map(|relay| Some(&relay.channel)));
         for (at, channel) in channels.enumerate() {
@@ -226,6 +228,11 @@ impl Pump {
             }
         }
         entries
+    }
+
+    /// The terminal is the agent's, and the agent runs.
+    fn takes_keys(&self) -> bool {
+        !self.waking && self.terminal.as_ref().is_some_and(Terminal::is_engaged)
     }
 
     fn timeout(&self) -> i32 {
@@ -240,8 +247,8 @@ impl Pump {
     fn serve(&mut self, entries: &[PollFd; MOST]) {
         let pair = |at: usize| [entries[CHANNELS + 2 * at], entries[CHANNELS + 2 * at + 1]];
         // Keys first: Ctrl-C must not wait behind output.
-        let engaged = self.terminal.as_ref().is_some_and(Terminal::is_engaged);
-        if let Some(keys) = self.keys.as_mut().filter(|_| engaged)
+        let takes_keys = self.takes_keys();
+        if let Some(keys) = self.keys.as_mut().filter(|_| takes_keys)
             && pair(1).iter().any(|entry| entry.revents != 0)
         {
             let follower = self.leader.as_ref().and_then(|leader| Attributes::of(leader.as_fd()).ok());

@@ -114,6 +114,8 @@ pub enum FromMonitor {
     Stopped {
         signal: i32,
     },
+    /// `Continue` was done: a stop that comes from now on holds.
+    Woken,
     /// So many processes are held still; not `whole` when some forked faster than they could be stopped.
     Frozen {
         processes: usize,

@@ -86,6 +86,7 @@ impl Pump {
         let Some(link) = &mut self.link else { return };
         match link.receive::<FromMonitor>() {
             Ok(FromMonitor::Stopped { signal }) => self.on_stopped(signal),
+            Ok(FromMonitor::Woken) => self.waking = false,
             Ok(FromMonitor::Frozen { processes, whole }) => self.on_frozen(processes, whole),
             Ok(FromMonitor::Thawed) => self.on_thawed(),
             Ok(FromMonitor::Ended(ended)) => self.on_ended(ended),
@@ -191,6 +192,8 @@ impl Pump {
             overlay.disturbed();
         }
         self.follow_size();
+        // SIGCONT discards a stop that waits: a Ctrl-Z handed on before it would be lost, and with it the suspending.
+        self.waking = true;
         self.tell(&ToMonitor::Continue { foreground: true });
     }
 

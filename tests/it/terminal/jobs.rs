@@ -1,7 +1,9 @@
 //! Job control: the agent's own, and the shell's around govsh.
 
+use std::time::Duration;
+
 use crate::outer::Outer;
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 
 #[test]
 fn a_shell_inside_has_job_control() {
@@ -53,6 +55,36 @@ fn ctrl_z_suspends_both_and_fg_resumes_both() {
     assert_eq!(outer.asks("stty -g"), cooked);
 }
 
+/// SIGCONT discards a stop that waits, so a Ctrl-Z must not reach the agent's terminal before the agent was woken.
+#[test]
+fn ctrl_z_right_after_fg_is_not_lost() {
+    let scene = Scene::new();
+    let mut outer = Outer::shell(&scene);
+    outer.types("$GOVSH sh -c 'echo up; exec cat'\r");
+    outer.sees("up\r");
+    outer.types("\x1a");
+    outer.sees("outer$ ");
+    let front = scene::children(outer.pid());
+    let monitor = scene::children(front[0]);
+    assert_eq!((front.len(), monitor.len()), (1, 1));
+    // Whoever is to wake the agent gets no time.
+    scene::kill(monitor[0], libc::SIGSTOP);
+    outer.types("fg\r");
+    outer.sees("exec cat'\r\n");
+    scene::until("the terminal is the agent's", || outer.attributes() == outer.attributes().raw());
+    outer.types("\x1a");
+    // Nothing is to happen, which cannot be waited for.
+    std::thread::park_timeout(Duration::from_millis(200));
+    scene::kill(monitor[0], libc::SIGCONT);
+    let stopped = outer.sees("outer$ ");
+    assert!(stopped.contains("Stopped"), "{stopped}");
+    outer.types("fg\r");
+    outer.sees("exec cat'\r\n");
+    outer.types("\x04");
+    outer.sees("outer$ ");
+    assert!(outer.asks("echo status $?").contains("status 0"));
+}
+
 #[test]
 fn a_size_changed_while_stopped_is_known_after_fg() {
     let scene = Scene::new();
@@ -76,7 +108,7 @@ fn in_the_background_it_waits_for_the_terminal_like_any_job() {
     outer.types("$GOVSH sh -c 'echo up; read -r line; echo \"got $line\"' &\r");
     outer.sees("up\r");
     // It wants to read, so the shell must come to see it stopped.
-    crate::scene::until("the job is stopped", || outer.asks("jobs").contains("Stopped"));
+    scene::until("the job is stopped", || outer.asks("jobs").contains("Stopped"));
     assert_eq!(outer.asks("stty -g"), cooked);
     outer.types("fg\r");
     outer.sees("$line\"'\r\n");
