@@ -99,6 +99,10 @@ fn ask(rule: u32) -> Decision {
     Decision { verdict: Verdict::Ask, rule: RuleId(rule) }
 }
 
+/// The rights, those first that a denial is best told by.
+const ORDER: [Access; 7] =
+    [Access::EXEC, Access::WRITE, Access::CREATE, Access::DELETE, Access::RENAME, Access::CHANGE, Access::READ];
+
 /// What the rules say of a path, before answers are looked for.
 enum Said {
     Plainly(Decision),
@@ -152,7 +156,7 @@ impl Policy {
         if let Some(rule) = hits.rule(Slot::Deny) {
             return Said::Plainly(deny(rule));
         }
-        if access.contains(Access::WRITE) {
+        if access.changes() {
             if let Some(rule) = hits.rule(Slot::Held).filter(|_| !self.lifted(path)) {
                 return Said::Plainly(deny(rule));
             }
@@ -162,7 +166,7 @@ impl Policy {
         }
         let mut allowed = None;
         let mut asked: Option<(u32, Access)> = None;
-        for bit in [Access::EXEC, Access::WRITE, Access::READ] {
+        for bit in ORDER {
             if !access.contains(bit) {
                 continue;
             }
@@ -302,14 +306,14 @@ impl Policy {
 
     /// A rule, and not the default, refuses reading or writing `path`.
     pub fn forbidden(&self, path: &[u8]) -> bool {
-        let decision = self.decide_file(path, Access::READ | Access::WRITE);
+        let decision = self.decide_file(path, Access::READ | Access::CHANGES);
         decision.verdict == Verdict::Deny && decision.rule != RuleId::DEFAULT
     }
 
     /// [`Policy::forbidden`], or a rule asks about it.
     pub fn protected(&self, path: &[u8]) -> bool {
         let asks = |access| self.decide_file(path, access).verdict == Verdict::Ask;
-        self.forbidden(path) || !self.asks.files.is_empty() && (asks(Access::WRITE) || asks(Access::READ))
+        self.forbidden(path) || !self.asks.files.is_empty() && (asks(Access::CHANGES) || asks(Access::READ))
     }
 
     /// Literal paths of deny rules (file or tree root), to find hard links to them.
@@ -373,7 +377,7 @@ fn right(hits: &Hits, bit: Access) -> Decision {
     let asked = |slot| hits.rule(slot).map(ask);
     let decision = if bit == Access::EXEC {
         granted(Slot::Exec).map(|granted| asked(Slot::AskExec).unwrap_or(granted))
-    } else if bit == Access::WRITE {
+    } else if bit.changes() {
         // What is asked about before it is read cannot be taken away under another name.
         asked(Slot::AskWrite).or_else(|| granted(Slot::Write).map(|granted| asked(Slot::AskRead).unwrap_or(granted)))
     } else {

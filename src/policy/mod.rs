@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+mod access;
 mod asks;
 mod builtin;
 mod chain;
@@ -25,6 +26,7 @@ mod source;
 mod table;
 mod trie;
 
+pub use access::Access;
 pub use asks::{Kept, Wanted, check_answers};
 pub use compiled::Policy;
 pub use environment::Environment;
@@ -33,16 +35,6 @@ pub use network::{IpRange, NetRule, Network, Ports};
 pub use request::Request;
 pub use settings::{Agent, Audit, Limits, OnFailure, Record, Require, Retention};
 pub use source::{Kind, Library, Source, Vars};
-
-bitflags::bitflags! {
-    /// What a file request wants. `write` covers creating, deleting, renaming and changing metadata.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    pub struct Access: u8 {
-        const READ = 1;
-        const WRITE = 2;
-        const EXEC = 4;
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {

@@ -87,7 +87,7 @@ mod tests {
             for bit in bits.chars() {
                 let access = match bit {
                     'r' => Access::READ,
-                    'w' => Access::WRITE,
+                    'w' => Access::CHANGES,
                     _ => Access::EXEC,
                 };
                 let decision = policy.decide_file(path.as_bytes(), access);

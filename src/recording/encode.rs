@@ -134,7 +134,7 @@ fn judged(object: &mut Object<'_>, judged: &Judged) {
 /// What many requests in a row have in common: see [`Rulings`].
 fn ruling(object: &mut Object<'_>, judged: &Judged) {
     if !judged.access.is_empty() {
-        object.text("access", judged.access.word());
+        object.text("access", judged.access.words());
     }
     object.text("verdict", judged.verdict.word());
     object.text("rule", &judged.rule);
@@ -182,7 +182,7 @@ fn ask(object: &mut Object<'_>, ask: &Ask) {
     object.text("of", ask.of.word());
     object.text("op", ask.op);
     if !ask.access.is_empty() {
-        object.text("access", ask.access.word());
+        object.text("access", ask.access.words());
     }
     object.number("pid", ask.pid);
     wanted(object, &ask.path, &ask.path2, ask.addr, &ask.argv);

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::words::{Word, interned};
+use super::words::{Word, access, interned};
 use super::{base64, bound, errno};
 use crate::event::{Answer, Ask, Choice, Event, Judged, Kind, PolicyUsed, Proc, Report, ReportLine, Start};
+use crate::policy::Access;
 
 /// What is wrong with a line, in a few words.
 pub(super) type Fault = String;
@@ -63,6 +64,10 @@ fn word<T: Word>(word: &str) -> Result<T, Fault> {
     T::from_word(word).ok_or_else(|| format!("unknown word '{}'", word.escape_default()))
 }
 
+fn rights(text: &str, op: &str) -> Result<Access, Fault> {
+    access(text, op).ok_or_else(|| format!("unknown rights '{}'", text.escape_default()))
+}
+
 #[derive(Deserialize)]
 struct JudgedLine<'a> {
     #[serde(borrow)]
@@ -112,7 +117,7 @@ fn judged(kind: &str, line: JudgedLine<'_>) -> Result<Event, Fault> {
         kind: word::<Kind>(kind)?,
         op: interned(&line.op),
         pid: line.pid,
-        access: word(&line.access)?,
+        access: rights(&line.access, &line.op)?,
         path: exact(line.path, line.path_bytes)?,
         path2: exact(line.path2, line.path2_bytes)?,
         addr: with_flow(line.addr, line.flowinfo),
@@ -186,7 +191,7 @@ fn ask(line: AskLine) -> Result<Event, Fault> {
         id: line.ask,
         of: word(&line.of)?,
         op: interned(&line.op),
-        access: word(&line.access)?,
+        access: rights(&line.access, &line.op)?,
         path: exact(line.path.into(), line.path_bytes)?,
         path2: exact(line.path2.into(), line.path2_bytes)?,
         addr: with_flow(line.addr, line.flowinfo),

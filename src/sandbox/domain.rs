@@ -37,7 +37,7 @@ fn rights(access: policy::Access) -> BitFlags<AccessFs> {
     if access.contains(policy::Access::EXEC) {
         rights |= AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
     }
-    if access.contains(policy::Access::WRITE) {
+    if access.changes() {
         rights |= AccessFs::from_write(NEWEST) | AccessFs::ReadFile | AccessFs::ReadDir;
     }
     rights
@@ -106,7 +106,7 @@ mod tests {
         let read = |dir: &Path| std::fs::read(dir.join("id_rsa")).map_err(|e| e.raw_os_error());
         assert!(read(&secret).is_ok(), "readable without the domain, else this proves nothing");
         let plan = BrokerPlan {
-            trees: vec![Tree { path: work.clone(), access: policy::Access::READ | policy::Access::WRITE }],
+            trees: vec![Tree { path: work.clone(), access: policy::Access::READ | policy::Access::CHANGES }],
             late: Vec::new(),
         };
         std::thread::scope(|scope| {

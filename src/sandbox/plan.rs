@@ -173,10 +173,10 @@ fn broker_trees(policy: &Policy, options: &Options) -> Vec<Tree> {
     let own = |text: &str, access| Tree { path: text.into(), access };
     let run = Access::READ | Access::EXEC;
     trees.extend([
-        own("/proc", Access::READ | Access::WRITE),
-        own("/dev/pts", Access::READ | Access::WRITE),
-        own("/dev/ptmx", Access::READ | Access::WRITE),
-        own("/dev/null", Access::READ | Access::WRITE),
+        own("/proc", Access::READ | Access::CHANGES),
+        own("/dev/pts", Access::READ | Access::CHANGES),
+        own("/dev/ptmx", Access::READ | Access::CHANGES),
+        own("/dev/null", Access::READ | Access::CHANGES),
         own("/lib", run),
         own("/lib64", run),
         own("/usr/lib", run),
@@ -184,7 +184,7 @@ fn broker_trees(policy: &Policy, options: &Options) -> Vec<Tree> {
         own("/etc/ld.so.cache", Access::READ),
         own("/proc/self/exe", run),
     ]);
-    trees.push(Tree { path: options.session_dir.clone(), access: Access::READ | Access::WRITE });
+    trees.push(Tree { path: options.session_dir.clone(), access: Access::READ | Access::CHANGES });
     trees
 }
 
@@ -221,11 +221,11 @@ fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report 
     let mut told = vec![RuleId::DEFAULT];
     for grant in policy.grants() {
         told.push(grant.rule);
-        let reads = grant.access - (Access::WRITE);
+        let reads = grant.access - Access::CHANGES;
         // As bytes: comparing paths part by part took a third of a start.
         let name = OsStr::from_bytes(&grant.path);
         let kernel = agent.trees.iter().any(|t| t.path.as_os_str() == name && t.access.contains(reads));
-        let whole = kernel && !grant.access.contains(Access::WRITE);
+        let whole = kernel && !grant.access.changes();
         lines.push(ReportLine {
             rule: policy.rule(grant.rule).name.to_string(),
             how: if whole && audit == Audit::Writes { "enforced" } else { "brokered" },

@@ -192,35 +192,55 @@ impl Act {
             }
             Ok(join(&file::path_of(at.dir.as_fd())?, name.strip_prefix(b"/").unwrap_or(name)))
         };
-        let change = |path| vec![(path, Access::WRITE)];
         match self {
             Self::Open { at, flags, .. } => Ok(vec![(named(at)?, access_of(*flags))]),
             Self::Reopen { object, flags } => Ok(vec![(file::path_of(object.as_fd())?, access_of(*flags))]),
-            Self::Mkdir { at, .. } | Self::Mknod { at, .. } | Self::Unlink { at, .. } | Self::Symlink { at, .. } => {
-                Ok(change(named(at)?))
+            Self::Mkdir { at, .. } | Self::Mknod { at, .. } => Ok(vec![(named(at)?, Access::CREATE)]),
+            Self::Symlink { at, .. } => Ok(vec![(named(at)?, PLACED)]),
+            Self::Unlink { at, .. } => Ok(vec![(named(at)?, Access::DELETE)]),
+            Self::Rename { from, to, flags } => {
+                let (old, new) = ends_of_rename(*flags);
+                Ok(vec![(named(from)?, old), (named(to)?, new)])
             }
-            Self::Rename { from, to, .. } | Self::Link { from, to } => {
-                Ok(vec![(named(from)?, Access::WRITE), (named(to)?, Access::WRITE)])
-            }
+            Self::Link { from, to } => Ok(vec![(named(from)?, LINKED), (named(to)?, PLACED)]),
             Self::LinkObject { object, to } => {
-                let mut touched = change(named(to)?);
+                let mut touched = vec![(named(to)?, PLACED)];
                 // An object without a name has no path to judge; the name it gets has.
                 if file::stat(object.as_fd())?.links > 0 {
-                    touched.push((file::path_of(object.as_fd())?, Access::WRITE));
+                    touched.push((file::path_of(object.as_fd())?, LINKED));
                 }
                 Ok(touched)
             }
-            Self::Truncate { object, .. }
-            | Self::Chmod { object, .. }
+            Self::Truncate { object, .. } => Ok(vec![(file::path_of(object.as_fd())?, Access::WRITE)]),
+            Self::Chmod { object, .. }
             | Self::Chown { object, .. }
             | Self::Times { object, .. }
             | Self::SetXattr { object, .. }
-            | Self::RemoveXattr { object, .. } => Ok(change(file::path_of(object.as_fd())?)),
+            | Self::RemoveXattr { object, .. } => Ok(vec![(file::path_of(object.as_fd())?, Access::CHANGE)]),
         }
     }
 }
 
-/// What an open with these flags wants of the file. O_PATH wants nothing; creating and truncating are writing.
+/// The new name of something with contents of its own: what stands there afterwards is another file.
+pub const PLACED: Access = Access::CREATE.union(Access::WRITE);
+/// The old name of a hard link: the new one gives its directory's rights over the same file.
+pub const LINKED: Access = Access::READ.union(Access::WRITE).union(Access::CHANGE);
+/// The old name of what moves: it can be read where it comes to stand.
+pub const MOVED: Access = Access::READ.union(Access::RENAME);
+
+/// What a rename with these flags wants of its old name, and of its new one. Unless the kernel is told to replace nothing,
+/// something may stand there by the time that it acts.
+#[must_use]
+pub fn ends_of_rename(flags: u32) -> (Access, Access) {
+    if flags & libc::RENAME_EXCHANGE != 0 {
+        let both = MOVED.union(PLACED).union(Access::DELETE);
+        return (both, both);
+    }
+    let replaced = if flags & libc::RENAME_NOREPLACE == 0 { Access::DELETE } else { Access::empty() };
+    (MOVED, PLACED | replaced)
+}
+
+/// What an open with these flags wants of the file. O_PATH wants nothing; truncating is writing.
 #[must_use]
 pub fn access_of(flags: i32) -> Access {
     let temporary = libc::O_TMPFILE & !libc::O_DIRECTORY;
@@ -230,8 +250,11 @@ pub fn access_of(flags: i32) -> Access {
         // 3 opens for ioctl only, after checking for both rights (open(2)).
         _ => Access::READ | Access::WRITE,
     };
-    if flags & (libc::O_CREAT | libc::O_TRUNC | temporary) != 0 {
+    if flags & libc::O_TRUNC != 0 {
         access |= Access::WRITE;
+    }
+    if flags & libc::O_CREAT != 0 || flags & temporary == temporary {
+        access |= Access::CREATE;
     }
     access
 }
@@ -241,14 +264,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn creating_and_truncating_are_writing() {
+    fn opening_wants_what_its_flags_say() {
         assert_eq!(access_of(libc::O_RDONLY), Access::READ);
         assert_eq!(access_of(libc::O_WRONLY), Access::WRITE);
         assert_eq!(access_of(libc::O_RDWR), Access::READ | Access::WRITE);
-        assert_eq!(access_of(libc::O_RDONLY | libc::O_CREAT), Access::READ | Access::WRITE);
+        assert_eq!(access_of(libc::O_RDONLY | libc::O_CREAT), Access::READ | Access::CREATE);
         assert_eq!(access_of(libc::O_RDONLY | libc::O_TRUNC), Access::READ | Access::WRITE);
-        assert_eq!(access_of(libc::O_TMPFILE | libc::O_WRONLY), Access::WRITE);
+        assert_eq!(access_of(libc::O_TMPFILE | libc::O_WRONLY), Access::WRITE | Access::CREATE);
         assert_eq!(access_of(libc::O_DIRECTORY), Access::READ);
+    }
+
+    #[test]
+    fn a_rename_deletes_what_it_may_replace() {
+        assert_eq!(ends_of_rename(0), (MOVED, PLACED | Access::DELETE));
+        assert_eq!(ends_of_rename(libc::RENAME_NOREPLACE), (MOVED, PLACED));
+        let (old, new) = ends_of_rename(libc::RENAME_EXCHANGE);
+        assert!(old == new && old.contains(MOVED | PLACED | Access::DELETE));
     }
 
     #[test]

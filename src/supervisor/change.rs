@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::act::{Act, At, Last};
+use super::act::{Act, At, LINKED, Last, PLACED, ends_of_rename};
 use super::procfs;
 use super::resolve::Found;
 use super::scan;
@@ -30,6 +30,13 @@ impl PathArg {
     pub fn here(addr: u64) -> Self {
         Self { dirfd: libc::AT_FDCWD, addr }
     }
+}
+
+/// A path, and what is wanted of it.
+type End<'a> = (&'a [u8], Access);
+
+fn all_of(ends: &[End<'_>]) -> Access {
+    ends.iter().fold(Access::empty(), |all, end| all | end.1)
 }
 
 /// A memory file (memfd_create(2)): no name leads to it.
@@ -62,11 +69,11 @@ impl Worker {
         Ok(Found { path: file::path_of(fd.as_fd())?, fd: Arc::new(fd) })
     }
 
-    /// Judges, performs, records. `paths` are what is written to; the first two go into the event.
-    fn change(&mut self, call: &Call, op: &'static str, paths: &[&[u8]], act: Act, creates: bool) -> Answer {
+    /// Judges, performs, records. `ends` are what is changed and how; the first two go into the event.
+    fn change(&mut self, call: &Call, op: &'static str, ends: &[End<'_>], act: Act, creates: bool) -> Answer {
         let mut ruling = Ruling::built_in(Verdict::Allow, "default");
-        for path in paths {
-            let one = self.judge_guarded(call, path, Access::WRITE).0;
+        for (path, access) in ends {
+            let one = self.judge_guarded(call, path, *access).0;
             if one.denies() {
                 ruling = one;
                 break;
@@ -76,16 +83,16 @@ impl Worker {
                 ruling = one;
             }
         }
-        let about: Vec<_> = paths.iter().map(|path| (*path, Access::WRITE)).collect();
-        let ruling = self.settle_file(ruling, op, Access::WRITE, paths, &about);
-        self.conclude(call, op, paths, act, creates, ruling)
+        let paths: Vec<_> = ends.iter().map(|end| end.0).collect();
+        let ruling = self.settle_file(ruling, op, all_of(ends), &paths, ends);
+        self.conclude(call, op, ends, act, creates, ruling)
     }
 
     fn conclude(
         &mut self,
         call: &Call,
         op: &'static str,
-        paths: &[&[u8]],
+        ends: &[End<'_>],
         act: Act,
         creates: bool,
         ruling: Ruling,
@@ -97,9 +104,9 @@ impl Worker {
             if ruling.allows() { self.perform(call, act, creates).map(drop) } else { Err(Errno(libc::EACCES)) };
         let errno = outcome.err().map_or(0, |e| e.0);
         if errno != RESTART.0 {
-            let path = paths.first().copied().unwrap_or_default();
-            let path2 = paths.get(1).copied().unwrap_or_default();
-            let told = Told { kind: Kind::File, op, access: Access::WRITE, path, path2, via: Via::Brokered, errno };
+            let path = |at: usize| ends.get(at).map(|end| end.0).unwrap_or_default();
+            let (path, path2, access) = (path(0), path(1), all_of(ends));
+            let told = Told { kind: Kind::File, op, access, path, path2, via: Via::Brokered, errno };
             self.tell(call, &told, &ruling);
         }
         match outcome {
@@ -146,11 +153,12 @@ impl Worker {
                     return Errno(libc::EEXIST).into();
                 }
                 let act = act(at);
+                let wanted = if matches!(act, Act::Symlink { .. }) { PLACED } else { Access::CREATE };
                 // A link in the place of a protected path's parent would lead the path elsewhere.
                 if matches!(act, Act::Symlink { .. }) && shared.policy.carves_beneath(&full) {
-                    return self.conclude(call, op, &[&full], act, true, carved());
+                    return self.conclude(call, op, &[(&full, wanted)], act, true, carved());
                 }
-                self.change(call, op, &[&full], act, true)
+                self.change(call, op, &[(&full, wanted)], act, true)
             }
             Err(errno) => self.failed(call, op, errno),
         }
@@ -172,9 +180,9 @@ impl Worker {
                 }
                 let act = Act::Unlink { at, flags };
                 if is_dir && shared.policy.carves_beneath(&full) {
-                    return self.conclude(call, op, &[&full], act, false, carved());
+                    return self.conclude(call, op, &[(&full, Access::DELETE)], act, false, carved());
                 }
-                self.change(call, op, &[&full], act, false)
+                self.change(call, op, &[(&full, Access::DELETE)], act, false)
             }
             Err(errno) => self.failed(call, op, errno),
         }
@@ -193,9 +201,15 @@ impl Worker {
         }
         let (source, target) = (from.full(), to.full());
         let is_there = |at: &At| file::stat_at(at.dir.as_fd(), &at.name).is_ok();
-        let asks = |path| shared.policy.decide_file(path, Access::WRITE).verdict == Verdict::Ask;
+        let flags = self.replaces_nothing(&to, &target, flags);
+        let (old, new) = ends_of_rename(flags);
+        let asks = |path, access| shared.policy.decide_file(path, access).verdict == Verdict::Ask;
         // Nobody is asked about what cannot be done.
-        if flags == libc::RENAME_NOREPLACE && (asks(&source) || asks(&target)) && is_there(&from) && is_there(&to) {
+        if flags == libc::RENAME_NOREPLACE
+            && (asks(&source, old) || asks(&target, new))
+            && is_there(&from)
+            && is_there(&to)
+        {
             return Errno(libc::EEXIST).into();
         }
         let ruling = match self.move_ruling(&from, &source, &target) {
@@ -209,12 +223,21 @@ impl Worker {
             },
         };
         let act = Act::Rename { from: from.clone(), to, flags };
+        let op = if flags & libc::RENAME_EXCHANGE == 0 { "rename" } else { "exchange" };
+        let ends = [(&*source, old), (&*target, new)];
         let answer = match ruling {
-            Some(ruling) => self.conclude(call, "rename", &[&source, &target], act, false, ruling),
-            None => self.change(call, "rename", &[&source, &target], act, false),
+            Some(ruling) => self.conclude(call, op, &ends, act, false, ruling),
+            None => self.change(call, op, &ends, act, false),
         };
         shared.table.forget_places();
         answer
+    }
+
+    /// The flags of a rename; with RENAME_NOREPLACE where nothing is to be replaced and nothing may be. Whatever comes to stand
+    /// there meanwhile then stays, whoever made it: the kernel looks again as it acts.
+    fn replaces_nothing(&mut self, to: &At, target: &[u8], flags: u32) -> u32 {
+        let is_free = flags == 0 && file::stat_at(to.dir.as_fd(), &to.name) == Err(Errno(libc::ENOENT));
+        if is_free && self.judge(target, Access::DELETE).denies() { libc::RENAME_NOREPLACE } else { flags }
     }
 
     /// A denial when moving what is at `at` from `source` to `target` would take a protected path along, or away from
@@ -247,8 +270,7 @@ impl Worker {
                 Err(errno) => return self.failed(call, "link", errno),
             };
             let source = from.full();
-            // The new name gives its directory's rights over the old file, so both are written to.
-            return self.change(call, "link", &[&source, &target], Act::Link { from, to }, false);
+            return self.change(call, "link", &[(&source, LINKED), (&target, PLACED)], Act::Link { from, to }, false);
         }
         let source = match self.link_source(call, from, flags) {
             Ok(found) => found,
@@ -257,9 +279,9 @@ impl Worker {
         let unnamed = file::stat(source.fd.as_fd()).is_ok_and(|s| s.links == 0);
         let act = Act::LinkObject { object: source.fd, to };
         if unnamed {
-            return self.change(call, "link", &[&target], act, false);
+            return self.change(call, "link", &[(&target, PLACED)], act, false);
         }
-        self.change(call, "link", &[&source.path, &target], act, false)
+        self.change(call, "link", &[(&source.path, LINKED), (&target, PLACED)], act, false)
     }
 
     fn link_source(&self, call: &Call, from: PathArg, flags: i32) -> Sys<Found> {
@@ -329,12 +351,13 @@ impl Worker {
         follow: bool,
         act: impl Fn(Arc<OwnedFd>) -> Act,
     ) -> Answer {
+        let wanted = if op == "truncate" { Access::WRITE } else { Access::CHANGE };
         let found = if arg.addr == 0 { self.held(call, arg.dirfd) } else { self.object(call, arg, follow) };
         match found {
             Ok(found) if procfs::is_nameless(&found.path) || is_memory(&found) => {
                 // A pipe, socket or memory file: has no name that anybody else could reach.
                 let ruling = Ruling::built_in(Verdict::Allow, "built-in: own descriptor");
-                self.conclude(call, op, &[&found.path], act(found.fd.clone()), false, ruling)
+                self.conclude(call, op, &[(&found.path, wanted)], act(found.fd.clone()), false, ruling)
             }
             Ok(found) => {
                 let gone = file::stat(found.fd.as_fd()).is_ok_and(|s| s.links == 0);
@@ -342,9 +365,9 @@ impl Worker {
                     if gone { found.path.strip_suffix(b" (deleted)").unwrap_or(&found.path) } else { &found.path };
                 if self.is_denied_inode(&found.fd) {
                     let ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
-                    return self.conclude(call, op, &[path], act(found.fd.clone()), false, ruling);
+                    return self.conclude(call, op, &[(path, wanted)], act(found.fd.clone()), false, ruling);
                 }
-                self.change(call, op, &[path], act(found.fd.clone()), false)
+                self.change(call, op, &[(path, wanted)], act(found.fd.clone()), false)
             }
             Err(errno) => self.failed(call, op, errno),
         }

@@ -54,6 +54,12 @@ impl Wanted {
         access_of(self.flags)
     }
 
+    /// The same for what exists: nothing is made then, and the open that follows is not allowed to.
+    fn of_existing(&self) -> Wanted {
+        let makes = if self.has(TEMPORARY) { 0 } else { libc::O_CREAT | libc::O_EXCL };
+        Wanted { path: self.path.clone(), flags: self.flags & !makes, ..*self }
+    }
+
     fn has(&self, flag: i32) -> bool {
         self.flags & flag == flag
     }
@@ -181,7 +187,7 @@ impl Worker {
     ) -> Option<Answer> {
         let mut told = self.told_open(wanted, full, Errno(0));
         told.via = Via::Continued;
-        if !self.judge(full, Access::WRITE).denies() {
+        if !self.is_fixed(full) {
             let limits = file::NO_SYMLINKS | file::NO_MAGICLINKS;
             match file::open_how(Some(base.fd.as_fd()), &wanted.path, libc::O_PATH, 0, limits) {
                 Ok(_) => {}
@@ -247,7 +253,7 @@ impl Worker {
         }
         let until = asked.windows(3).position(|w| w == b"/..").unwrap_or(asked.len());
         let fixed = asked.get(..until).unwrap_or_default();
-        if self.judge(fixed, Access::WRITE).denies() && self.judge(real, Access::WRITE).denies() {
+        if self.is_fixed(fixed) && self.is_fixed(real) {
             self.links.put(asked.to_vec(), real.to_vec(), call.started);
         }
     }
@@ -298,6 +304,7 @@ impl Worker {
     }
 
     fn open_found(&mut self, call: &Call, wanted: &Wanted, base: &Dir, found: Found) -> Sys<Answer> {
+        let wanted = &wanted.of_existing();
         let stat = file::stat(found.fd.as_fd())?;
         if stat.is_symlink() {
             return self.refuse_or(call, wanted, &found.path, Errno(libc::ELOOP));
@@ -342,7 +349,7 @@ impl Worker {
             let opened = self.perform(call, act, true);
             return self.opened(call, wanted, opened, path, ruling);
         }
-        let flags = wanted.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
+        let flags = wanted.flags & !libc::O_NOFOLLOW;
         if terminal.is_none() && !gone && self.shared.denied_inodes.is_empty() {
             self.remember(call, wanted, &asked, path);
         }

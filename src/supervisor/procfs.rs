@@ -123,7 +123,7 @@ fn of_process(rest: &[u8], access: Access, inside: bool) -> Guard {
         let harmless = (rest.is_empty() || rest == b"task" || PUBLIC.contains(&rest)) && access == Access::READ;
         return if harmless { Guard::Policy } else { Guard::Refused("built-in: process outside the session") };
     }
-    if access.contains(Access::WRITE) {
+    if access.changes() {
         return if OWN_WRITES.contains(&rest) {
             Guard::Own("built-in: own process")
         } else {

@@ -205,8 +205,8 @@ impl Worker {
             (resolver.place(&base, path)?, call.thread.process.cwd(call.tid())?)
         };
         let full = at.full();
-        let (ruling, _) = self.judge_guarded(call, &full, Access::WRITE);
-        let ruling = self.settle_file(ruling, "bind", Access::WRITE, &[&full], &[(&full, Access::WRITE)]);
+        let (ruling, _) = self.judge_guarded(call, &full, Access::CREATE);
+        let ruling = self.settle_file(ruling, "bind", Access::CREATE, &[&full], &[(&full, Access::CREATE)]);
         self.concluded(call, "bind", None, &full, &ruling, libc::EACCES)?;
         clone::fchdir(cwd.fd.as_fd())?;
         clone::set_umask(call.thread.process.umask(call.tid())?);

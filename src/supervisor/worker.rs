@@ -126,7 +126,7 @@ pub struct Told<'a> {
 pub struct Worker {
     pub shared: Arc<Shared>,
     /// By access bits, then by path.
-    cache: [HashMap<Vec<u8>, Ruling, foldhash::fast::RandomState>; 8],
+    cache: HashMap<u8, HashMap<Vec<u8>, Ruling, foldhash::fast::RandomState>, foldhash::fast::RandomState>,
     pub links: Links,
     /// What the call at hand is asked about.
     pub met: Option<Met>,
@@ -140,7 +140,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            cache: Default::default(),
+            cache: HashMap::default(),
             links: Links::default(),
             met: None,
             granted: Vec::new(),
@@ -158,9 +158,7 @@ impl Worker {
             // Outside every mount we can see, such as `(unreachable)/x`: no rule can mean it.
             return Ruling::built_in(Verdict::Deny, "built-in: no path leads there");
         }
-        let Some(cache) = self.cache.get_mut(usize::from(access.bits())) else {
-            return self.shared.ruling(self.shared.policy.decide_file(path, access));
-        };
+        let cache = self.cache.entry(access.bits()).or_default();
         if let Some(known) = cache.get(path) {
             return known.clone();
         }
@@ -170,6 +168,11 @@ impl Worker {
         }
         cache.insert(path.to_vec(), ruling.clone());
         ruling
+    }
+
+    /// Whether the agent can change nothing of `path`, nor have another thing stand there.
+    pub fn is_fixed(&mut self, path: &[u8]) -> bool {
+        Access::CHANGES.iter().all(|right| self.judge(path, right).denies())
     }
 
     /// As [`Worker::judge`], after the guard of `/proc` and of terminals. The second value is the terminal to open

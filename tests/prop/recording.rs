@@ -60,8 +60,12 @@ fn word<T: Word + std::fmt::Debug>() -> impl Strategy<Value = T> {
 }
 
 fn judged() -> impl Strategy<Value = Event> {
-    let who =
-        (word::<Kind>(), select(vec!["open", "rename", "connect", "exec", "unlink"]), any::<i32>(), word::<Access>());
+    let who = (
+        word::<Kind>(),
+        select(vec!["open", "rename", "connect", "exec", "unlink"]),
+        any::<i32>(),
+        (0..=Access::all().bits()).prop_map(Access::from_bits_truncate),
+    );
     let what = (bytes(), bytes(), any::<Option<SocketAddr>>(), vec(bytes(), 0..4));
     let why = (word::<Verdict>(), text(), word::<Layer>(), word::<Via>(), -2i32..200, 0u64..1 << 50);
     (who, what, why).prop_map(
@@ -97,7 +101,14 @@ fn proc() -> impl Strategy<Value = Event> {
 }
 
 fn ask() -> impl Strategy<Value = Event> {
-    let what = (any::<u64>(), word::<Kind>(), word::<Access>(), bytes(), bytes(), any::<Option<SocketAddr>>());
+    let what = (
+        any::<u64>(),
+        word::<Kind>(),
+        (0..=Access::all().bits()).prop_map(Access::from_bits_truncate),
+        bytes(),
+        bytes(),
+        any::<Option<SocketAddr>>(),
+    );
     let who = (any::<i32>(), vec(vec(bytes(), 0..3), 0..3), vec(bytes(), 0..3), bytes());
     let choice = (text(), text()).prop_map(|(key, text)| Choice { key, text });
     let why = (text(), word::<Layer>(), text(), vec(choice, 0..3), text(), 0u64..1 << 50);

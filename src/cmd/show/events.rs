@@ -145,7 +145,7 @@ impl Drawing {
         } else {
             format!(" → {}", home_short(&judged.path2, &self.home))
         };
-        let what = format!("{:<8} {:<3} {object}{second}", judged.op, judged.access.word());
+        let what = format!("{:<8} {:<3} {object}{second}", judged.op, judged.access.letters());
         let errno = match errno::name(judged.errno) {
             Some(name) => format!(" {name}"),
             None => String::new(),

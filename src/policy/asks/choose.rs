@@ -6,9 +6,9 @@ use super::Asks;
 use super::Wanted;
 use super::argv::ArgvPattern;
 use super::kept::Kept;
+use crate::policy::Vars;
 use crate::policy::network::{NetRule, all_addresses};
 use crate::policy::pattern::Pattern;
-use crate::policy::{Access, Vars};
 
 /// Proposals for one question.
 const MOST: usize = 4;
@@ -17,7 +17,7 @@ impl Asks {
     /// Key and pattern of each answer that can be kept for `wanted`, which `rule` asks about.
     pub fn choices(&self, rule: u32, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
         let (key, program) = match wanted {
-            Wanted::File { access, .. } if access.contains(Access::WRITE) => ("files.write", &b""[..]),
+            Wanted::File { access, .. } if access.changes() => ("files.write", &b""[..]),
             Wanted::File { .. } => ("files.read", &b""[..]),
             Wanted::Exec { path, .. } => ("exec", *path),
             Wanted::Net { .. } => ("network", &b""[..]),

@@ -47,7 +47,7 @@ impl Kept {
             }
             "exec" => fault("an answer about a program without its path", "program = \"/usr/bin/git\""),
             "files.read" => file(Access::READ),
-            "files.write" => file(Access::READ | Access::WRITE),
+            "files.write" => file(Access::READ | Access::CHANGES),
             "files.exec" => file(Access::READ | Access::EXEC),
             "network" if text == "all" => Ok(Kept(What::Net(all_addresses(RuleId::DEFAULT)))),
             "network" => Ok(Kept(What::Net(vec![NetRule::parse(text, RuleId::DEFAULT)?]))),
@@ -150,7 +150,7 @@ mod tests {
         let kept = |key| Kept::parse(key, "/a/**", b"", &Vars::default()).expect("an answer");
         let file = |access| Wanted::File { path: b"/a/b", access };
         assert!(kept("files.read").covers(&file(Access::READ)) && !kept("files.read").covers(&file(Access::WRITE)));
-        assert!(kept("files.write").covers(&file(Access::READ | Access::WRITE)));
+        assert!(kept("files.write").covers(&file(Access::READ | Access::CHANGES)));
         assert!(!kept("files.write").covers(&file(Access::EXEC)));
         let net = Kept::parse("network", "10.0.0.0/8:443", b"", &Vars::default()).expect("an answer");
         let to = |addr: &str| Wanted::Net { addr: addr.parse().expect("an address") };

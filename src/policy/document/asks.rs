@@ -19,7 +19,7 @@ pub struct AskEntry {
 
 /// Longest reason, in characters: it stands in a panel.
 const LONGEST_REASON: usize = 200;
-const RIGHTS: &[(&str, Access)] = &[("read", Access::READ), ("write", Access::WRITE), ("exec", Access::EXEC)];
+const RIGHTS: &[(&str, Access)] = &[("read", Access::READ), ("write", Access::CHANGES), ("exec", Access::EXEC)];
 
 impl Document {
     pub(super) fn files_ask(&mut self, table: &Table<'_>) -> Result<(), PolicyError> {

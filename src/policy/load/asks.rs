@@ -121,7 +121,7 @@ impl Build<'_> {
 }
 
 fn place(files: &mut Files, path: &AskedPath) {
-    let slots = [(Access::READ, Slot::AskRead), (Access::WRITE, Slot::AskWrite), (Access::EXEC, Slot::AskExec)];
+    let slots = [(Access::READ, Slot::AskRead), (Access::CHANGES, Slot::AskWrite), (Access::EXEC, Slot::AskExec)];
     for (_, slot) in slots.into_iter().filter(|(access, _)| path.access.contains(*access)) {
         files.trie.insert(&path.pattern, slot, path.rule, &[]);
     }
@@ -129,8 +129,8 @@ fn place(files: &mut Files, path: &AskedPath) {
 
 /// For the broker's own floor: what may be read or written once somebody says so. Running needs a grant anyway.
 fn grant(path: &AskedPath) -> Grant {
-    let mut access = path.access & (Access::READ | Access::WRITE);
-    if access.contains(Access::WRITE) {
+    let mut access = path.access - Access::EXEC;
+    if access.changes() {
         access |= Access::READ;
     }
     let cover = if path.pattern.is_literal() { Cover::Tree } else { Cover::Beneath };

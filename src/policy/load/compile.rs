@@ -140,7 +140,7 @@ impl Build<'_> {
 
     /// Whether the rules as written let the agent make this link: not at the root of a writable tree.
     pub(super) fn could_be_placed(&self, link: &[u8]) -> bool {
-        let writable = self.policy.decide_file(link, Access::WRITE).verdict == Verdict::Allow;
+        let writable = self.policy.decide_file(link, Access::CREATE).verdict == Verdict::Allow;
         writable && !self.policy.files.roots.contains(link)
     }
 }
@@ -166,7 +166,7 @@ fn carves(deny: &PathRule, grant: &PathRule) -> bool {
 
 fn grant(path: &PathRule) -> Grant {
     let access = match path.key {
-        FileKey::Write => Access::READ | Access::WRITE,
+        FileKey::Write => Access::READ | Access::CHANGES,
         FileKey::Exec => Access::READ | Access::EXEC,
         _ => Access::READ,
     };

@@ -126,7 +126,7 @@ pub fn verb(kind: Kind, op: &'static str, access: Access) -> &'static str {
         Kind::Exec => "run",
         Kind::Net => op,
         Kind::File if op.starts_with("open") || op == "creat" => {
-            if access.contains(Access::WRITE) {
+            if access.changes() {
                 "write"
             } else if access.contains(Access::EXEC) {
                 "run"

@@ -124,7 +124,7 @@ impl Summary {
         }
         if op.starts_with("unlink") || op.starts_with("rmdir") {
             self.removed.add(path, cwd);
-        } else if access.contains(Access::WRITE) {
+        } else if access.changes() {
             // What a rename or link makes is its second path.
             let made = if path2.is_empty() { path } else { path2 };
             self.wrote.add(made, cwd);

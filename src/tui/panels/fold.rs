@@ -277,7 +277,7 @@ fn join(row: &mut EventRow, judged: &Judged, bearings: &Bearings) -> bool {
     }
     group.access |= judged.access;
     if opened(letters) {
-        row.verb = crate::recording::Word::word(group.access).to_owned();
+        row.verb = group.access.letters().to_owned();
     }
     true
 }

@@ -6,7 +6,7 @@
 use super::text::{MOST, bounded, command};
 use crate::event::{Ask, By, Judged, Kind, Proc, ProcOp, Scope};
 use crate::policy::{Access, Verdict};
-use crate::recording::{Word, errno};
+use crate::recording::errno;
 
 /// From where paths are told: both absolute, empty for unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,7 +51,7 @@ pub fn verb(op: &'static str, kind: Kind, access: Access) -> &'static str {
     match kind {
         Kind::Exec => "run",
         Kind::Net => op,
-        Kind::File if op.starts_with("open") || op == "creat" => access.word(),
+        Kind::File if op.starts_with("open") || op == "creat" => access.letters(),
         Kind::File => op,
     }
 }

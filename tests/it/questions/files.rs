@@ -40,7 +40,7 @@ fn session_holds_for_its_pattern_and_always_for_the_next_session_too() {
     let (session, mut person) = lab.attended(&[], "cat secret/a; cat secret/z; echo x > secret/z");
     let question = person.one();
     person.answer(&question, "allow", "session", 1);
-    let write = person.until(|list| list.len() == 1 && list[0]["access"] == "w").remove(0);
+    let write = person.until(|list| list.len() == 1 && list[0]["access"] == "write").remove(0);
     assert!(choices(&write)[0].starts_with("files.write "), "{write}");
     person.answer(&write, "allow", "always", 0);
     assert_eq!(session.end().0, "AAA\nZZZ\n");

@@ -38,9 +38,9 @@ fn wanted(lines: &[Line], asks: &[Ask], path: &str, access: Access) -> Verdict {
     };
     let right = |right| match right {
         Access::EXEC if granted(Access::EXEC) => or(true, asked(&[""])),
-        Access::WRITE => {
-            let by_reading = granted(Access::WRITE) && asked(&["read"]);
-            or(granted(Access::WRITE), asked(&["", "write"]) || by_reading)
+        change if change.changes() => {
+            let by_reading = granted(change) && asked(&["read"]);
+            or(granted(change), asked(&["", "write"]) || by_reading)
         }
         Access::READ => {
             let by_writing = !granted(Access::READ) && asked(&["write"]);
@@ -48,11 +48,7 @@ fn wanted(lines: &[Line], asks: &[Ask], path: &str, access: Access) -> Verdict {
         }
         _ => Verdict::Deny,
     };
-    let verdicts: Vec<_> = [Access::EXEC, Access::WRITE, Access::READ]
-        .into_iter()
-        .filter(|bit| access.contains(*bit))
-        .map(right)
-        .collect();
+    let verdicts: Vec<_> = access.iter().map(right).collect();
     [Verdict::Deny, Verdict::Ask].into_iter().find(|worst| verdicts.contains(worst)).unwrap_or(Verdict::Allow)
 }
 

@@ -88,7 +88,7 @@ fn covers(pattern: &str, path: &str) -> bool {
 /// Some deny or readonly forbids it.
 fn forbidden(lines: &[Line], path: &str, access: Access) -> bool {
     lines.iter().any(|(key, pattern, except)| {
-        let judged = *key == "deny" || (*key == "readonly" && access.contains(Access::WRITE));
+        let judged = *key == "deny" || (*key == "readonly" && access.changes());
         judged && covers(pattern, path) && !except.iter().any(|except| covers(except, path))
     })
 }
@@ -96,7 +96,7 @@ fn forbidden(lines: &[Line], path: &str, access: Access) -> bool {
 fn allowed(lines: &[Line], path: &str, access: Access) -> bool {
     let some = |keys: &[&str]| lines.iter().any(|(key, pattern, _)| keys.contains(key) && hits(pattern, path));
     (!access.contains(Access::READ) || some(&["read", "write", "exec"]))
-        && (!access.contains(Access::WRITE) || some(&["write"]))
+        && (!access.changes() || some(&["write"]))
         && (!access.contains(Access::EXEC) || some(&["exec"]))
 }
 
@@ -123,7 +123,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn access() -> impl Strategy<Value = Access> {
-    (1u8..8).prop_map(Access::from_bits_truncate)
+    (1u8..=127).prop_map(Access::from_bits_truncate)
 }
 
 fn decide(policy: &Policy, path: &str, access: Access) -> Decision {

@@ -4,7 +4,6 @@
 
 use super::super::words::{Bearings, beneath};
 use crate::event::Judged;
-use crate::policy::Access;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
@@ -33,7 +32,7 @@ const OUTSIDE: [&[u8]; 9] = [
 ];
 
 fn is_telling(judged: &Judged) -> bool {
-    let written = judged.access.contains(Access::WRITE);
+    let written = judged.access.changes();
     let among = |path: &[u8]| {
         path.split(|byte| *byte == b'/').any(|name| SECRET.contains(&name) || (written && OUTSIDE.contains(&name)))
             || (written && path.ends_with(b"/.git/config"))
@@ -53,7 +52,7 @@ pub(super) fn place(judged: &Judged, bearings: &Bearings) -> Place {
         dir.filter(|dir| !own(dir)).map_or(Place::Same, |dir| Place::Beneath(dir.to_vec()))
     } else if judged.path.starts_with(b"/dev/") {
         Place::Machine(vec![b"/dev".to_vec()])
-    } else if users(&bearings.cwd) || users(&bearings.home) || judged.access.contains(Access::WRITE) {
+    } else if users(&bearings.cwd) || users(&bearings.home) || judged.access.changes() {
         Place::Beneath(parent(&judged.path).to_vec())
     } else {
         Place::Machine(vec![top(&judged.path).to_vec()])
