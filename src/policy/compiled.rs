@@ -3,12 +3,13 @@
 //! Invariant: an answer depends on the request and the rules alone, and names the rule that gave it.
 //! Leaves to others: how rules got here (`load`), matching (`trie`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::asks::{Asks, Wanted};
 use super::network::is_metadata;
-use super::pattern::{Glob, Pattern};
+use super::pattern::Pattern;
+use super::programs::Programs;
 use super::sockets::Abstract;
 use super::trie::{Hits, Slot, Trie};
 use super::{
@@ -62,13 +63,6 @@ pub(super) struct Lift {
     pub held: Vec<u32>,
 }
 
-/// `exec.deny` by name.
-#[derive(Debug, Default)]
-pub(super) struct Programs {
-    pub names: HashMap<Box<[u8]>, u32>,
-    pub globs: Vec<(Glob, u32)>,
-}
-
 /// `sockets.allow`.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
@@ -87,11 +81,11 @@ pub(super) struct Fixed {
     pub metadata: u32,
 }
 
-fn allow(rule: u32) -> Decision {
+pub(super) fn allow(rule: u32) -> Decision {
     Decision { verdict: Verdict::Allow, rule: RuleId(rule) }
 }
 
-fn deny(rule: u32) -> Decision {
+pub(super) fn deny(rule: u32) -> Decision {
     Decision { verdict: Verdict::Deny, rule: RuleId(rule) }
 }
 
@@ -104,7 +98,7 @@ const ORDER: [Access; 7] =
     [Access::EXEC, Access::WRITE, Access::CREATE, Access::DELETE, Access::RENAME, Access::CHANGE, Access::READ];
 
 /// What the rules say of a path, before answers are looked for.
-enum Said {
+pub(super) enum Said {
     Plainly(Decision),
     /// The rule that asks, and about which of the rights.
     Asks(u32, Access),
@@ -145,14 +139,14 @@ impl Policy {
     }
 
     /// A question, unless an answer to it was kept.
-    fn answered(&self, rule: u32, wanted: &Wanted<'_>) -> Decision {
+    pub(super) fn answered(&self, rule: u32, wanted: &Wanted<'_>) -> Decision {
         match self.asks.answer(wanted) {
             Some((verdict, rule)) => Decision { verdict, rule: RuleId(rule) },
             None => ask(rule),
         }
     }
 
-    fn judge(&self, path: &[u8], access: Access, hits: &Hits) -> Said {
+    pub(super) fn judge(&self, path: &[u8], access: Access, hits: &Hits) -> Said {
         if let Some(rule) = hits.rule(Slot::Deny) {
             return Said::Plainly(deny(rule));
         }
@@ -211,24 +205,6 @@ impl Policy {
         let lifts: Vec<&Lift> = files.lifts.iter().filter(|lift| lift.pattern.matches(path)).collect();
         let open = |held: &u32| lifts.iter().any(|lift| lift.held.contains(held));
         !lifts.is_empty() && files.held.iter().filter(|(_, pattern)| pattern.matches(path)).all(|(held, _)| open(held))
-    }
-
-    /// The execute right by path, and not refused by `[exec]`. A program is one question, whether its path or its
-    /// arguments are asked about.
-    pub fn decide_exec(&self, path: &[u8], argv: &[Vec<u8>]) -> Decision {
-        let hits = self.files.trie.hits(path);
-        let by_path = hits.rule(Slot::ExecDeny);
-        let called = argv.first().map(Vec::as_slice).unwrap_or_default();
-        let refused =
-            by_path.or_else(|| self.programs.denies(last(path))).or_else(|| self.programs.denies(last(called)));
-        if let (None, Some(rule)) = (hits.rule(Slot::Deny), refused) {
-            return deny(rule);
-        }
-        match (self.judge(path, Access::EXEC, &hits), self.asks.program(path, argv)) {
-            (Said::Plainly(decision), _) if decision.verdict == Verdict::Deny => decision,
-            (_, Some(rule)) | (Said::Asks(rule, _), None) => self.answered(rule, &Wanted::Exec { path, argv }),
-            (Said::Plainly(decision), None) => decision,
-        }
     }
 
     /// Bind is always allowed on loopback and wildcard addresses: sockets are tied to the loopback device.
@@ -385,16 +361,4 @@ fn right(hits: &Hits, bit: Access) -> Decision {
         asked(Slot::AskRead).or_else(|| granted(Slot::Read)).or_else(|| asked(Slot::AskWrite))
     };
     decision.unwrap_or(deny(0))
-}
-
-impl Programs {
-    fn denies(&self, name: &[u8]) -> Option<u32> {
-        let exact = self.names.get(name).copied();
-        exact.or_else(|| self.globs.iter().find(|(glob, _)| glob.matches(name)).map(|(_, rule)| *rule))
-    }
-}
-
-/// The last component.
-fn last(path: &[u8]) -> &[u8] {
-    path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }

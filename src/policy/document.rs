@@ -15,8 +15,10 @@ const VERSION: u64 = 1;
 const MOST_ENTRIES: usize = 100_000;
 
 mod asks;
+mod programs;
 
 pub use asks::AskEntry;
+pub use programs::DigestEntry;
 
 pub type Text = Located<String>;
 
@@ -71,7 +73,11 @@ pub struct Document {
     pub append_args: Option<Vec<Text>>,
     pub files: Vec<FileEntry>,
     pub files_ask: Vec<AskEntry>,
+    /// None without the key; its place is that of the key.
+    pub exec_allow: Option<Vec<Text>>,
+    pub exec_allow_at: usize,
     pub exec_deny: Vec<Text>,
+    pub exec_digests: Vec<DigestEntry>,
     pub exec_ask: Vec<AskEntry>,
     pub sockets: Vec<Text>,
     pub network: Option<NetworkEntry>,
@@ -176,9 +182,7 @@ impl Document {
 
     fn exec_and_sockets(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         if let Some(table) = top.table("exec", "[exec]")? {
-            table.only(&["deny", "ask"], &[("allow", "programs are allowed by path, in files.exec")])?;
-            self.exec_deny = limited(&table, "deny")?;
-            self.exec_ask(&table)?;
+            self.exec(&table)?;
         }
         if let Some(table) = top.table("sockets", "[sockets]")? {
             table.only(&["allow"], &[ASK, ("deny", "every socket that is not allowed is denied")])?;

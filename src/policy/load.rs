@@ -5,6 +5,7 @@
 
 mod asks;
 mod compile;
+mod programs;
 #[cfg(test)]
 mod tests;
 
@@ -12,11 +13,11 @@ use std::sync::Arc;
 
 use super::builtin::{Protected, protections};
 use super::chain::{self, Link};
-use super::compiled::{Files, Fixed, Policy, Programs, Sockets};
+use super::compiled::{Files, Fixed, Policy, Sockets};
 use super::document::{FileEntry, FileKey, NetworkEntry, Text};
 use super::links::Links;
 use super::merge::Settings;
-use super::pattern::{Fault, Glob, Pattern};
+use super::pattern::{Fault, Pattern};
 use super::sockets::{self, Place};
 use super::{Environment, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars};
 
@@ -74,7 +75,7 @@ struct Build<'v> {
     vars: &'v Vars,
     policy: Policy,
     paths: Vec<PathRule>,
-    programs: Vec<(u32, Pattern)>,
+    programs: Vec<programs::ProgramPath>,
     sockets: Vec<(u32, Pattern)>,
     only_exec: Vec<asks::OnlyExec>,
     settings: Settings,
@@ -131,7 +132,7 @@ impl<'v> Build<'v> {
             sources: Vec::new(),
             rules: vec![built_in("default", "default", "deny")],
             files: Files::default(),
-            programs: Programs::default(),
+            programs: Default::default(),
             asks: Default::default(),
             answers_key: String::new(),
             sockets: Sockets::default(),
@@ -195,9 +196,7 @@ impl<'v> Build<'v> {
         for entry in &document.files {
             self.path_rule(&file, entry)?;
         }
-        for entry in &document.exec_deny {
-            self.program(&file, entry)?;
-        }
+        self.programs(&file, document)?;
         for entry in &document.sockets {
             self.socket(&file, entry)?;
         }
@@ -236,28 +235,6 @@ impl<'v> Build<'v> {
             // what may not be touched takes along what it holds
             pattern.tree |= entry.key.narrows();
             self.paths.push(PathRule { key: entry.key, rule, pattern, except: except.clone(), file });
-        }
-        Ok(())
-    }
-
-    fn program(&mut self, file: &File<'_>, entry: &Text) -> Result<(), PolicyError> {
-        let text = entry.value.as_str();
-        let rule = self.add(file.rule("exec.deny", text, entry.at));
-        if text.is_empty() || text.contains([' ', '\t']) {
-            let reason =
-                if text.is_empty() { "empty program name" } else { "arguments cannot be judged by this version" };
-            let hint = Some("a program's name or the path of one, without arguments".to_owned());
-            return Err(file.fault(entry.at, Fault { reason: reason.into(), hint }));
-        }
-        if text.contains('/') || text.starts_with('~') || text.starts_with('$') {
-            for mut pattern in Pattern::parse_all(text, self.vars).map_err(|fault| file.fault(entry.at, fault))? {
-                pattern.tree = true;
-                self.programs.push((rule, pattern));
-            }
-        } else if let Some(glob) = Glob::parse(text) {
-            self.policy.programs.globs.push((glob, rule));
-        } else {
-            self.policy.programs.names.entry(text.as_bytes().into()).or_insert(rule);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@
 //! that program's whole path.
 
 use crate::policy::pattern::Fault;
+use crate::policy::programs::is_option;
 
 /// Longest pattern text, in bytes.
 pub const LONGEST: usize = 4096;
@@ -82,33 +83,70 @@ impl ArgvPattern {
 
     /// Whether `argv` of the program at `path` matches.
     pub fn matches(&self, path: &[u8], argv: &[Vec<u8>]) -> bool {
-        self.names(path, argv) && self.arguments(argv, argv.len())
+        self.fits_program(path, argv) && self.arguments(argv, argv.len())
     }
 
     /// Whether it matches whatever stands in the place of the last argument.
     pub fn matches_any_last(&self, path: &[u8], argv: &[Vec<u8>]) -> bool {
-        argv.len() > 1 && self.names(path, argv) && self.arguments(argv, argv.len() - 1)
+        argv.len() > 1 && self.fits_program(path, argv) && self.arguments(argv, argv.len() - 1)
     }
 
-    fn names(&self, path: &[u8], argv: &[Vec<u8>]) -> bool {
+    /// The program's name, where it is a literal one.
+    pub fn name(&self) -> Option<&[u8]> {
+        match self.tokens.first() {
+            Some(Token::Word(word)) => match word.as_slice() {
+                [Piece::Literal(name)] if !name.contains(&b'/') => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The program stands there with its whole path.
+    pub fn wants_path(&self) -> bool {
         let Some(Token::Word(word)) = self.tokens.first() else { return false };
-        let whole = word.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.contains(&b'/')));
-        if whole {
-            return fits(word, path);
+        word.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.contains(&b'/')))
+    }
+
+    /// For rules that permit: this program with exactly such arguments. `name` is its path if [`ArgvPattern::wants_path`].
+    pub fn names(&self, name: &[u8], arguments: &[Vec<u8>]) -> bool {
+        self.is_called(name) && self.walk(arguments, arguments.len() + 1, false)
+    }
+
+    /// For rules that refuse or ask: as [`ArgvPattern::names`], and options may stand between any two words and behind the
+    /// last, each with a word that it takes or without: `git push` means `git -C dir push -q`.
+    pub fn means(&self, name: &[u8], arguments: &[Vec<u8>]) -> bool {
+        self.is_called(name) && self.walk(arguments, arguments.len() + 1, true)
+    }
+
+    fn is_called(&self, name: &[u8]) -> bool {
+        let Some(Token::Word(word)) = self.tokens.first() else { return false };
+        fits(word, name)
+    }
+
+    fn fits_program(&self, path: &[u8], argv: &[Vec<u8>]) -> bool {
+        if self.wants_path() {
+            return self.is_called(path);
         }
         let called = argv.first().map(Vec::as_slice).unwrap_or_default();
-        fits(word, last(path)) || fits(word, last(called))
+        self.is_called(last(path)) || self.is_called(last(called))
     }
 
     /// The arguments behind the first; from `known` on an argument may be anything.
     fn arguments(&self, argv: &[Vec<u8>], known: usize) -> bool {
-        let arguments = argv.get(1..).unwrap_or_default();
+        self.walk(argv.get(1..).unwrap_or_default(), known, false)
+    }
+
+    fn walk(&self, arguments: &[Vec<u8>], known: usize, skips: bool) -> bool {
         // reached[j]: the tokens so far match the first j arguments
         let mut reached = vec![false; arguments.len() + 1];
         if let Some(first) = reached.first_mut() {
             *first = true;
         }
         for token in self.tokens.iter().skip(1) {
+            if skips {
+                skip_options(&mut reached, arguments);
+            }
             match token {
                 Token::Any => {
                     let from = reached.iter().position(|at| *at).unwrap_or(reached.len());
@@ -124,6 +162,9 @@ impl ArgvPattern {
                     reached = next;
                 }
             }
+        }
+        if skips {
+            skip_options(&mut reached, arguments);
         }
         reached.last() == Some(&true)
     }
@@ -253,6 +294,22 @@ fn written(word: &[u8]) -> String {
     }
     text.push('"');
     text
+}
+
+/// Goes on behind options, with the word behind each of them or without.
+fn skip_options(reached: &mut [bool], arguments: &[Vec<u8>]) {
+    let mut behind_option = false;
+    for (at, word) in arguments.iter().enumerate() {
+        let here = reached.get(at) == Some(&true);
+        let option = is_option(word);
+        // Only an option that was skipped itself takes the word behind it along.
+        if here && option || behind_option {
+            if let Some(next) = reached.get_mut(at + 1) {
+                *next = true;
+            }
+        }
+        behind_option = here && option;
+    }
 }
 
 /// Whether the word matches every argument.

@@ -84,9 +84,4 @@ impl Asks {
         }
         covering(Verdict::Deny).or_else(|| covering(Verdict::Allow))
     }
-
-    /// The first `exec.ask` that means this command line.
-    pub fn program(&self, path: &[u8], argv: &[Vec<u8>]) -> Option<u32> {
-        self.exec.iter().find(|asked| asked.pattern.matches(path, argv)).map(|asked| asked.rule)
-    }
 }

@@ -4,7 +4,7 @@
 //! have placed. Answers come from the user's own file alone.
 
 use super::{Build, File};
-use crate::policy::asks::{ArgvPattern, AskedPath, AskedProgram, read_answers};
+use crate::policy::asks::{AskedPath, read_answers};
 use crate::policy::chain::Link;
 use crate::policy::compiled::Files;
 use crate::policy::document::{AskEntry, Document, FileKey};
@@ -39,13 +39,7 @@ impl Build<'_> {
                 self.policy.asks.files.push(AskedPath { rule, access: entry.access, pattern });
             }
         }
-        for entry in &document.exec_ask {
-            let pattern =
-                ArgvPattern::parse_rule(&entry.text.value).map_err(|fault| file.fault(entry.text.at, fault))?;
-            let rule = self.ask_rule(file, "exec.ask", entry);
-            let text = pattern.text_of(&entry.text.value);
-            self.policy.asks.exec.push(AskedProgram { rule, pattern, text });
-        }
+        self.program_asks(file, &document.exec_ask)?;
         for entry in &document.network_ask {
             let rule = RuleId(self.ask_rule(file, "network.ask", entry));
             if entry.text.value == "all" {
@@ -58,7 +52,7 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn ask_rule(&mut self, file: &File<'_>, key: &'static str, entry: &AskEntry) -> u32 {
+    pub(super) fn ask_rule(&mut self, file: &File<'_>, key: &'static str, entry: &AskEntry) -> u32 {
         let rule = self.add(file.rule(key, &entry.text.value, entry.text.at));
         if !entry.reason.is_empty() {
             self.policy.asks.reasons.insert(rule, crate::policy::error::visible(&entry.reason));

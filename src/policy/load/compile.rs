@@ -33,6 +33,7 @@ impl Build<'_> {
         let grants: Vec<&PathRule> = self.paths.iter().filter(|path| !path.key.narrows()).collect();
         files.carves_reads = denied.into_iter().any(|deny| grants.iter().any(|grant| carves(deny, grant)));
         files.grants = grants.into_iter().map(grant).collect();
+        self.place_programs(links);
         self.place_asks(links);
         self.policy.files.placed = std::mem::take(&mut self.paths);
         self.settings.store(&mut self.policy);
@@ -47,9 +48,6 @@ impl Build<'_> {
         }
         for (rule, pattern) in &files.held {
             files.trie.insert(pattern, Slot::Held, *rule, &[]);
-        }
-        for (rule, pattern) in &self.programs {
-            files.trie.insert(pattern, Slot::ExecDeny, *rule, &[]);
         }
         for (rule, pattern) in &self.sockets {
             self.policy.sockets.paths.insert(pattern, Slot::Read, *rule, &[]);
@@ -101,11 +99,6 @@ impl Build<'_> {
         for (rule, pattern) in held {
             files.trie.insert(&pattern, Slot::Held, rule, &[]);
             files.held.push((rule, pattern));
-        }
-        for (rule, pattern) in &self.programs {
-            if let Some(real) = links.real(pattern) {
-                files.trie.insert(&real.pattern, Slot::ExecDeny, *rule, &[]);
-            }
         }
         for (rule, pattern) in &self.sockets {
             if let Some(real) = links.real(pattern) {
