@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a broken attempt should be loud")]
 
 mod call;
+mod calls;
 mod carve;
 mod descriptors;
 mod files;
@@ -19,6 +20,8 @@ mod network;
 mod parity;
 mod parked;
 mod paths;
+#[path = "../diff/perform.rs"]
+mod perform;
 mod procs;
 mod races;
 mod racesnet;
@@ -97,6 +100,7 @@ fn all() -> impl Iterator<Item = Attempt> {
         racesnet::ATTEMPTS,
         swaps::ATTEMPTS,
         storm::ATTEMPTS,
+        calls::ATTEMPTS,
     ]
     .into_iter()
     .flatten()
