@@ -3,10 +3,11 @@
 //! Invariant: an answer depends on the request and the rules alone, and names the rule that gave it.
 //! Leaves to others: how rules got here (`load`), matching (`trie`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use super::asks::{Asks, Wanted};
+use super::narrow::Withheld;
 use super::network::is_metadata;
 use super::pattern::Pattern;
 use super::programs::Programs;
@@ -29,6 +30,14 @@ pub struct Policy {
     pub(super) answers_key: String,
     pub(super) sockets: Sockets,
     pub(super) network: Network,
+    pub(super) network_deny: Vec<NetRule>,
+    /// Where the machine is enrolled, as `file:line`.
+    pub(super) enrolled: Option<String>,
+    /// Rules from here on are those of files that may only narrow.
+    pub(super) narrow_from: u32,
+    pub(super) withheld: Vec<Withheld>,
+    /// The strictest rule of each key of `[require]`.
+    pub(super) requires: HashMap<&'static str, u32>,
     pub(super) fixed: Fixed,
     pub(super) environment: Environment,
     pub(super) limits: Limits,
@@ -68,6 +77,9 @@ pub(super) struct Lift {
 pub(super) struct Sockets {
     pub paths: Trie,
     pub abstracts: Vec<(Abstract, u32)>,
+    /// `sockets.deny`, which nothing outdoes.
+    pub denied: Trie,
+    pub abstracts_deny: Vec<(Abstract, u32)>,
     /// Rules that name a service: they hold against a deny on files.
     pub named: HashSet<u32>,
 }
@@ -146,7 +158,8 @@ impl Policy {
         }
     }
 
-    pub(super) fn judge(&self, path: &[u8], access: Access, hits: &Hits) -> Said {
+    /// Without what files say that may only narrow (`narrow`): `hits` are without theirs.
+    pub(super) fn by_wide_rules(&self, path: &[u8], access: Access, hits: &Hits) -> Said {
         if let Some(rule) = hits.rule(Slot::Deny) {
             return Said::Plainly(deny(rule));
         }
@@ -217,10 +230,21 @@ impl Policy {
                 _ => deny(0),
             };
         }
-        let named = |rule: &&NetRule| if is_metadata(addr) { rule.names(addr) } else { rule.matches(addr) };
-        if let Some(rule) = self.asks.network.iter().find(named) {
-            return self.answered(rule.rule.0, &Wanted::Net { addr: *addr });
+        if let Some(rule) = self.net_denied(addr) {
+            return deny(rule);
         }
+        if let Some(rule) = self.net_asked(addr, false) {
+            return self.answered(rule, &Wanted::Net { addr: *addr });
+        }
+        let decision = self.net_listed(addr);
+        match self.net_asked(addr, true).filter(|_| decision.verdict == Verdict::Allow) {
+            Some(rule) => self.answered(rule, &Wanted::Net { addr: *addr }),
+            None => decision,
+        }
+    }
+
+    /// What `network.allow` says.
+    fn net_listed(&self, addr: &SocketAddr) -> Decision {
         match &self.network {
             Network::None => deny(self.fixed.network),
             Network::All if is_metadata(addr) => deny(self.fixed.metadata),
@@ -238,10 +262,16 @@ impl Policy {
     pub fn decide_unix(&self, addr: UnixAddr<'_>) -> Decision {
         match addr {
             UnixAddr::Abstract(name) => {
-                let rule = self.sockets.abstracts.iter().find(|(pattern, _)| pattern.matches(name));
-                rule.map_or(deny(0), |(_, rule)| allow(*rule))
+                let sockets = &self.sockets;
+                let of = |list: &[(Abstract, u32)]| {
+                    list.iter().find(|(pattern, _)| pattern.matches(name)).map(|(_, rule)| *rule)
+                };
+                of(&sockets.abstracts_deny).map(deny).or_else(|| of(&sockets.abstracts).map(allow)).unwrap_or(deny(0))
             }
             UnixAddr::Path(path) => {
+                if let Some(rule) = self.sockets.denied.hits(path).rule(Slot::Deny) {
+                    return deny(rule);
+                }
                 let named = self.sockets.paths.hits(path).rule(Slot::Read);
                 let denied = self.files.trie.hits(path).rule(Slot::Deny);
                 match (named, denied) {

@@ -15,6 +15,7 @@ const VERSION: u64 = 1;
 const MOST_ENTRIES: usize = 100_000;
 
 mod asks;
+mod laid;
 mod programs;
 
 pub use asks::AskEntry;
@@ -80,8 +81,10 @@ pub struct Document {
     pub exec_digests: Vec<DigestEntry>,
     pub exec_ask: Vec<AskEntry>,
     pub sockets: Vec<Text>,
+    pub sockets_deny: Vec<Text>,
     pub network: Option<NetworkEntry>,
     pub network_ask: Vec<AskEntry>,
+    pub network_deny: Vec<Text>,
     pub pass: Option<Vec<Text>>,
     pub environment_deny: Vec<Text>,
     pub processes: Option<Located<u64>>,
@@ -97,6 +100,9 @@ pub struct Document {
     pub landlock_abi: Option<Located<u64>>,
     pub require_audit: Option<Located<Audit>>,
     pub require_recording: Option<Located<bool>>,
+    pub require_policies: Vec<Text>,
+    /// `machine.enrolled`.
+    pub enrolled: Option<Located<bool>>,
 }
 
 const TOP: &[&str] = &[
@@ -111,8 +117,9 @@ const TOP: &[&str] = &[
     "limits",
     "record",
     "require",
-    // Expectations, for `policy test` alone (`expect`).
+    // `test`: what the policy's author expects of it; read by `expect` alone.
     "test",
+    "machine",
 ];
 const TOP_LATER: &[(&str, &str)] = &[
     ("credentials", "credentials need the egress proxy, which this version does not have"),
@@ -139,7 +146,9 @@ impl Document {
         document.network(&top)?;
         document.environment(&top)?;
         document.limits(&top)?;
-        document.record_and_require(&top)?;
+        document.record(&top)?;
+        document.require(&top)?;
+        document.machine(&top)?;
         Ok(document)
     }
 
@@ -185,18 +194,18 @@ impl Document {
             self.exec(&table)?;
         }
         if let Some(table) = top.table("sockets", "[sockets]")? {
-            table.only(&["allow"], &[ASK, ("deny", "every socket that is not allowed is denied")])?;
+            table.only(&["allow", "deny"], &[ASK])?;
             self.sockets = limited(&table, "allow")?;
+            self.sockets_deny = limited(&table, "deny")?;
         }
         Ok(())
     }
 
     fn network(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         let Some(table) = top.table("network", "[network]")? else { return Ok(()) };
-        let later =
-            [("http", "requests are not looked into yet"), ("deny", "every address that is not allowed is denied")];
-        table.only(&["allow", "ask"], &later)?;
+        table.only(&["allow", "deny", "ask"], &[("http", "requests are not looked into yet")])?;
         self.network_ask(&table)?;
+        self.network_deny = limited(&table, "deny")?;
         self.network = match table.value("allow") {
             None => None,
             Some(value) if matches!(value.get_ref(), DeValue::Array(_)) => {
@@ -241,21 +250,14 @@ impl Document {
         Ok(())
     }
 
-    fn record_and_require(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
-        if let Some(table) = top.table("record", "[record]")? {
-            let later = [("reads", "reads that are continued record the name that was asked for")];
-            table.only(&["audit", "input", "on_failure", "retention"], &later)?;
-            self.record_audit = table.word("audit", AUDITS)?;
-            self.record_input = table.boolean("input")?;
-            self.on_failure = table.word("on_failure", FAILURES)?;
-            self.retention = retention(&table)?;
-        }
-        if let Some(table) = top.table("require", "[require]")? {
-            table.only(&["landlock_abi", "audit", "recording"], &[])?;
-            self.landlock_abi = table.number("landlock_abi", 1, 1000)?;
-            self.require_audit = table.word("audit", AUDITS)?;
-            self.require_recording = table.boolean("recording")?;
-        }
+    fn record(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
+        let Some(table) = top.table("record", "[record]")? else { return Ok(()) };
+        let later = [("reads", "reads that are continued record the name that was asked for")];
+        table.only(&["audit", "input", "on_failure", "retention"], &later)?;
+        self.record_audit = table.word("audit", AUDITS)?;
+        self.record_input = table.boolean("input")?;
+        self.on_failure = table.word("on_failure", FAILURES)?;
+        self.retention = retention(&table)?;
         Ok(())
     }
 }

@@ -1,10 +1,13 @@
-//! Documents → `Policy`: rules get their numbers, built-ins first, then file by file, bases before what builds on them.
+//! Documents → `Policy`: rules get their numbers, built-ins first, then file by file, bases before what builds on them,
+//! and those that may only narrow behind all others.
 //!
-//! Invariant: every rule has a number, and with it its file, line and layer, before it can decide anything.
+//! Invariant: every rule has a number, and with it its file, line and layer, before it can decide anything; no grant of a
+//! file that may not widen gets one.
 //! Leaves to others: reading files (`document`), patterns in place (`compile`), answering (`compiled`).
 
 mod asks;
 mod compile;
+mod laid;
 mod programs;
 #[cfg(test)]
 mod tests;
@@ -12,9 +15,10 @@ mod tests;
 use std::sync::Arc;
 
 use super::builtin::{Protected, protections};
-use super::chain::{self, Link};
+use super::chain::{self, Chained, Link};
 use super::compiled::{Files, Fixed, Policy, Sockets};
-use super::document::{FileEntry, FileKey, NetworkEntry, Text};
+use super::document::{Document, FileEntry, FileKey, NetworkEntry, Text};
+use super::environment::By;
 use super::links::Links;
 use super::merge::Settings;
 use super::pattern::{Fault, Pattern};
@@ -39,15 +43,19 @@ impl Policy {
         let stem = source.name.rsplit('/').next().and_then(|file| file.strip_suffix(".toml"));
         let name = stem.filter(|_| named).unwrap_or(&source.name).to_owned();
         let key = answers_key(stem.unwrap_or("policy"), source.path.as_deref().filter(|_| !named));
-        let chain = chain::resolve(source, library)?;
+        let Chained { links: chain, enrolled } = chain::resolve(source, library)?;
         let mut build = Build::new(name, vars);
         build.policy.answers_key = key;
+        build.policy.enrolled = enrolled;
         build.protect(&chain);
         for link in &chain {
             build.merge(link)?;
         }
+        build.refuse_network();
         build.answers(library)?;
         build.check_asks(&chain)?;
+        build.check_required(&chain)?;
+        build.note_withheld(&chain);
         Ok(build.finish(&chain, &mut Links::new(library)))
     }
 
@@ -77,23 +85,30 @@ struct Build<'v> {
     paths: Vec<PathRule>,
     programs: Vec<programs::ProgramPath>,
     sockets: Vec<(u32, Pattern)>,
+    sockets_deny: Vec<(u32, Pattern)>,
     only_exec: Vec<asks::OnlyExec>,
     settings: Settings,
+    laid: laid::Laid,
 }
 
 /// A file while its rules are numbered.
 struct File<'s> {
     source: &'s Source,
+    /// As in `Link`.
+    grants: bool,
+    group: usize,
     shown: Arc<str>,
     /// Byte offsets at which lines begin.
     lines: Vec<usize>,
 }
 
 impl<'s> File<'s> {
-    fn new(source: &'s Source) -> File<'s> {
+    fn new(source: &'s Source, grants: bool, group: usize) -> File<'s> {
         let after = source.text.match_indices('\n').map(|(at, _)| at + 1);
         File {
             source,
+            grants,
+            group,
             shown: super::error::visible(&source.name).into(),
             lines: std::iter::once(0).chain(after).collect(),
         }
@@ -137,6 +152,11 @@ impl<'v> Build<'v> {
             answers_key: String::new(),
             sockets: Sockets::default(),
             network: Network::None,
+            network_deny: Vec::new(),
+            enrolled: None,
+            narrow_from: u32::MAX,
+            withheld: Vec::new(),
+            requires: Default::default(),
             fixed: Fixed::default(),
             environment: Environment::default(),
             limits: Default::default(),
@@ -151,8 +171,10 @@ impl<'v> Build<'v> {
             paths: Vec::new(),
             programs: Vec::new(),
             sockets: Vec::new(),
+            sockets_deny: Vec::new(),
             only_exec: Vec::new(),
             settings: Settings::default(),
+            laid: laid::Laid::default(),
         }
     }
 
@@ -190,8 +212,11 @@ impl<'v> Build<'v> {
 
     /// One file's rules, added to those of its bases.
     fn merge(&mut self, link: &Link) -> Result<(), PolicyError> {
-        let file = File::new(&link.source);
+        let file = File::new(&link.source, link.grants, link.group);
         let document = &link.document;
+        if !link.grants && self.policy.narrow_from == u32::MAX {
+            self.policy.narrow_from = u32::try_from(self.policy.rules.len()).unwrap_or(u32::MAX);
+        }
         self.policy.sources.push(file.shown.to_string());
         for entry in &document.files {
             self.path_rule(&file, entry)?;
@@ -200,23 +225,33 @@ impl<'v> Build<'v> {
         for entry in &document.sockets {
             self.socket(&file, entry)?;
         }
+        for entry in &document.sockets_deny {
+            self.socket_deny(&file, entry)?;
+        }
         if let Some(entry) = &document.network {
             self.network(&file, entry)?;
         }
+        self.network_deny(&file, document)?;
         self.ask(&file, document)?;
-        if let Some(pass) = &document.pass {
+        self.environment(&file, document)?;
+        self.settings(&file, document)
+    }
+
+    /// Each `pass` narrows to a list in a profile; in a layer it is one more grant.
+    fn environment(&mut self, file: &File<'_>, document: &Document) -> Result<(), PolicyError> {
+        let by = By { layer: file.source.layer, group: file.group };
+        if document.pass.is_some() && file.group == 0 && file.grants {
             self.policy.environment.narrow();
-            for name in pass {
+        }
+        for name in document.pass.iter().flatten() {
+            if self.hears(file, "environment.pass", &name.value, name.at)? {
                 self.add(file.rule("environment.pass", &name.value, name.at));
-                self.policy.environment.pass(&name.value);
+                self.policy.environment.pass(by, &name.value);
             }
         }
         for name in &document.environment_deny {
             self.add(file.rule("environment.deny", &name.value, name.at));
-            self.policy.environment.deny(&name.value);
-        }
-        for (key, text, at) in self.settings.merge(document) {
-            self.add(file.rule(key, &text, at));
+            self.policy.environment.deny(by, &name.value);
         }
         Ok(())
     }
@@ -228,6 +263,9 @@ impl<'v> Build<'v> {
         let mut except = Vec::new();
         for text in &entry.except {
             except.extend(parse(text)?);
+        }
+        if !entry.key.narrows() && !self.hears(file, entry.name, &entry.path.value, entry.path.at)? {
+            return Ok(());
         }
         let rule = self.add(file.rule(entry.name, &entry.path.value, entry.path.at));
         let file = self.policy.sources.len().checked_sub(1);
@@ -241,6 +279,9 @@ impl<'v> Build<'v> {
 
     fn socket(&mut self, file: &File<'_>, entry: &Text) -> Result<(), PolicyError> {
         let places = sockets::places(&entry.value, self.vars).map_err(|fault| file.fault(entry.at, fault))?;
+        if !self.hears(file, "sockets.allow", &entry.value, entry.at)? {
+            return Ok(());
+        }
         let rule = self.add(file.rule("sockets.allow", &entry.value, entry.at));
         if sockets::is_named(&entry.value) {
             self.policy.sockets.named.insert(rule);
@@ -256,6 +297,9 @@ impl<'v> Build<'v> {
 
     /// A list adds to the list of a base; a word replaces what bases say, and a list a base's word.
     fn network(&mut self, file: &File<'_>, entry: &NetworkEntry) -> Result<(), PolicyError> {
+        if file.group != 0 || !file.grants {
+            return self.laid_network(file, entry);
+        }
         let list = match entry {
             NetworkEntry::None(at) => {
                 self.policy.fixed.network = self.add(file.rule("network.allow", "none", *at));

@@ -1,12 +1,20 @@
-//! Settings over several files: the most derived file that says something wins; requirements add up.
+//! Settings over several files. In a profile the most derived file that says something wins; a layer laid over it can
+//! only tighten.
 //!
-//! Invariant: what a file does not mention keeps its base's value.
+//! Invariant: what a file does not mention keeps its base's value; requirements add up everywhere.
 //! Leaves to others: rules on paths, addresses and variables (`load`).
+//!
+//! | key | over the layers |
+//! |---|---|
+//! | `limits.*` | the smallest |
+//! | `record.audit`, `record.on_failure` | `full` and `stop`, if any says so |
+//! | `record.input`, `record.retention` | the most trusted that says it |
+//! | `require.*` | the strictest |
 
 use super::compiled::Policy;
 use super::document::Document;
 use super::table::Located;
-use super::{Agent, Audit, Limits, OnFailure, Record, Require, Retention};
+use super::{Agent, Audit, Layer, Limits, OnFailure, Record, Require, Retention};
 
 /// What the files so far say.
 #[derive(Debug, Default)]
@@ -14,54 +22,45 @@ pub struct Settings {
     agent: Agent,
     limits: Limits,
     record: Record,
+    on_failure: Option<OnFailure>,
+    /// Whose `record.input` and `record.retention` hold.
+    input_by: Option<Layer>,
+    retention_by: Option<Layer>,
     require: Require,
 }
 
-/// A setting as a rule for people: key, text, offset in its file.
-pub type Said = (&'static str, String, usize);
+/// How a file's settings meet those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// A file of the profile: what it says replaces what its bases say.
+    Derives(Layer),
+    /// A trusted layer.
+    Layer(Layer),
+    /// A file that can do nothing but tighten.
+    Tightens,
+}
+
+/// A setting as a rule for people.
+#[derive(Debug)]
+pub struct Said {
+    pub key: &'static str,
+    pub text: String,
+    /// Offset in its file.
+    pub at: usize,
+    /// It holds now, so far.
+    pub holds: bool,
+}
 
 impl Settings {
     /// Takes over what the document says, and returns it for the list of rules.
-    pub fn merge(&mut self, document: &Document) -> Vec<Said> {
+    pub fn merge(&mut self, document: &Document, manner: Manner) -> Vec<Said> {
         let mut said = Vec::new();
-        self.agent(document, &mut said);
-        self.limits(document, &mut said);
-        let record = &mut self.record;
-        take(&document.record_audit, "record.audit", audit_word, &mut said, |value| record.audit = Some(value));
-        take(
-            &document.record_input,
-            "record.input",
-            |input| input.to_string(),
-            &mut said,
-            |value| record.input = value,
-        );
-        take(&document.on_failure, "record.on_failure", failure_word, &mut said, |value| record.on_failure = value);
-        take(&document.retention, "record.retention", retention_words, &mut said, |value| record.retention = value);
-        let require = &mut self.require;
-        take(
-            &document.landlock_abi,
-            "require.landlock_abi",
-            |abi| abi.to_string(),
-            &mut said,
-            |value| {
-                let abi = u32::try_from(value).unwrap_or(u32::MAX);
-                require.landlock_abi = require.landlock_abi.max(Some(abi));
-            },
-        );
-        take(&document.require_audit, "require.audit", audit_word, &mut said, |value| {
-            if require.audit != Some(Audit::Full) {
-                require.audit = Some(value);
-            }
-        });
-        take(
-            &document.require_recording,
-            "require.recording",
-            |yes| yes.to_string(),
-            &mut said,
-            |value| {
-                require.recording |= value;
-            },
-        );
+        if matches!(manner, Manner::Derives(_)) {
+            self.agent(document, &mut said);
+        }
+        self.limits(document, manner, &mut said);
+        self.record(document, manner, &mut said);
+        self.require(document, &mut said);
         said
     }
 
@@ -72,13 +71,14 @@ impl Settings {
         ];
         for (key, given, kept) in lists {
             if let Some(given) = given {
-                said.extend(given.iter().map(|text| (key, text.value.clone(), text.at)));
+                let one = |text: &Located<String>| Said { key, text: text.value.clone(), at: text.at, holds: true };
+                said.extend(given.iter().map(one));
                 *kept = given.iter().map(|text| text.value.clone()).collect();
             }
         }
     }
 
-    fn limits(&mut self, document: &Document, said: &mut Vec<Said>) {
+    fn limits(&mut self, document: &Document, manner: Manner, said: &mut Vec<Said>) {
         let limits = &mut self.limits;
         let all = [
             ("limits.processes", &document.processes, &mut limits.processes),
@@ -89,12 +89,114 @@ impl Settings {
             ("limits.cpu_seconds", &document.cpu_seconds, &mut limits.cpu_seconds),
         ];
         for (key, given, kept) in all {
-            take(given, key, |number| number.to_string(), said, |value| *kept = Some(value));
+            take(
+                given,
+                key,
+                |number| number.to_string(),
+                said,
+                |value| {
+                    let holds = matches!(manner, Manner::Derives(_)) || kept.is_none_or(|kept| value < kept);
+                    if holds {
+                        *kept = Some(value);
+                    }
+                    holds
+                },
+            );
         }
     }
 
+    fn record(&mut self, document: &Document, manner: Manner, said: &mut Vec<Said>) {
+        let record = &mut self.record;
+        // What is not said at all: the strict value holds.
+        let first = |said: bool| match manner {
+            Manner::Derives(_) => true,
+            Manner::Layer(_) => !said,
+            Manner::Tightens => false,
+        };
+        take(&document.record_audit, "record.audit", audit_word, said, |value| {
+            let holds = first(record.audit.is_some()) || value == Audit::Full;
+            if holds {
+                record.audit = Some(value);
+            }
+            holds
+        });
+        let on_failure = &mut self.on_failure;
+        take(&document.on_failure, "record.on_failure", failure_word, said, |value| {
+            let holds = first(on_failure.is_some()) || value == OnFailure::Stop;
+            if holds {
+                *on_failure = Some(value);
+            }
+            holds
+        });
+        let decides = |by: &mut Option<Layer>| {
+            let holds = match manner {
+                Manner::Derives(layer) => Some(layer),
+                Manner::Layer(layer) => Some(layer).filter(|layer| by.is_none_or(|by| *layer < by)),
+                Manner::Tightens => None,
+            };
+            *by = holds.or(*by);
+            holds.is_some()
+        };
+        take(
+            &document.record_input,
+            "record.input",
+            |input| input.to_string(),
+            said,
+            |value| {
+                let holds = decides(&mut self.input_by);
+                if holds {
+                    record.input = value;
+                }
+                holds
+            },
+        );
+        take(&document.retention, "record.retention", retention_words, said, |value| {
+            let holds = decides(&mut self.retention_by);
+            if holds {
+                record.retention = value;
+            }
+            holds
+        });
+    }
+
+    /// Requirements add up whoever makes them: none makes a session possible that was not.
+    fn require(&mut self, document: &Document, said: &mut Vec<Said>) {
+        let require = &mut self.require;
+        take(
+            &document.landlock_abi,
+            "require.landlock_abi",
+            |abi| abi.to_string(),
+            said,
+            |value| {
+                let abi = Some(u32::try_from(value).unwrap_or(u32::MAX));
+                let holds = abi > require.landlock_abi;
+                require.landlock_abi = require.landlock_abi.max(abi);
+                holds
+            },
+        );
+        take(&document.require_audit, "require.audit", audit_word, said, |value| {
+            let holds = require.audit.is_none() || require.audit != Some(Audit::Full) && value == Audit::Full;
+            if holds {
+                require.audit = Some(value);
+            }
+            holds
+        });
+        take(
+            &document.require_recording,
+            "require.recording",
+            |yes| yes.to_string(),
+            said,
+            |value| {
+                let holds = value && !require.recording;
+                require.recording |= value;
+                holds
+            },
+        );
+    }
+
     /// Puts the result into the policy.
-    pub fn store(self, policy: &mut Policy) {
+    pub fn store(mut self, policy: &mut Policy) {
+        self.record.on_failure = self.on_failure.unwrap_or_default();
         policy.agent = self.agent;
         policy.limits = self.limits;
         policy.record = self.record;
@@ -102,16 +204,16 @@ impl Settings {
     }
 }
 
+/// `store` says whether the value holds.
 fn take<T: Copy>(
     given: &Option<Located<T>>,
     key: &'static str,
     text: impl Fn(T) -> String,
     said: &mut Vec<Said>,
-    store: impl FnOnce(T),
+    store: impl FnOnce(T) -> bool,
 ) {
     if let Some(given) = given {
-        said.push((key, text(given.value), given.at));
-        store(given.value);
+        said.push(Said { key, text: text(given.value), at: given.at, holds: store(given.value) });
     }
 }
 

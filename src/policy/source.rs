@@ -27,12 +27,37 @@ pub trait Library {
         let _ = key;
         Ok(None)
     }
+    /// What is laid over every profile here: of the organisation, the machine, the user, the project and the command
+    /// line, most trusted first. Whatever is there and cannot be used is an error.
+    fn layers(&self) -> Result<Vec<Source>, PolicyError> {
+        Ok(Vec::new())
+    }
+    /// Whether the user trusts this project file, at this place and with exactly this text.
+    fn trusts(&self, source: &Source) -> Result<bool, PolicyError> {
+        let _ = source;
+        Ok(false)
+    }
     /// The path without symbolic links, or None if it does not exist.
     fn realpath(&self, literal: &[u8]) -> Option<Vec<u8>>;
     /// What stands at a path whose directory is known to be real: cheaper than `realpath`, and asked first.
     fn kind(&self, path: &[u8]) -> Kind {
         let _ = path;
         Kind::Unknown
+    }
+}
+
+impl Layer {
+    /// As it stands in events and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::BuiltIn => "built-in",
+            Layer::Org => "org",
+            Layer::Machine => "machine",
+            Layer::User => "user",
+            Layer::Shipped => "shipped",
+            Layer::Project => "project",
+            Layer::CommandLine => "command-line",
+        }
     }
 }
 

@@ -64,6 +64,11 @@ impl Hits {
         (rule != NONE).then_some(rule)
     }
 
+    /// Without what rules from `limit` on say. A slot whose lowest rule lies below it keeps that one.
+    pub fn below(&self, limit: u32) -> Hits {
+        Hits(self.0.map(|rule| if rule < limit { rule } else { NONE }))
+    }
+
     fn note(&mut self, slot: Slot, rule: u32) {
         let lowest = &mut self.0[slot as usize];
         *lowest = rule.min(*lowest);

@@ -32,7 +32,8 @@ impl Build<'_> {
             for mut pattern in patterns {
                 // What a question is about takes along what it holds.
                 pattern.tree = true;
-                if entry.access == Access::EXEC {
+                // A layer is laid over profiles that run other programs, too.
+                if entry.access == Access::EXEC && file.group == 0 && file.grants {
                     let index = self.policy.sources.len().saturating_sub(1);
                     self.only_exec.push(OnlyExec { pattern: pattern.clone(), file: index, at: entry.text.at });
                 }
@@ -40,14 +41,15 @@ impl Build<'_> {
             }
         }
         self.program_asks(file, &document.exec_ask)?;
+        // What the profile or a layer rules out as a whole is not asked about in another layer.
+        let closed = file.group != 0 && self.closed_network();
         for entry in &document.network_ask {
             let rule = RuleId(self.ask_rule(file, "network.ask", entry));
-            if entry.text.value == "all" {
-                self.policy.asks.network.extend(all_addresses(rule));
-                continue;
-            }
-            let parsed = NetRule::parse(&entry.text.value, rule).map_err(|fault| file.fault(entry.text.at, fault))?;
-            self.policy.asks.network.push(parsed);
+            let asked = match entry.text.value.as_str() {
+                "all" => all_addresses(rule),
+                text => vec![NetRule::parse(text, rule).map_err(|fault| file.fault(entry.text.at, fault))?],
+            };
+            self.policy.asks.network.extend(asked.into_iter().filter(|_| !closed));
         }
         Ok(())
     }
@@ -66,7 +68,7 @@ impl Build<'_> {
         if source.layer != Layer::User {
             return Err(PolicyError::whole(&source.name, "answers are the user's own", None));
         }
-        let file = File::new(&source);
+        let file = File::new(&source, true, 0);
         self.policy.sources.push(file.shown.to_string());
         let vars = self.vars;
         let number = |text: &str, at: usize| self.add(file.rule("answers", text, at));
@@ -78,11 +80,14 @@ impl Build<'_> {
     pub(super) fn place_asks(&mut self, links: &mut Links<'_>) {
         let mut asked = Vec::new();
         let written = std::mem::take(&mut self.policy.asks.files);
+        let narrow_from = self.policy.narrow_from;
         for path in &written {
-            asked.push(grant(path));
+            // A question that only narrows is about what is granted already.
+            let widens = path.rule < narrow_from;
+            asked.extend(widens.then(|| grant(path)));
             let Some(real) = links.real(&path.pattern) else { continue };
             let real_path = AskedPath { pattern: real.pattern, ..path.clone() };
-            if !real.by.iter().any(|link| self.could_be_placed(link)) {
+            if widens && !real.by.iter().any(|link| self.could_be_placed(link)) {
                 asked.push(grant(&real_path));
             }
             self.policy.asks.files.push(real_path);

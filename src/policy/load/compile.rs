@@ -12,7 +12,7 @@ use crate::policy::document::FileKey;
 use crate::policy::links::Links;
 use crate::policy::pattern::Pattern;
 use crate::policy::trie::Slot;
-use crate::policy::{Access, Cover, Grant, Layer, RuleId, Verdict};
+use crate::policy::{Access, Cover, Grant, Layer, RuleId};
 
 impl Build<'_> {
     /// Puts all patterns in place; the policy is complete.
@@ -51,6 +51,9 @@ impl Build<'_> {
         }
         for (rule, pattern) in &self.sockets {
             self.policy.sockets.paths.insert(pattern, Slot::Read, *rule, &[]);
+        }
+        for (rule, pattern) in &self.sockets_deny {
+            self.policy.sockets.denied.insert(pattern, Slot::Deny, *rule, &[]);
         }
     }
 
@@ -100,6 +103,11 @@ impl Build<'_> {
             files.trie.insert(&pattern, Slot::Held, rule, &[]);
             files.held.push((rule, pattern));
         }
+        for (rule, pattern) in &self.sockets_deny {
+            if let Some(real) = links.real(pattern) {
+                self.policy.sockets.denied.insert(&real.pattern, Slot::Deny, *rule, &[]);
+            }
+        }
         for (rule, pattern) in &self.sockets {
             if let Some(real) = links.real(pattern) {
                 self.policy.sockets.paths.insert(&real.pattern, Slot::Read, *rule, &[]);
@@ -109,11 +117,14 @@ impl Build<'_> {
 
     /// Finds which rules name what is protected, and so lift it: not those of a file that the agent could have written.
     fn lift(&mut self, chain: &[Link]) {
+        let narrow_from = self.policy.narrow_from;
         let files = &mut self.policy.files;
         let trusted = |link: &Link| {
-            let hits = link.source.path.as_deref().map(|path| files.trie.hits(path));
+            // A denial of a file that only narrows must not make another one trusted.
+            let own = |path| files.trie.hits(path).below(narrow_from);
+            let hits = link.source.path.as_deref().map(own);
             let written = hits.is_some_and(|hits| hits.rule(Slot::Write).is_some() && hits.rule(Slot::Deny).is_none());
-            link.source.layer != Layer::Project && !written
+            link.grants && link.source.layer != Layer::Project && !written
         };
         let trusted: Vec<bool> = chain.iter().map(trusted).collect();
         let trusted = |path: &PathRule| path.file.and_then(|file| trusted.get(file)).copied().unwrap_or(false);
@@ -133,7 +144,8 @@ impl Build<'_> {
 
     /// Whether the rules as written let the agent make this link: not at the root of a writable tree.
     pub(super) fn could_be_placed(&self, link: &[u8]) -> bool {
-        let writable = self.policy.decide_file(link, Access::CREATE).verdict == Verdict::Allow;
+        // By those rules alone that may widen: a denial that anyone can add must not make a link believed.
+        let writable = self.policy.granted(link, Access::CREATE);
         writable && !self.policy.files.roots.contains(link)
     }
 }

@@ -8,6 +8,7 @@ use crate::policy::asks::{ArgvPattern, AskedProgram};
 use crate::policy::document::{AskEntry, Document, Text};
 use crate::policy::links::Links;
 use crate::policy::pattern::{Fault, Pattern};
+use crate::policy::programs::{Listed, Programs};
 use crate::policy::trie::Slot;
 use crate::policy::{PolicyError, Vars};
 
@@ -16,6 +17,8 @@ pub(super) struct ProgramPath {
     rule: u32,
     slot: Slot,
     pattern: Pattern,
+    /// For what is allowed, the layer whose list it stands in (`Link::group`); 0 for the profile's.
+    group: usize,
     /// The arguments behind it as written; None where any will do.
     arguments: Option<String>,
 }
@@ -38,10 +41,18 @@ impl Build<'_> {
             self.policy.programs.digests.entry(entry.value).or_insert(rule);
         }
         let Some(allowed) = &document.exec_allow else { return Ok(()) };
-        if self.policy.programs.unlisted.is_none() {
+        let group = file.list();
+        let programs = &self.policy.programs;
+        let fresh =
+            if group == 0 { programs.unlisted.is_none() } else { programs.laid.iter().all(|list| list.group != group) };
+        if fresh {
             let mut rule = file.rule("exec.allow", "nothing else", document.exec_allow_at);
             rule.name = format!("not in exec.allow {}:{}", file.shown, rule.line).into();
-            self.policy.programs.unlisted = Some(self.add(rule));
+            let unlisted = self.add(rule);
+            match group {
+                0 => self.policy.programs.unlisted = Some(unlisted),
+                _ => self.policy.programs.laid.push(Listed { group, unlisted, ..Listed::default() }),
+            }
         }
         for entry in allowed {
             let rule = self.add(file.rule("exec.allow", &entry.value, entry.at));
@@ -80,13 +91,22 @@ impl Build<'_> {
             Entry::Line(pattern) => match slot {
                 Slot::ExecDeny => self.policy.programs.deny.add(rule, pattern),
                 Slot::AskExec => self.policy.programs.ask.add(rule, pattern),
-                _ => self.policy.programs.allow.add(rule, pattern),
+                _ => match self.policy.programs.list(file.list()) {
+                    Some(list) => list.lines.add(rule, pattern),
+                    None => self.policy.programs.allow.add(rule, pattern),
+                },
             },
             Entry::Paths(patterns, arguments) => {
                 for mut pattern in patterns {
                     // What may not be run takes along what it holds.
                     pattern.tree |= slot != Slot::Exec;
-                    self.programs.push(ProgramPath { rule, slot, pattern, arguments: arguments.clone() });
+                    self.programs.push(ProgramPath {
+                        rule,
+                        slot,
+                        group: file.list(),
+                        pattern,
+                        arguments: arguments.clone(),
+                    });
                 }
             }
         }
@@ -109,14 +129,36 @@ impl Build<'_> {
     fn place_program(&mut self, path: &ProgramPath, pattern: &Pattern) {
         let programs = &mut self.policy.programs;
         let Some(arguments) = &path.arguments else {
-            return programs.paths.insert(pattern, path.slot, path.rule, &[]);
+            return match programs.list(path.group).filter(|_| path.slot == Slot::Exec) {
+                Some(list) => list.paths.insert(pattern, path.slot, path.rule, &[]),
+                None => programs.paths.insert(pattern, path.slot, path.rule, &[]),
+            };
         };
+        if let Some(list) = programs.list(path.group).filter(|_| path.slot == Slot::Exec) {
+            return list.lines.add_behind(path.rule, pattern.clone(), arguments);
+        }
         let lines = match path.slot {
             Slot::ExecDeny => &mut programs.deny,
             Slot::AskExec => &mut programs.ask,
             _ => &mut programs.allow,
         };
         lines.add_behind(path.rule, pattern.clone(), arguments);
+    }
+}
+
+impl File<'_> {
+    /// Whose `exec.allow` an entry adds to: a layer's list narrows what the profile's lets run.
+    fn list(&self) -> usize {
+        if self.grants { self.group } else { self.group | NARROW }
+    }
+}
+
+/// Set in the number of the list of a file that may only narrow: it adds to nobody else's.
+const NARROW: usize = 1 << 32;
+
+impl Programs {
+    fn list(&mut self, group: usize) -> Option<&mut Listed> {
+        self.laid.iter_mut().find(|list| list.group == group)
     }
 }
 

@@ -31,8 +31,21 @@ pub(super) struct Programs {
     pub ask: Lines,
     pub allow: Lines,
     pub digests: HashMap<Digest, u32, RandomState>,
-    /// The rule that refuses what `exec.allow` does not name; None where no file has the key.
+    /// The rule that refuses what the profile's `exec.allow` does not name; None where no file of it has the key.
     pub unlisted: Option<u32>,
+    /// The lists of the layers: what runs must be named by each of them.
+    pub laid: Vec<Listed>,
+}
+
+/// `exec.allow` of a layer.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// As `chain::Link::group`.
+    pub group: usize,
+    /// `Exec` alone.
+    pub paths: Trie,
+    pub lines: Lines,
+    pub unlisted: u32,
 }
 
 impl Programs {
@@ -44,6 +57,13 @@ impl Programs {
     /// The lowest rule of `exec.ask` that means this.
     fn asks(&self, path: &[u8], argv: &[Vec<u8>]) -> Option<u32> {
         lowest(self.paths.hits(path).rule(Slot::AskExec), self.ask.meant(path, argv))
+    }
+
+    /// The first layer's refusal of what its `exec.allow` does not name.
+    fn left_out(&self, path: &[u8], argv: &[Vec<u8>]) -> Option<u32> {
+        let lacks =
+            |list: &&Listed| list.paths.hits(path).rule(Slot::Exec).is_none() && list.lines.named(path, argv).is_none();
+        self.laid.iter().find(lacks).map(|list| list.unlisted)
     }
 
     /// The lowest rule of `exec.allow` that names this.
@@ -82,13 +102,21 @@ impl Policy {
         {
             return *decision;
         }
-        if let Some(rule) = self.programs.asks(path, argv) {
+        if let Some(rule) = self.programs.left_out(path, argv).filter(|_| listed) {
+            return deny(rule);
+        }
+        let asked = self.programs.asks(path, argv);
+        // A question of a file that may only narrow does not open what the list leaves out.
+        if let Some(rule) = asked.filter(|rule| *rule < self.narrow_from) {
             return self.answered(rule, &Wanted::Exec { path, argv });
         }
         let unlisted = self.programs.unlisted.filter(|_| listed);
         let named = unlisted.and_then(|_| self.programs.allows(path, argv));
         if let (Some(rule), None) = (unlisted, named) {
             return deny(rule);
+        }
+        if let Some(rule) = asked {
+            return self.answered(rule, &Wanted::Exec { path, argv });
         }
         match by_path {
             Said::Asks(rule, _) => self.answered(rule, &Wanted::Exec { path, argv }),
