@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
 use super::library::{Disk, told, vars};
-use crate::policy::{Layer, Policy, PolicyError, Rule, RuleId};
+use crate::policy::{Layer, Policy, PolicyError, Rule, RuleId, shipped};
 
 /// Every policy that `--policy` knows by name.
 pub fn list(json: bool) -> Result<i32> {
@@ -28,8 +28,19 @@ pub fn list(json: bool) -> Result<i32> {
             about: about(&source.text),
             source: &source.name,
             hidden,
+            kind: "profile",
         });
     }
+    // what [toolchains], [devices] and [sockets] switch on
+    rows.extend(shipped::parts().map(|(kind, name, about)| Row {
+        name: format!("{}:{name}", kind.word()),
+        layer: word(Layer::Shipped),
+        matches: Vec::new(),
+        about: about.to_owned(),
+        source: "shipped",
+        hidden: false,
+        kind: kind.word(),
+    }));
     if json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
         return print(&format!("{:#}\n", Value::Array(rows)));
@@ -51,13 +62,15 @@ struct Row<'s> {
     source: &'s str,
     /// Another policy of this name comes first.
     hidden: bool,
+    /// `profile`, or what switches it on: `toolchain`, `device`, `socket`.
+    kind: &'static str,
 }
 
 impl Row<'_> {
     fn json(&self) -> Value {
         json!({
             "name": self.name, "layer": self.layer, "match": self.matches, "about": self.about, "source": self.source,
-            "hidden": self.hidden,
+            "hidden": self.hidden, "kind": self.kind,
         })
     }
 }

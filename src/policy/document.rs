@@ -17,9 +17,11 @@ const MOST_ENTRIES: usize = 100_000;
 mod asks;
 mod laid;
 mod programs;
+mod toggles;
 
 pub use asks::AskEntry;
 pub use programs::DigestEntry;
+pub use toggles::ToolchainEntry;
 
 pub type Text = Located<String>;
 
@@ -82,6 +84,8 @@ pub struct Document {
     pub exec_ask: Vec<AskEntry>,
     pub sockets: Vec<Text>,
     pub sockets_deny: Vec<Text>,
+    pub toolchains: Option<ToolchainEntry>,
+    pub devices: Vec<Text>,
     pub network: Option<NetworkEntry>,
     pub network_ask: Vec<AskEntry>,
     pub network_deny: Vec<Text>,
@@ -112,6 +116,8 @@ const TOP: &[&str] = &[
     "files",
     "exec",
     "sockets",
+    "toolchains",
+    "devices",
     "network",
     "environment",
     "limits",
@@ -143,6 +149,7 @@ impl Document {
         document.agent(&top)?;
         document.files(&top)?;
         document.exec_and_sockets(&top)?;
+        document.toggles(&top)?;
         document.network(&top)?;
         document.environment(&top)?;
         document.limits(&top)?;

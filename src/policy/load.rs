@@ -11,6 +11,7 @@ mod laid;
 mod programs;
 #[cfg(test)]
 mod tests;
+mod toggles;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ impl Policy {
         let name = stem.filter(|_| named).unwrap_or(&source.name).to_owned();
         let key = answers_key(stem.unwrap_or("policy"), source.path.as_deref().filter(|_| !named));
         let Chained { links: chain, enrolled } = chain::resolve(source, library)?;
+        let chain = super::toggles::unfold(chain)?;
         let mut build = Build::new(name, vars);
         build.policy.answers_key = key;
         build.policy.enrolled = enrolled;
@@ -228,6 +230,7 @@ impl<'v> Build<'v> {
         for entry in &document.sockets_deny {
             self.socket_deny(&file, entry)?;
         }
+        self.toggles(&file, document)?;
         if let Some(entry) = &document.network {
             self.network(&file, entry)?;
         }

@@ -26,6 +26,7 @@ pub mod shipped;
 mod sockets;
 mod source;
 mod table;
+mod toggles;
 mod trie;
 
 pub use access::Access;

@@ -6,38 +6,90 @@
 use super::{Layer, Source};
 
 /// Name, one line for people, text.
-const PROFILES: &[(&str, &str, &str)] = &[
-    ("agent", "works in a project: toolchains, caches, network; no secrets", include_str!("../../policies/agent.toml")),
-    ("base", "the system's programs, reading; what 'govsh learn' builds on", include_str!("../../policies/base.toml")),
-    ("claude", "agent, for Claude Code: its state and API keys", include_str!("../../policies/claude.toml")),
-    ("codex", "agent, for Codex: its state and API keys", include_str!("../../policies/codex.toml")),
-    (
-        "learn",
-        "everything but secrets and the built-in protections: for 'govsh learn'",
-        include_str!("../../policies/learn.toml"),
-    ),
-    (
-        "locked-down",
-        "the working directory and the system's programs, no network",
-        include_str!("../../policies/locked-down.toml"),
-    ),
-    (
-        "observe",
-        "everything but the built-in protections, everything recorded",
-        include_str!("../../policies/observe.toml"),
-    ),
-    (
-        "secrets",
-        "grants nothing, takes away keys, tokens and what was typed",
-        include_str!("../../policies/secrets.toml"),
-    ),
-];
+macro_rules! profiles {
+    ($($name:literal $line:literal)*) => {
+        &[$(($name, $line, include_str!(concat!("../../policies/", $name, ".toml")))),*]
+    };
+}
+
+const PROFILES: &[(&str, &str, &str)] = profiles! {
+    "agent" "works in a project: toolchains, caches, network; no secrets"
+    "aider" "agent, for Aider: its state and API keys"
+    "amp" "agent, for Amp: its state and token"
+    "base" "the system's programs, reading; what 'govsh learn' builds on"
+    "ci" "agent, for a job of continuous integration: recorded, limited, no settings of people"
+    "claude" "agent, for Claude Code: its state and API keys"
+    "codex" "agent, for Codex: its state and API keys"
+    "copilot" "agent, for GitHub Copilot CLI: its state and token"
+    "cursor-agent" "agent, for Cursor's agent: its state and API key"
+    "gemini" "agent, for Gemini CLI: its state and API keys"
+    "goose" "agent, for Goose: its state and API keys"
+    "learn" "everything but secrets and the built-in protections: for 'govsh learn'"
+    "locked-down" "the working directory and the system's programs, no network"
+    "mcp-server" "a server of MCP: toolchains' caches and network, no project"
+    "observe" "everything but the built-in protections, everything recorded"
+    "office" "mail, calendar, records: no project, every address asked about"
+    "opencode" "agent, for OpenCode: its state and API keys"
+    "secrets" "grants nothing, takes away keys, tokens and what was typed"
+    "shell" "agent, for a person's shell: ssh-agent and gpg-agent"
+};
+
+/// What a part is switched on by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartKind {
+    /// `toolchains.allow`
+    Toolchain,
+    /// `devices.allow`
+    Device,
+    /// `sockets.allow`: what the users of the socket read beside it
+    Socket,
+}
+
+impl PartKind {
+    /// As it stands in the part's name.
+    pub fn word(self) -> &'static str {
+        match self {
+            PartKind::Toolchain => "toolchain",
+            PartKind::Device => "device",
+            PartKind::Socket => "socket",
+        }
+    }
+}
+
+/// A part of each kind: path rules under a name.
+macro_rules! parts {
+    ($($kind:ident $name:literal $line:literal)*) => {
+        &[$((PartKind::$kind, $name, $line, include_str!(concat!("../../policies/", parts!(@dir $kind), "/", $name, ".toml")))),*]
+    };
+    (@dir Toolchain) => { "toolchain" };
+    (@dir Device) => { "device" };
+    (@dir Socket) => { "socket" };
+}
+
+const PARTS: &[(PartKind, &str, &str, &str)] = parts! {
+    Toolchain "node" "Node.js, Bun, Deno and their package managers"
+    Toolchain "python" "Python, pip, uv, pipx, poetry, conda"
+    Toolchain "rust" "rustup, cargo, sccache"
+    Toolchain "go" "Go"
+    Toolchain "java" "JDKs, Maven, Gradle, sbt"
+    Toolchain "ruby" "rbenv, gems, Bundler"
+    Toolchain "native" "compiler caches of C and C++, Zig, Bazel"
+    Toolchain "others" ".NET, PHP, Haskell, OCaml, Julia, Elixir, and the version managers asdf and mise"
+    Device "gpu" "graphics processors, for rendering and computing"
+    Socket "docker" "Docker's contexts and plugins"
+    Socket "gpg-agent" "public keys and settings of GnuPG"
+    Socket "x11" "the cookie of the X server"
+};
 
 /// The profile for programs that no other one matches.
 pub const DEFAULT: &str = "agent";
 
-/// A profile's source.
+/// A profile's source, or a part's by its whole name, such as `toolchain:node`.
 pub fn source(name: &str) -> Option<Source> {
+    if let Some((kind, name)) = name.split_once(':') {
+        let (kind, ..) = parts().find(|(of, known, _)| of.word() == kind && *known == name)?;
+        return part(kind, name);
+    }
     let (name, _, text) = PROFILES.iter().find(|(known, _, _)| *known == name)?;
     Some(Source { name: format!("{name}.toml"), text: (*text).to_owned(), layer: Layer::Shipped, path: None })
 }
@@ -47,189 +99,22 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     PROFILES.iter().map(|(name, line, _)| (*name, *line))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::{Access, Library, NetOp, Policy, PolicyError, UnixAddr, Vars, Verdict};
-    use super::*;
-
-    /// A disk without symbolic links, and the shipped profiles.
-    struct Shipped;
-
-    impl Library for Shipped {
-        fn load(&self, name: &str, _: &Source) -> Result<Source, PolicyError> {
-            source(name).ok_or_else(|| PolicyError::whole(name, "no such profile", None))
-        }
-
-        fn realpath(&self, path: &[u8]) -> Option<Vec<u8>> {
-            Some(path.to_vec())
-        }
-    }
-
-    fn load(name: &str) -> Policy {
-        let vars = Vars {
-            home: b"/home/u".into(),
-            workdir: b"/home/u/src/shop".into(),
-            tmp: b"/tmp".into(),
-            session: b"/run/user/1000/govsh/x/scratch".into(),
-            uid: 1000,
-            env: Vec::new(),
-            state_dirs: vec![b"/home/u/.local/state/govsh".into(), b"/run/user/1000/govsh".into()],
-            ..Vars::default()
-        };
-        Policy::load(source(name).unwrap(), &Shipped, &vars).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// `+rw /path` is allowed, `-r /path` is not.
-    fn check(policy: &Policy, cases: &[&str]) {
-        for case in cases {
-            let (sign, rest) = case.split_at(1);
-            let (bits, path) = rest.split_once(' ').unwrap();
-            for bit in bits.chars() {
-                let access = match bit {
-                    'r' => Access::READ,
-                    'w' => Access::CHANGES,
-                    _ => Access::EXEC,
-                };
-                let decision = policy.decide_file(path.as_bytes(), access);
-                let rule = policy.rule(decision.rule);
-                assert_eq!(decision.verdict == Verdict::Allow, sign == "+", "{case}: {bit} by {}", rule.name);
-            }
-        }
-    }
-
-    #[test]
-    fn agent_works_in_a_project() {
-        let policy = load("agent");
-        check(
-            &policy,
-            &[
-                "+rwx /home/u/src/shop/src/main.rs",
-                "+rwx /home/u/src/shop/.git/objects/x",
-                "+rw /home/u/src/shop/.git/index",
-                "-w /home/u/src/shop/.git/hooks/pre-commit",
-                "+r /home/u/src/shop/.git/hooks/pre-commit",
-                "-w /home/u/src/shop/.git/config",
-                "-w /home/u/src/shop/.git",
-                "-w /home/u/src/shop/.mcp.json",
-                "-w /home/u/src/shop/.vscode/tasks.json",
-                "-w /home/u/src/shop/.claude/settings.local.json",
-                "+w /home/u/src/shop/.gitignore",
-                "+w /home/u/src/shop/sub/.git/config",
-                "-rw /home/u/src/shop/.env",
-                "-rw /home/u/src/shop/a/.env.local",
-                "+rw /home/u/src/shop/.env.example",
-                "+rw /home/u/src/shop/.env.prod.example",
-                "-r /home/u/src/shop/server.pem",
-                "-r /home/u/src/shop/deploy/x.key",
-                "+r /home/u/src/shop/tests/x.pem",
-                "+r /home/u/src/shop/venv/lib/python3/site-packages/certifi/cacert.pem",
-                "+r /etc/ssl/certs/x.pem",
-                "+r /usr/share/x/y.pem",
-                "+rx /usr/bin/ls",
-                "-w /usr/bin/ls",
-                "+rw /tmp/x/y",
-                "-rw /home/u/.ssh/id_rsa",
-                "+r /home/u/.ssh/known_hosts",
-                "+r /home/u/.ssh/id_rsa.pub",
-                "-w /home/u/.ssh/config",
-                "-r /home/u/.ssh",
-                "-r /home/u/.aws/credentials",
-                "-r /home/u/Documents/x",
-                "+r /home/u",
-                "+r /home/u/.bashrc",
-                "-w /home/u/.bashrc",
-                "+rwx /home/u/.npm/_cacache/x",
-                "+rw /home/u/.cargo/registry/x",
-                "-r /home/u/.cargo/credentials.toml",
-                "+rx /home/u/.cargo/bin/cargo",
-                "-w /home/u/.cargo/bin/cargo",
-                "+w /home/u/.cargo/.global-cache-journal",
-                "-w /home/u/.cargo/config.toml",
-                "-r /etc/shadow",
-                "+r /etc/passwd",
-                "-r /home/u/.local/state/govsh/recordings/x",
-                "-r /run/user/1000/govsh/x/socket",
-                "+rw /dev/null",
-                "-r /dev/sda",
-                "-r /home/u/.codex/auth.json",
-            ],
-        );
-    }
-
-    #[test]
-    fn agent_keeps_names_in_place_and_programs_in_bounds() {
-        let policy = load("agent");
-        assert!(policy.carves_reads());
-        assert!(policy.carves_beneath(b"/home/u/src/shop/.git") && policy.carves_beneath(b"/home/u/src/shop"));
-        assert!(policy.carves_beneath(b"/home/u/.npm") && !policy.carves_beneath(b"/home/u/.npm/_cacache"));
-        assert!(!policy.carves_beneath(b"/home/u/src/shop/target/debug"));
-        let sudo = policy.decide_exec(b"/usr/bin/sudo", &[b"sudo".to_vec()]);
-        assert_eq!(policy.rule(sudo.rule).key, "exec.deny");
-        assert_eq!(policy.decide_exec(b"/usr/bin/git", &[b"git".to_vec()]).verdict, Verdict::Allow);
-        assert!(!policy.environment().keep(b"OPENAI_API_KEY") && policy.environment().keep(b"PATH"));
-    }
-
-    #[test]
-    fn agents_have_their_state_and_keys() {
-        let codex = load("codex");
-        check(
-            &codex,
-            &[
-                "+rwx /home/u/.codex/auth.json",
-                "-w /home/u/.codex/config.toml",
-                "+r /home/u/.codex/config.toml",
-                "-r /home/u/.claude/x",
-            ],
-        );
-        assert!(codex.environment().keep(b"OPENAI_API_KEY") && !codex.environment().keep(b"GITHUB_TOKEN"));
-        assert_eq!(codex.agent().append_args, ["-c", "sandbox_mode=danger-full-access"]);
-        assert_eq!(codex.sources(), ["secrets.toml", "agent.toml", "codex.toml"]);
-        let claude = load("claude");
-        check(
-            &claude,
-            &[
-                "+rw /home/u/.claude/history.jsonl",
-                "-w /home/u/.claude/settings.json",
-                "+rw /home/u/.claude.json.tmp.12.34",
-                "+rw /home/u/.claude.json.lock",
-                "+rw /home/u/.claude.json",
-            ],
-        );
-        assert!(claude.environment().keep(b"ANTHROPIC_API_KEY") && claude.agent().append_args.is_empty());
-    }
-
-    #[test]
-    fn locked_down_has_no_network_and_no_carve_out() {
-        let policy = load("locked-down");
-        check(
-            &policy,
-            &["+rwx /home/u/src/shop/x", "-r /home/u/.bashrc", "+rx /usr/bin/ls", "-r /etc/shadow", "+r /etc/passwd"],
-        );
-        assert!(!policy.carves_reads() && !policy.names_outside());
-        let somewhere = "1.1.1.1:443".parse().unwrap();
-        assert_eq!(policy.decide_net(NetOp::Connect, &somewhere).verdict, Verdict::Deny);
-        assert_eq!(policy.decide_net(NetOp::Bind, &"127.0.0.1:80".parse().unwrap()).verdict, Verdict::Allow);
-        assert_eq!(policy.decide_unix(UnixAddr::Path(b"/run/docker.sock")).verdict, Verdict::Deny);
-    }
-
-    #[test]
-    fn observe_allows_all_but_the_built_ins() {
-        let policy = load("observe");
-        check(
-            &policy,
-            &[
-                "+rwx /home/u/x",
-                "+r /home/u/.ssh/id_rsa",
-                "-w /home/u/.bashrc",
-                "-w /etc/cron.d/x",
-                "-r /home/u/.local/state/govsh/x",
-                "+rw /",
-            ],
-        );
-        assert_eq!(policy.decide_unix(UnixAddr::Path(b"/run/docker.sock")).verdict, Verdict::Allow);
-        assert_eq!(policy.decide_unix(UnixAddr::Abstract(b"x")).verdict, Verdict::Allow);
-        assert_eq!(policy.decide_unix(UnixAddr::Path(b"/run/user/1000/govsh/x/socket")).verdict, Verdict::Deny);
-        assert_eq!(policy.decide_net(NetOp::Connect, &"1.1.1.1:443".parse().unwrap()).verdict, Verdict::Allow);
-        assert_eq!(policy.decide_net(NetOp::Connect, &"169.254.169.254:80".parse().unwrap()).verdict, Verdict::Deny);
-    }
+/// A part's source.
+pub fn part(kind: PartKind, name: &str) -> Option<Source> {
+    let (kind, name, _, text) = PARTS.iter().find(|(of, known, _, _)| *of == kind && *known == name)?;
+    let name = format!("{}/{name}.toml", kind.word());
+    Some(Source { name, text: (*text).to_owned(), layer: Layer::Shipped, path: None })
 }
+
+/// The names of one kind.
+pub fn part_names(kind: PartKind) -> impl Iterator<Item = &'static str> {
+    parts().filter(move |(of, _, _)| *of == kind).map(|(_, name, _)| name)
+}
+
+/// Kind, name and one line for people of each part.
+pub fn parts() -> impl Iterator<Item = (PartKind, &'static str, &'static str)> {
+    PARTS.iter().map(|(kind, name, line, _)| (*kind, *name, *line))
+}
+
+#[cfg(test)]
+mod tests;

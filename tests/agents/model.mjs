@@ -2,7 +2,8 @@
 //
 // The first request that offers a shell is answered with one call of it; the request that brings the call's result
 // is answered with a closing sentence. Everything else an agent asks at start (model lists, titles, token counts,
-// telemetry) gets a plain, valid answer. Speaks OpenAI Responses and Anthropic Messages, both as server-sent events.
+// telemetry) gets a plain, valid answer. Speaks OpenAI Responses and Chat Completions, Anthropic Messages and Gemini's
+// GenerateContent, all of them as server-sent events.
 //
 //   node model.mjs LOG COMMAND     prints its port on the first line, ends when standard input ends
 //
@@ -43,6 +44,9 @@ function parsed(text) {
 }
 
 function answer(path, body, response) {
+  if (/:(streamG|g)enerateContent$/.test(path)) return generateContent(path, body, response);
+  if (path.endsWith(":countTokens")) return json(response, "count", { totalTokens: 100 });
+  if (path.endsWith("/chat/completions")) return completions(body, response);
   if (path.endsWith("/responses")) return responses(body, response);
   if (path.endsWith("/messages/count_tokens")) return json(response, "count", { input_tokens: 100 });
   if (path.endsWith("/messages")) return messages(body, response);
@@ -56,10 +60,13 @@ function json(response, answered, value) {
   return { answered };
 }
 
-function stream(response, events) {
+function stream(response, events, end = "") {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
-  for (const event of events) response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-  response.end();
+  for (const event of events) {
+    const type = event.type ? `event: ${event.type}\n` : "";
+    response.write(`${type}data: ${JSON.stringify(event)}\n\n`);
+  }
+  response.end(end);
 }
 
 // ---- OpenAI Responses -------------------------------------------------------------------------------------------
@@ -144,5 +151,54 @@ function messages(body, response) {
     { type: "message_delta", delta: { stop_reason, stop_sequence: null }, usage },
     { type: "message_stop" },
   ]);
+  return answered;
+}
+
+// ---- OpenAI Chat Completions ------------------------------------------------------------------------------------
+
+function completions(body, response) {
+  const said = body.messages ?? [];
+  const text = (message) => (typeof message.content === "string" ? message.content : JSON.stringify(message.content));
+  const names = (body.tools ?? []).map((tool) => tool.function?.name);
+  const shell = ["bash", "run_shell_command", "shell"].find((known) => names.includes(known));
+  const results = said.filter((message) => message.role === "tool").map(text);
+  const call = shell && results.length === 0;
+  const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
+  const delta = { role: "assistant", content: call ? null : CLOSING };
+  if (call) {
+    const written = JSON.stringify({ command, description: "Run the scripted command" });
+    delta.tool_calls = [{ index: 0, id: "call_1", type: "function", function: { name: shell, arguments: written } }];
+  }
+  const finish_reason = call ? "tool_calls" : "stop";
+  const whole = { id: "chat_1", created: 0, model: body.model };
+  const answered = { answered: call ? "call" : "closing", results };
+  if (!body.stream) {
+    const choices = [{ index: 0, message: delta, finish_reason }];
+    return { ...answered, ...json(response, answered.answered, { ...whole, object: "chat.completion", choices, usage }) };
+  }
+  const chunk = (choice, more) => ({ ...whole, object: "chat.completion.chunk", choices: [{ index: 0, ...choice }], ...more });
+  stream(response, [chunk({ delta, finish_reason: null }), chunk({ delta: {}, finish_reason }, { usage })], "data: [DONE]\n\n");
+  return answered;
+}
+
+// ---- Gemini GenerateContent -------------------------------------------------------------------------------------
+
+function generateContent(path, body, response) {
+  const parts = (body.contents ?? []).flatMap((content) => content.parts ?? []);
+  const results = parts
+    .filter((part) => part.functionResponse)
+    .map((part) => part.functionResponse.response?.output ?? JSON.stringify(part.functionResponse.response));
+  const offered = (body.tools ?? []).flatMap((tool) => tool.functionDeclarations ?? []).map((tool) => tool.name);
+  const call = offered.includes("run_shell_command") && results.length === 0;
+  const args = { command, description: "Run the scripted command" };
+  const part = call ? { functionCall: { name: "run_shell_command", args } } : { text: CLOSING };
+  const whole = {
+    candidates: [{ index: 0, content: { role: "model", parts: [part] }, finishReason: "STOP" }],
+    usageMetadata: { promptTokenCount: 10, candidatesTokenCount: 5, totalTokenCount: 15 },
+    modelVersion: "scripted",
+  };
+  const answered = { answered: call ? "call" : "closing", results };
+  if (path.endsWith(":generateContent")) return { ...answered, ...json(response, answered.answered, whole) };
+  stream(response, [whole]);
   return answered;
 }

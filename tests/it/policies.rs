@@ -64,9 +64,28 @@ fn every_shipped_profile_holds_and_is_listed() {
     let dir = tempfile::tempdir().unwrap();
     let listed = policy(dir.path(), &["list", "--json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    let names: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|row| row["name"].as_str()).collect();
-    assert_eq!(names, ["agent", "base", "claude", "codex", "learn", "locked-down", "observe", "secrets"]);
-    for name in names {
+    let (profiles, parts): (Vec<&Value>, Vec<&Value>) =
+        listed.as_array().unwrap().iter().partition(|row| row["kind"] == "profile");
+    let names = |rows: &[&Value]| rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let shipped = "agent aider amp base ci claude codex copilot cursor-agent gemini goose learn locked-down mcp-server observe \
+                   office opencode secrets shell";
+    assert_eq!(names(&profiles), shipped.split_whitespace().collect::<Vec<_>>());
+    let toggles = "toolchain:node toolchain:python toolchain:rust toolchain:go toolchain:java toolchain:ruby toolchain:native \
+                   toolchain:others device:gpu socket:docker socket:gpg-agent socket:x11";
+    assert_eq!(names(&parts), toggles.split_whitespace().collect::<Vec<_>>());
+    let about = |rows: &[&Value]| rows.iter().all(|row| row["about"].as_str().is_some_and(|about| !about.is_empty()));
+    assert!(about(&profiles) && about(&parts), "{listed}");
+    // an agent is found by the name that people type
+    for name in ["aider", "amp", "claude", "codex", "copilot", "cursor-agent", "gemini", "goose", "opencode"] {
+        let row = profiles.iter().find(|row| row["name"] == name).unwrap();
+        assert!(row["match"].as_array().unwrap().contains(&Value::from(name)), "{row}");
+    }
+    for name in names(&parts) {
+        let shown = policy(dir.path(), &["show", &name]);
+        assert!(shown.status.success() && shown.stdout.starts_with(b"# "), "{name}: {shown:?}");
+    }
+    for name in names(&profiles) {
+        let name = name.as_str();
         assert_eq!(policy(dir.path(), &["check", name]).status.code(), Some(0), "{name}");
         let shown = policy(dir.path(), &["show", name, "--effective", "--json"]);
         let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
