@@ -12,8 +12,13 @@
 //! ```
 //! Terminal bytes are copied into one heap that is swapped as a whole, so the pump allocates nothing once both heaps have grown.
 
+mod later;
+
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+pub use later::Later;
 
 use crate::event::{Answer, Ask, Event, Judged, Proc, Stamped, Stream};
 
@@ -25,6 +30,8 @@ const WAKE: usize = 1 << 20;
 const COALESCE: u64 = 5_000_000;
 /// Largest coalesced event, in bytes.
 const PIECE: usize = 64 << 10;
+/// How long after its time an event waits for its digest; what follows it waits behind it.
+const DIGEST: Duration = Duration::from_secs(1);
 /// Buffers the tap keeps for the next batch.
 const SPARE: usize = 64;
 
@@ -32,7 +39,13 @@ const SPARE: usize = 64;
 pub fn bus(start: Instant) -> (Bus, Tap) {
     let shared =
         Arc::new(Shared { ring: Mutex::new(Ring::default()), room: Condvar::new(), ready: Condvar::new(), start });
-    let tap = Tap { shared: Arc::clone(&shared), slots: Vec::new(), heap: Vec::new(), spare: Vec::new() };
+    let tap = Tap {
+        shared: Arc::clone(&shared),
+        slots: VecDeque::new(),
+        taken: Vec::new(),
+        heap: Vec::new(),
+        spare: Vec::new(),
+    };
     (Bus { shared }, tap)
 }
 
@@ -45,7 +58,9 @@ pub struct Bus {
 /// The one consumer's end. Dropping it closes the bus, so that nobody waits for a consumer that is gone.
 pub struct Tap {
     shared: Arc<Shared>,
-    slots: Vec<Slot>,
+    /// Taken from the ring and not handed out yet.
+    slots: VecDeque<Slot>,
+    taken: Vec<Slot>,
     heap: Vec<u8>,
     spare: Vec<Vec<u8>>,
 }
@@ -80,7 +95,13 @@ struct Slot {
 
 enum What {
     Event(Event),
-    Bytes { carrier: Carrier, from: usize, to: usize },
+    /// A program whose digest is not known yet.
+    Program(Box<Proc>, Later),
+    Bytes {
+        carrier: Carrier,
+        from: usize,
+        to: usize,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +114,16 @@ impl Bus {
     /// Stamps `event` with its place and time. Waits while the ring is full; after [`Bus::close`] the event is dropped at once.
     pub fn publish(&self, event: Event) {
         self.place(event);
+    }
+
+    /// As [`Bus::publish`]; the digest that `later` is settled with is put into the event before it is handed out, unless
+    /// that takes longer than a second.
+    pub fn publish_program(&self, proc: Box<Proc>, later: Later) {
+        let weight = size_of::<Slot>() + heap_of(&proc);
+        let Some(mut ring) = self.shared.room_for(weight) else { return };
+        let (seq, t) = ring.stamp(self.shared.start);
+        ring.slots.push(Slot { seq, t, what: What::Program(proc, later) });
+        self.shared.added(ring, weight);
     }
 
     /// As [`Bus::publish`], and gives the event's sequence number; None after [`Bus::close`].
@@ -203,6 +234,15 @@ impl Tap {
     /// and everything was handed out.
     #[must_use]
     pub fn take(&mut self, batch: &mut Vec<Stamped>, wait: Duration) -> bool {
+        // What is left waits for a digest; the ring comes after it.
+        let open = !self.slots.is_empty() || self.refill(wait);
+        let more = open || !self.slots.is_empty();
+        self.unpack(batch, wait);
+        more
+    }
+
+    /// Takes everything out of the ring; false when the bus is closed.
+    fn refill(&mut self, wait: Duration) -> bool {
         let mut ring = self.shared.lock();
         if !ring.closed && ring.weight < WAKE {
             ring.asleep = true;
@@ -211,7 +251,7 @@ impl Tap {
             ring = woken.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
             ring.asleep = false;
         }
-        std::mem::swap(&mut ring.slots, &mut self.slots);
+        std::mem::swap(&mut ring.slots, &mut self.taken);
         std::mem::swap(&mut ring.heap, &mut self.heap);
         ring.weight = 0;
         let (waiting, open) = (ring.waiting > 0, !ring.closed);
@@ -219,9 +259,8 @@ impl Tap {
         if waiting {
             self.shared.room.notify_all();
         }
-        let more = open || !self.slots.is_empty();
-        self.unpack(batch);
-        more
+        self.slots.extend(self.taken.drain(..));
+        open
     }
 
     /// Takes the buffers of a batch that has been dealt with back for the next one.
@@ -235,10 +274,25 @@ impl Tap {
         }
     }
 
-    fn unpack(&mut self, batch: &mut Vec<Stamped>) {
-        for Slot { seq, t, what } in self.slots.drain(..) {
+    /// Hands out up to the first event that still waits for its digest; for that one it waits when there is nothing before it.
+    fn unpack(&mut self, batch: &mut Vec<Stamped>, wait: Duration) {
+        let begun = batch.len();
+        while let Some(Slot { seq, t, what }) = self.slots.pop_front() {
             let event = match what {
                 What::Event(event) => event,
+                What::Program(mut proc, later) => {
+                    let left = (Duration::from_nanos(t) + DIGEST).saturating_sub(self.shared.start.elapsed());
+                    let patience = if batch.len() == begun { wait.min(left) } else { Duration::ZERO };
+                    match later.settled(patience) {
+                        Some(digest) => proc.digest = digest,
+                        None if left <= patience => {}
+                        None => {
+                            self.slots.push_front(Slot { seq, t, what: What::Program(proc, later) });
+                            return;
+                        }
+                    }
+                    Event::Proc(proc)
+                }
                 What::Bytes { carrier, from, to } => {
                     let mut data = self.spare.pop().unwrap_or_default();
                     data.clear();
@@ -265,15 +319,21 @@ fn nanos(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Bytes of a list of words.
+fn all(list: &[Vec<u8>]) -> usize {
+    list.iter().map(|item| item.len() + size_of::<Vec<u8>>()).sum()
+}
+
+fn heap_of(proc: &Proc) -> usize {
+    let Proc { exe, argv, cwd, .. } = proc;
+    size_of::<Proc>() + exe.len() + cwd.len() + all(argv)
+}
+
 /// Heap bytes an event holds, near enough for the bound.
 fn owned(event: &Event) -> usize {
-    let all = |list: &[Vec<u8>]| list.iter().map(|item| item.len() + size_of::<Vec<u8>>()).sum::<usize>();
     match event {
         Event::Judged(Judged { path, path2, argv, .. }) => path.len() + path2.len() + all(argv),
-        Event::Proc(proc) => {
-            let Proc { exe, argv, cwd, .. } = proc.as_ref();
-            size_of::<Proc>() + exe.len() + cwd.len() + all(argv)
-        }
+        Event::Proc(proc) => heap_of(proc),
         Event::Output { data, .. } | Event::Input { data } => data.len(),
         Event::Marker { label, by } => label.len() + by.len(),
         Event::Ask(ask) => {

@@ -150,6 +150,8 @@ pub struct Proc {
     /// Exit status as wait(2) would give it: 0–255, or None when it is not known.
     pub exit: Option<i32>,
     pub signal: Option<i32>,
+    /// BLAKE3 of the bytes of `exe` when it was started; None where they could not be read in time, and at the end.
+    pub digest: Option<[u8; 32]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -123,6 +123,9 @@ fn proc(object: &mut Object<'_>, proc: &Proc) {
     object.bytes("cwd", "cwd_bytes", &proc.cwd);
     object.some_number("exit", proc.exit);
     object.some_number("signal", proc.signal);
+    if let Some(digest) = proc.digest {
+        object.text("digest", &blake3::Hash::from(digest).to_hex());
+    }
 }
 
 fn judged(object: &mut Object<'_>, judged: &Judged) {

@@ -255,9 +255,12 @@ struct ProcLine {
     cwd_bytes: Option<String>,
     exit: Option<i32>,
     signal: Option<i32>,
+    digest: Option<String>,
 }
 
 fn proc(line: ProcLine) -> Result<Event, Fault> {
+    let digest = |hex: String| blake3::Hash::from_hex(hex).map(|hash| *hash.as_bytes());
+    let digest = line.digest.map(digest).transpose().map_err(|_| "digest is not 64 hexadecimal digits".to_owned())?;
     Ok(Event::Proc(Box::new(Proc {
         pid: line.pid,
         parent: line.parent,
@@ -268,6 +271,7 @@ fn proc(line: ProcLine) -> Result<Event, Fault> {
         cwd: exact(line.cwd.into(), line.cwd_bytes)?,
         exit: line.exit,
         signal: line.signal,
+        digest,
     })))
 }
 

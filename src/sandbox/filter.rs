@@ -210,6 +210,9 @@ fn refused() -> Built<Rules> {
     let vm = i64::from(libc::CLONE_VM);
     let shared = vm | i64::from(libc::CLONE_VFORK) | i64::from(libc::CLONE_THREAD);
     add(&mut rules, libc::SYS_clone, rule([bits(0, shared, vm)])?);
+    // A child that is not one's own: it is known by whom it was forked from (see `supervisor::exec::check`).
+    let parent = i64::from(libc::CLONE_PARENT);
+    add(&mut rules, libc::SYS_clone, rule([bits(0, parent, parent)])?);
     let new_listener = 8;
     add(&mut rules, libc::SYS_seccomp, rule([bits(1, new_listener, new_listener)])?);
     // Default, "say 2.6", and the query are harmless; the rest switches off address randomisation and the like.

@@ -1,11 +1,15 @@
-//! execve, execveat: judged from a copy, left to the kernel, and checked again when the new image makes its first call.
+//! execve, execveat: judged from a copy, left to the kernel, and checked again when the new image makes its first call
+//! (`check`).
 //!
 //! Nobody can exec for another, so a racing thread may change path or arguments after the judgement. What it gets for
 //! it: Landlock's EXECUTE underneath; and the image and arguments that really run are compared with what was judged at
 //! the first notified call, before that image opened, connected or changed anything. A mismatch kills the session.
 
-use std::io::Read;
+mod carried;
+mod check;
+
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -34,6 +38,17 @@ struct Judgement {
     script: bool,
     foreign: bool,
     ruling: Ruling,
+    /// The program, and what runs for it: the same but for scripts.
+    file: Arc<OwnedFd>,
+    runs: Arc<OwnedFd>,
+}
+
+/// One file on the way from what was asked for to the image that runs.
+struct Step {
+    ruling: Ruling,
+    file: Arc<OwnedFd>,
+    image: (u64, u64),
+    head: Vec<u8>,
 }
 
 impl Worker {
@@ -76,7 +91,7 @@ impl Worker {
         let process = &call.thread.process;
         let before = image_of(process.pid).unwrap_or((0, 0));
         let before_argv = if before == judged.image { command_line(process.pid).ok() } else { None };
-        *lock(&process.exec) = Some(PendingExec {
+        *lock(&process.exec) = Some(Arc::new(PendingExec {
             tid: call.tid(),
             image: judged.image,
             before,
@@ -87,45 +102,34 @@ impl Worker {
             argv,
             argv_cut,
             script: judged.script,
-        });
+            file: judged.file,
+            runs: judged.runs,
+        }));
         process.exec_pending.store(true, Ordering::Release);
         Ok(Answer::Continue)
     }
 
     /// Judges the file and, for a script, every interpreter that the kernel would load for it.
     fn judge_image(&mut self, call: &Call, found: &Found, argv: &[Vec<u8>]) -> Sys<Judgement> {
-        let mut judged = Judgement {
-            image: (0, 0),
-            script: false,
-            foreign: false,
-            ruling: Ruling::built_in(Verdict::Allow, "default"),
-        };
         let mut at = found.clone();
         let mut args = argv.to_vec();
+        let mut first: Option<Step> = None;
         for _ in 0..MAX_INTERPRETERS {
-            let stat = file::stat(at.fd.as_fd())?;
-            if stat.kind() != libc::S_IFREG {
-                return Err(Errno(libc::EACCES));
+            let step = self.judge_step(call, &at, &args, first.is_some())?;
+            let line = step.head.strip_prefix(b"#!").map(<[u8]>::to_vec);
+            let (script, foreign) = (first.is_some(), !step.head.starts_with(b"\x7fELF"));
+            if !step.ruling.allows() || line.is_none() {
+                let (image, runs) = (step.image, step.file.clone());
+                // What is allowed goes by the rule that allowed the program itself.
+                let refused = !step.ruling.allows();
+                let (ruling, file) = match first {
+                    Some(first) if !refused => (first.ruling, first.file),
+                    Some(first) => (step.ruling, first.file),
+                    None => (step.ruling, step.file),
+                };
+                return Ok(Judgement { image, script, foreign, ruling, file, runs });
             }
-            let ruling = if at.path.starts_with(b"/") && !at.path.starts_with(b"/memfd:") && stat.links > 0 {
-                let ruling = self.shared.ruling(self.shared.policy.decide_exec(&at.path, &args));
-                self.settle_exec(call, ruling, &at.path, &args)
-            } else {
-                Ruling::built_in(Verdict::Deny, "built-in: program without a name")
-            };
-            let allowed = ruling.allows();
-            if !judged.script || !allowed {
-                judged.ruling = ruling;
-            }
-            judged.image = (stat.dev, stat.ino);
-            if !allowed {
-                return Ok(judged);
-            }
-            let head = self.head(call, &at)?;
-            let Some(line) = head.strip_prefix(b"#!") else {
-                judged.foreign = !head.starts_with(b"\x7fELF");
-                return Ok(judged);
-            };
+            let line = line.unwrap_or_default();
             let line = line.split(|b| *b == b'\n').next().unwrap_or_default();
             let mut words = line.split(|b| *b == b' ' || *b == b'\t').filter(|w| !w.is_empty());
             let Some(interpreter) = words.next() else { return Err(Errno(libc::ENOEXEC)) };
@@ -133,13 +137,54 @@ impl Worker {
                 .into_iter()
                 .chain(words.next().map(<[u8]>::to_vec))
                 .chain([at.path.clone()])
+                .chain(args.iter().skip(1).cloned())
                 .collect();
             let resolver = self.resolver(call);
             let base = resolver.base(libc::AT_FDCWD, interpreter, 0)?;
             at = resolver.existing(&base, interpreter, true, 0)?;
-            judged.script = true;
+            first.get_or_insert(step);
         }
         Err(Errno(libc::ELOOP))
+    }
+
+    /// Judges one file: by path and arguments, by what it is given to run, and by its bytes where a rule is about them.
+    fn judge_step(&mut self, call: &Call, at: &Found, args: &[Vec<u8>], interprets: bool) -> Sys<Step> {
+        let stat = file::stat(at.fd.as_fd())?;
+        if stat.kind() != libc::S_IFREG {
+            return Err(Errno(libc::EACCES));
+        }
+        let image = (stat.dev, stat.ino);
+        let named = at.path.starts_with(b"/") && !at.path.starts_with(b"/memfd:") && stat.links > 0;
+        if !named {
+            let ruling = Ruling::built_in(Verdict::Deny, "built-in: program without a name");
+            return Ok(Step { ruling, file: at.fd.clone(), image, head: Vec::new() });
+        }
+        let policy = self.shared.policy.clone();
+        let decision =
+            if interprets { policy.decide_interpreter(&at.path, args) } else { policy.decide_exec(&at.path, args) };
+        let mut ruling = self.settle_exec(call, self.shared.ruling(decision), &at.path, args);
+        // Denied, nothing is opened for it.
+        let (mut file, mut head) = (at.fd.clone(), Vec::new());
+        if ruling.allows() {
+            (file, head) = self.head(call, at)?;
+            // The kernel hands a script to its interpreter itself, which then is given nothing else.
+            if !interprets && let Some(worse) = self.judge_carried(call, &at.path, args)? {
+                ruling = worse;
+            }
+            if let Some(denied) = self.judge_bytes(&file)? {
+                ruling = denied;
+            }
+        }
+        Ok(Step { ruling, file, image, head })
+    }
+
+    /// The refusal of a file by its bytes.
+    fn judge_bytes(&self, file: &OwnedFd) -> Sys<Option<Ruling>> {
+        if !self.shared.policy.denies_digests() {
+            return Ok(None);
+        }
+        let digest = self.shared.digests.now(file)?;
+        Ok(self.shared.policy.decide_digest(&digest).map(|decision| self.shared.ruling(decision)))
     }
 
     /// The command that the user started was asked for by that.
@@ -165,15 +210,24 @@ impl Worker {
         })
     }
 
-    /// The first bytes of a file, read with the target's rights: a program it cannot read cannot be supervised either,
+    /// A file opened with the target's rights, and its first bytes: a program it cannot read cannot be supervised either,
     /// since its memory would be closed to us.
-    fn head(&self, call: &Call, found: &Found) -> Sys<Vec<u8>> {
+    fn head(&self, call: &Call, found: &Found) -> Sys<(Arc<OwnedFd>, Vec<u8>)> {
         let act = Act::Reopen { object: found.fd.clone(), flags: libc::O_RDONLY };
         let fd: OwnedFd = self.perform(call, act, false)?.ok_or(Errno(libc::EACCES))?;
-        let mut head = Vec::with_capacity(HEAD);
-        let read = std::fs::File::from(fd).take(HEAD as u64).read_to_end(&mut head);
-        read.map_err(|e| Errno(e.raw_os_error().unwrap_or(libc::EIO)))?;
-        Ok(head)
+        let opened = std::fs::File::from(fd);
+        let mut head = vec![0; HEAD];
+        let mut filled = 0;
+        while let Some(rest) = head.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match opened.read_at(rest, filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Errno(error.raw_os_error().unwrap_or(libc::EIO))),
+            }
+        }
+        head.truncate(filled);
+        Ok((Arc::new(opened.into()), head))
     }
 
     fn tell_exec(&self, call: &Call, path: &[u8], argv: &[Vec<u8>], ruling: &Ruling, errno: i32) {
@@ -195,101 +249,6 @@ impl Worker {
             errno,
             duration,
         }));
-    }
-
-    /// Looks at a process whose execve was let through. False when its call must not be answered: it was killed.
-    pub fn check_image(&mut self, call: &Call) -> bool {
-        let process = call.thread.process.clone();
-        let Some(pending) = lock(&process.exec).clone() else { return true };
-        // What cannot be looked at gets nothing.
-        let Ok(image) = image_of(process.pid) else { return false };
-        // A program that runs itself again: if its arguments are still the old ones, the call failed.
-        let still_old = image == pending.before
-            && pending.before_argv.is_some()
-            && fit(process.pid, &pending) != Fit::Same
-            && pending.before_argv == command_line(process.pid).ok();
-        if image == pending.image && !still_old {
-            return self.confirm(call, &pending);
-        }
-        if image == pending.before {
-            // The call failed in the kernel and its thread goes on; or another thread was quicker than the kernel.
-            if call.tid() == pending.tid {
-                self.forget_pending(call);
-            }
-            return true;
-        }
-        if pending.foreign {
-            // The kernel's binfmt_misc chose the image; it is judged for itself.
-            let exe = exe_path(process.pid);
-            if let Ok(argv) = command_line(process.pid)
-                && self.shared.ruling(self.shared.policy.decide_exec(&exe, &argv)).allows()
-            {
-                return self.confirm(call, &pending);
-            }
-        }
-        let (exe, judged) = (exe_path(process.pid), String::from_utf8_lossy(&pending.path).into_owned());
-        self.condemn(call, format!("runs {} where {judged} was judged", String::from_utf8_lossy(&exe)));
-        false
-    }
-
-    fn forget_pending(&self, call: &Call) {
-        *lock(&call.thread.process.exec) = None;
-        call.thread.process.exec_pending.store(false, Ordering::Release);
-    }
-
-    /// The judged image runs: its arguments are compared, and it goes on record.
-    fn confirm(&mut self, call: &Call, pending: &PendingExec) -> bool {
-        let process = call.thread.process.clone();
-        let mut argv = pending.argv.clone();
-        match fit(process.pid, pending) {
-            Fit::Same => {}
-            Fit::Script => {
-                self.condemn(
-                    call,
-                    format!("another script was put in place of {}", shown(std::slice::from_ref(&pending.asked))),
-                );
-                return false;
-            }
-            Fit::Arguments => {
-                // Arguments that cannot be read are not arguments that are allowed.
-                let Ok(now) = command_line(process.pid) else {
-                    self.condemn(call, "arguments cannot be read after the start".to_owned());
-                    return false;
-                };
-                argv = now;
-                let what = format!("arguments were changed after judging: {}", shown(&argv));
-                if !self.shared.ruling(self.shared.policy.decide_exec(&pending.path, &argv)).allows() {
-                    self.condemn(call, what);
-                    return false;
-                }
-                self.alert(call, what);
-            }
-        }
-        self.forget_pending(call);
-        self.shared.table.remove_siblings(process.pid);
-        process.seen_exec.store(true, Ordering::Relaxed);
-        let cwd = process.cwd(call.tid()).map(|d| d.path.clone()).unwrap_or_default();
-        self.shared.bus.publish(Event::Proc(Box::new(Proc {
-            pid: process.pid,
-            parent: process.parent,
-            op: ProcOp::Exec,
-            exe: pending.path.clone(),
-            argv,
-            argv_cut: pending.argv_cut,
-            cwd,
-            exit: None,
-            signal: None,
-        })));
-        true
-    }
-
-    /// An attack was seen: the process and the session's first one die before anything is answered.
-    fn condemn(&self, call: &Call, what: String) {
-        self.alert(call, what);
-        call.thread.process.kill();
-        if let Ok(agent) = self.shared.table.thread(self.shared.agent) {
-            agent.process.kill();
-        }
     }
 
     /// exit_group(2): the status is in a register, so it is exact.
@@ -315,53 +274,8 @@ pub fn ended(pid: i32, parent: i32, exit: Option<i32>) -> Event {
         cwd: Vec::new(),
         exit,
         signal: None,
+        digest: None,
     }))
-}
-
-/// How a command line compares with the judged one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fit {
-    Same,
-    Arguments,
-    /// The interpreter was given another script.
-    Script,
-}
-
-/// Compares what a process shows with what was judged. For a script the kernel puts the interpreter, its argument and the
-/// script's path in front. Of a vector too long for /proc to show whole, the beginning is compared.
-fn fit(pid: i32, pending: &PendingExec) -> Fit {
-    let Ok(now) = command_line(pid) else { return Fit::Arguments };
-    let bytes: usize = pending.argv.iter().map(|a| a.len() + 1).sum();
-    let whole = !pending.argv_cut && bytes < status::MAX / 2;
-    let tail = pending.argv.get(1..).unwrap_or_default();
-    if pending.script && !pending.asked.is_empty() {
-        let names_it = |word: &Vec<u8>| *word == pending.asked;
-        let script = now.len().checked_sub(tail.len() + 1).and_then(|at| now.get(at));
-        return match script {
-            _ if !whole => {
-                if now.iter().any(names_it) {
-                    Fit::Same
-                } else {
-                    Fit::Script
-                }
-            }
-            Some(word) if !names_it(word) => Fit::Script,
-            Some(_) if now.ends_with(tail) => Fit::Same,
-            Some(_) => Fit::Arguments,
-            None => Fit::Script,
-        };
-    }
-    let same = if whole {
-        // An empty vector becomes one empty argument (execve(2), since 5.18).
-        now == pending.argv
-            || (pending.script || pending.foreign) && now.ends_with(tail)
-            || pending.argv.is_empty() && now.iter().all(Vec::is_empty)
-    } else {
-        // The last argument that is shown may be cut.
-        let shown = now.split_last().map_or(&[][..], |(_, shown)| shown);
-        now.first() == pending.argv.first() && pending.argv.starts_with(shown)
-    };
-    if same { Fit::Same } else { Fit::Arguments }
 }
 
 fn image_of(pid: i32) -> Sys<(u64, u64)> {
@@ -378,8 +292,4 @@ pub fn command_line(pid: i32) -> Sys<Vec<Vec<u8>>> {
     let text = status::read(pid, "cmdline")?;
     let text = text.strip_suffix(b"\0").unwrap_or(&text);
     Ok(text.split(|b| *b == 0).map(<[u8]>::to_vec).collect())
-}
-
-fn shown(argv: &[Vec<u8>]) -> String {
-    argv.iter().map(|a| String::from_utf8_lossy(a)).collect::<Vec<_>>().join(" ")
 }

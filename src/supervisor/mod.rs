@@ -15,6 +15,7 @@ mod act;
 mod address;
 mod asking;
 mod change;
+mod digests;
 mod dispatch;
 mod exec;
 mod identity;
@@ -103,6 +104,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         agent: job.agent,
         root: shared::runs_as_root(),
         table: target::Table::default(),
+        digests: digests::Digests::start().map_err(SupervisorError::Thread)?,
         changes: Default::default(),
         ptys: std::sync::Mutex::new(pts.into_iter().collect()),
         own_sockets: Default::default(),

@@ -304,7 +304,9 @@ impl Shared {
             Err(_) => return (Answer::Errno(Errno(libc::EACCES)), None),
         };
         let call = Call { n, thread, started };
-        if call.thread.process.exec_pending.load(Ordering::Acquire) && !worker.check_image(&call) {
+        let process = &call.thread.process;
+        let unchecked = process.exec_pending.load(Ordering::Acquire) || !process.vetted.load(Ordering::Acquire);
+        if unchecked && !worker.check(&call) {
             // It was killed; should it live a moment longer, it gets nothing either.
             return (Answer::Errno(Errno(libc::EACCES)), None);
         }

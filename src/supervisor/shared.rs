@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
+use super::digests::Digests;
 use super::questions::Questions;
 use super::resolve::Session;
 use super::status::Stat;
@@ -43,6 +44,7 @@ pub struct Shared {
     /// Files with several names of which one is denied.
     pub denied_inodes: HashSet<(u64, u64)>,
     pub table: Table,
+    pub digests: Digests,
     pub changes: Mutex<()>,
     /// Numbers of the PTYs made in the session.
     pub ptys: Mutex<HashSet<u32>>,

@@ -34,7 +34,7 @@ pub struct Credentials {
 }
 
 /// An execve that was continued and whose image was not seen yet.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PendingExec {
     pub tid: i32,
     /// Device and inode of the image that was judged, and of the one that ran before.
@@ -51,6 +51,9 @@ pub struct PendingExec {
     pub argv_cut: bool,
     /// A script runs under its interpreter, whose arguments come before the script's.
     pub script: bool,
+    /// The file at `path`, and the one whose image runs: its interpreter, if it is a script.
+    pub file: Arc<OwnedFd>,
+    pub runs: Arc<OwnedFd>,
 }
 
 /// A thread group.
@@ -67,10 +70,12 @@ pub struct Process {
     umask: AtomicU32,
     /// The process shares its fs attributes in ways we do not follow (unshare(CLONE_FS)).
     pub uncached: AtomicBool,
-    pub exec: Mutex<Option<PendingExec>>,
+    pub exec: Mutex<Option<Arc<PendingExec>>>,
     pub exec_pending: AtomicBool,
     /// Name of the program, for events of its end.
     pub seen_exec: AtomicBool,
+    /// What it was forked from was checked: see `exec::check`.
+    pub vetted: AtomicBool,
 }
 
 /// A thread of a [`Process`].
@@ -198,6 +203,8 @@ pub fn proc_path(tid: i32, name: &str) -> Sys<CString> {
 #[derive(Debug, Default)]
 pub struct Table {
     threads: Mutex<HashMap<i32, Arc<Thread>, foldhash::fast::RandomState>>,
+    /// A process died after an execve that was never checked, and was taken out.
+    unseen: AtomicBool,
 }
 
 impl Table {
@@ -223,6 +230,7 @@ impl Table {
                 exec: Mutex::default(),
                 exec_pending: AtomicBool::new(false),
                 seen_exec: AtomicBool::new(false),
+                vetted: AtomicBool::new(false),
             }),
         };
         let entry =
@@ -259,6 +267,21 @@ impl Table {
         lock(&self.threads).get(&pid).is_some_and(|t| t.process.pid == pid)
     }
 
+    /// The process of this id, if it has called before.
+    pub fn process(&self, pid: i32) -> Option<Arc<Process>> {
+        lock(&self.threads).get(&pid).filter(|t| t.process.pid == pid).map(|t| t.process.clone())
+    }
+
+    /// Some process died after an execve that was never checked: what it forked may run anything.
+    pub fn lost_unchecked(&self) -> bool {
+        if self.unseen.load(Ordering::Acquire) {
+            return true;
+        }
+        let pending = |t: &Thread| t.process.exec_pending.load(Ordering::Acquire);
+        let all: Vec<_> = lock(&self.threads).values().filter(|t| pending(t)).map(|t| t.process.clone()).collect();
+        all.iter().any(|process| pidfd::has_exited(process.pidfd.as_fd()))
+    }
+
     /// Takes out the processes that ended without saying so (killed by a signal).
     pub fn sweep(&self) -> Vec<Arc<Process>> {
         let all: Vec<Arc<Process>> = {
@@ -267,6 +290,9 @@ impl Table {
         };
         let dead: Vec<_> = all.into_iter().filter(|p| pidfd::has_exited(p.pidfd.as_fd())).collect();
         for process in &dead {
+            if process.exec_pending.load(Ordering::Acquire) {
+                self.unseen.store(true, Ordering::Release);
+            }
             self.remove(process.pid);
         }
         // A thread that ended alone says nothing; its number may come back as another process's.

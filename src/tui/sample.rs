@@ -74,6 +74,7 @@ pub fn began(pid: i32, parent: i32, argv: &[&str]) -> Event {
         cwd: b"/home/u/src/shop".to_vec(),
         exit: None,
         signal: None,
+        digest: None,
     }))
 }
 

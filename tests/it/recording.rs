@@ -118,6 +118,7 @@ fn exec(pid: i32, parent: i32, argv: &[&str]) -> Event {
         cwd: b"/home/u/shop".to_vec(),
         exit: None,
         signal: None,
+        digest: None,
     }))
 }
 

@@ -93,9 +93,9 @@ fn judged() -> impl Strategy<Value = Event> {
 fn proc() -> impl Strategy<Value = Event> {
     let who = (any::<i32>(), any::<i32>(), word::<ProcOp>(), any::<bool>());
     let end = (any::<Option<i32>>(), any::<Option<i32>>());
-    (who, bytes(), vec(bytes(), 0..5), bytes(), end).prop_map(
-        |((pid, parent, op, argv_cut), exe, argv, cwd, (exit, signal))| {
-            Event::Proc(Box::new(Proc { pid, parent, op, exe, argv, argv_cut, cwd, exit, signal }))
+    (who, bytes(), vec(bytes(), 0..5), bytes(), end, any::<Option<[u8; 32]>>()).prop_map(
+        |((pid, parent, op, argv_cut), exe, argv, cwd, (exit, signal), digest)| {
+            Event::Proc(Box::new(Proc { pid, parent, op, exe, argv, argv_cut, cwd, exit, signal, digest }))
         },
     )
 }

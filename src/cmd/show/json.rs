@@ -140,6 +140,7 @@ fn programs(summary: &Summary) -> Value {
             "argv_cut": program.argv_cut,
             "exit": program.exit,
             "signal": program.signal,
+            "digest": program.digest.map(|digest| blake3::Hash::from(digest).to_string()),
         })
     });
     json!({ "total": summary.programs.total(), "names": names, "list": list.collect::<Vec<_>>() })

@@ -42,6 +42,9 @@ fn line(program: &Program, depth: usize, paint: Paint) -> String {
     if let Some(to) = program.to {
         facts.push(lasted(to.saturating_sub(program.from)));
     }
+    if let Some(digest) = program.digest {
+        facts.push(format!("blake3:{:.16}", blake3::Hash::from(digest).to_hex()));
+    }
     let end = match (program.exit, program.signal) {
         (_, Some(signal)) => paint.warm(&format!(" signal {signal}")),
         (Some(0) | None, None) => String::new(),

@@ -303,10 +303,10 @@ fn skip_options(reached: &mut [bool], arguments: &[Vec<u8>]) {
         let here = reached.get(at) == Some(&true);
         let option = is_option(word);
         // Only an option that was skipped itself takes the word behind it along.
-        if here && option || behind_option {
-            if let Some(next) = reached.get_mut(at + 1) {
-                *next = true;
-            }
+        if (here && option || behind_option)
+            && let Some(next) = reached.get_mut(at + 1)
+        {
+            *next = true;
         }
         behind_option = here && option;
     }

@@ -9,7 +9,7 @@ use crate::policy::table::{Located, Table};
 /// A program's bytes, by their BLAKE3.
 pub type DigestEntry = Located<[u8; 32]>;
 
-const FORM: &str = "{ digest = \"blake3:…\" } with 64 hexadecimal digits, as in 'govsh show --programs'";
+const FORM: &str = "{ digest = \"blake3:…\" } with 64 hexadecimal digits, as 'govsh show --programs --json' has it";
 
 impl Document {
     pub(super) fn exec(&mut self, table: &Table<'_>) -> Result<(), PolicyError> {

@@ -48,6 +48,8 @@ pub struct Program {
     pub to: Option<u64>,
     pub exit: Option<i32>,
     pub signal: Option<i32>,
+    /// BLAKE3 of `exe`.
+    pub digest: Option<[u8; 32]>,
 }
 
 impl Programs {
@@ -86,6 +88,7 @@ impl Programs {
                 to: None,
                 exit: None,
                 signal: None,
+                digest: proc.digest,
             });
         }
         if self.running.len() < RUNNING || self.running.contains_key(&proc.pid) {

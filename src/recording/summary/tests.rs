@@ -37,6 +37,7 @@ fn exec(pid: i32, parent: i32, exe: &str) -> Event {
         cwd: b"/home/u/shop".to_vec(),
         exit: None,
         signal: None,
+        digest: None,
     }))
 }
 

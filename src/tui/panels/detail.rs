@@ -241,6 +241,9 @@ impl Page<'_> {
         if !proc.exe.is_empty() {
             self.say(Tone::Dim, format!("runs {}", bounded(&proc.exe, MOST)));
         }
+        if let Some(digest) = proc.digest {
+            self.say(Tone::Dim, format!("blake3:{}", blake3::Hash::from(digest).to_hex()));
+        }
         if !proc.cwd.is_empty() {
             self.say(Tone::Dim, format!("in {}", self.bearings.from_home(&proc.cwd)));
         }

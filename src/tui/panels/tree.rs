@@ -298,6 +298,7 @@ mod tests {
             to,
             exit: to.map(|_| 0),
             signal: None,
+            digest: None,
         }
     }
 

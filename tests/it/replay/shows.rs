@@ -124,6 +124,7 @@ fn a_hostile_recording_stays_in_its_cells() {
         cwd: bytes.clone(),
         exit: None,
         signal: None,
+        digest: None,
     };
     let output = [b"before ".to_vec(), bytes.clone(), b"after".to_vec()].concat();
     let path = written(

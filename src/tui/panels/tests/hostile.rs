@@ -83,6 +83,7 @@ fn hostile_text_reaches_no_cell_as_it_is() {
             cwd: bytes.clone(),
             exit: None,
             signal: None,
+            digest: None,
         };
         let path = |kind| {
             judged(kind, 1, |judged| {

@@ -41,7 +41,18 @@ impl Story {
             }),
         );
         let cwd = CWD.to_vec();
-        let proc = Proc { pid, parent, op: ProcOp::Exec, exe, argv, argv_cut: false, cwd, exit: None, signal: None };
+        let proc = Proc {
+            pid,
+            parent,
+            op: ProcOp::Exec,
+            exe,
+            argv,
+            argv_cut: false,
+            cwd,
+            exit: None,
+            signal: None,
+            digest: None,
+        };
         self.then(1, Event::Proc(Box::new(proc)))
     }
 
@@ -57,6 +68,7 @@ impl Story {
             cwd: Vec::new(),
             exit: Some(exit),
             signal: None,
+            digest: None,
         };
         self.then(ms, Event::Proc(Box::new(proc)))
     }
