@@ -13,6 +13,7 @@ mod compiled;
 mod document;
 mod environment;
 mod error;
+mod guard;
 mod links;
 mod load;
 mod merge;
@@ -30,7 +31,7 @@ mod toggles;
 mod trie;
 
 pub use access::Access;
-pub use asks::{Kept, Wanted, check_answers};
+pub use asks::{Kept, Touch, Wanted, check_answers};
 pub use compiled::Policy;
 pub use environment::Environment;
 pub use error::PolicyError;
