@@ -67,7 +67,7 @@ fn refuses_with_place_and_hint() {
         (
             "version = 1\n[files]\nask = [{ path = \"/x\", access = \"all\" }]",
             "line 3, column 32: 'all' is no value of 'access'",
-            "one of: read, write, exec",
+            "one of: read, write, exec, create, delete, rename, change",
         ),
         (
             "version = 1\n[exec]\nask = [{ path = \"/x\" }]",
