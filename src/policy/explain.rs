@@ -210,7 +210,7 @@ fn why(matched: &Matched, decision: Decision, decided: Option<Class>, wanted: Ac
     }
     match (decided, decision.verdict) {
         (Some(class), _) if class == matched.class && decision.rule.0 < matched.rule => {
-            "an earlier rule says the same".to_owned()
+            "a rule that comes first says the same".to_owned()
         }
         (Some(Class::Deny), _) if matched.class > Class::Deny => "a deny comes before it".to_owned(),
         (Some(Class::Readonly), _) if matched.class > Class::Readonly => {
