@@ -177,13 +177,12 @@ fn socket(rule: u32) -> Matched {
 
 /// What a rule of `[files]` is about.
 fn meaning(placed: &PathRule) -> (Class, Access) {
-    match placed.key {
-        FileKey::Read => (Class::Grant, Access::READ),
-        FileKey::Write => (Class::Grant, Access::READ | Access::CHANGES),
-        FileKey::Exec => (Class::Grant, Access::READ | Access::EXEC),
-        FileKey::Deny => (Class::Deny, Access::all()),
-        FileKey::Readonly => (Class::Readonly, Access::CHANGES),
-    }
+    let class = match placed.key {
+        FileKey::Deny => Class::Deny,
+        FileKey::Readonly => Class::Readonly,
+        _ => Class::Grant,
+    };
+    (class, placed.access)
 }
 
 /// Whether an entry of `[exec]` means this program: by path, by name, or by its arguments.

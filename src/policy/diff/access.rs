@@ -32,7 +32,7 @@ fn regions(policy: &Policy) -> Vec<Region<'_>> {
     };
     let placed = policy.files.placed.iter().map(|placed| {
         let (text, key) = named(placed.rule);
-        Region { text, key, pattern: &placed.pattern, except: &placed.except, access: Access::all() }
+        Region { text, key, pattern: &placed.pattern, except: &placed.except, access: placed.access }
     });
     let asked = policy.asks.files.iter().map(|asked| {
         let (text, key) = named(asked.rule);

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Look;
 use crate::policy::compiled::Policy;
-use crate::policy::document::FileKey;
 use crate::policy::load::PathRule;
 use crate::policy::pattern::Pattern;
 use crate::policy::regions::within;
@@ -29,14 +28,8 @@ struct Ruled<'p> {
 }
 
 fn ruled(placed: &PathRule) -> Ruled<'_> {
-    let (effect, access) = match placed.key {
-        FileKey::Read => (Effect::Grants, Access::READ),
-        FileKey::Write => (Effect::Grants, Access::READ | Access::CHANGES),
-        FileKey::Exec => (Effect::Grants, Access::READ | Access::EXEC),
-        FileKey::Deny => (Effect::Denies, Access::all()),
-        FileKey::Readonly => (Effect::Denies, Access::CHANGES),
-    };
-    Ruled { rule: placed.rule, effect, access, pattern: &placed.pattern, except: &placed.except }
+    let effect = if placed.key.narrows() { Effect::Denies } else { Effect::Grants };
+    Ruled { rule: placed.rule, effect, access: placed.access, pattern: &placed.pattern, except: &placed.except }
 }
 
 fn all(policy: &Policy) -> Vec<Ruled<'_>> {
