@@ -173,22 +173,29 @@ pub fn load(choice: Option<&str>, argv0: &OsStr, session: &Path, own: &[PathBuf]
         Some(name) => disk.find(name)?,
         None => disk.find_for(argv0)?,
     };
+    load_source(source, &disk, session, own)
+}
+
+/// As [`load`], of a source that was found already.
+pub fn load_source(source: Source, disk: &Disk, session: &Path, own: &[PathBuf]) -> Result<Policy, PolicyError> {
     let vars = vars(session, own);
     let scratch = Path::new(OsStr::from_bytes(&vars.session));
     DirBuilder::new().mode(0o700).create(scratch).map_err(|error| {
         PolicyError::whole(&source.name, format!("cannot make '{}': {}", scratch.display(), error_text(&error)), None)
     })?;
-    Policy::load(source, &disk, &vars)
-}
-
-/// Where the user's own policies lie.
-pub fn own_policies() -> PathBuf {
-    config_dir().join("govsh/policies")
+    Policy::load(source, disk, &vars)
 }
 
 /// Where answers to a policy's questions are kept: `~/.config/govsh/answers/KEY.toml`.
 pub fn answers_file(key: &str) -> PathBuf {
     config_dir().join("govsh/answers").join(format!("{key}.toml"))
+}
+
+/// Where the user's policy of this name lies; its directory is made if there is none.
+pub fn kept(name: &str) -> std::io::Result<PathBuf> {
+    let dir = config_dir().join("govsh/policies");
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    Ok(dir.join(format!("{name}.toml")))
 }
 
 /// What the variables stand for in this process.
@@ -234,7 +241,8 @@ pub fn told(error: &PolicyError) -> String {
     }
 }
 
-fn is_file(name: &str) -> bool {
+/// Whether this is the path of a policy rather than its name.
+pub fn is_file(name: &str) -> bool {
     name.contains('/') || name.ends_with(".toml")
 }
 

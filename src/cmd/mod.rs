@@ -4,13 +4,16 @@
 //! Leaves to others: the work.
 
 pub mod answer;
+pub mod backtest;
 pub mod completions;
 pub mod doctor;
 pub mod find;
 pub mod key;
+pub mod learn;
 pub mod library;
 pub mod ls;
 pub mod paint;
+pub mod past;
 pub mod policy;
 pub mod prune;
 pub mod replay;
@@ -20,7 +23,7 @@ pub mod show;
 pub mod verify;
 pub mod watch;
 
-use crate::cli::{Command, FAILED, Key, Replay, Show};
+use crate::cli::{Command, FAILED, Key, Policy, Replay, Show};
 
 /// Does what was asked for; the exit status.
 pub fn dispatch(command: Command) -> i32 {
@@ -36,7 +39,11 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Key(Key::Show(options)) => key::show(options.json),
         Command::Search(options) => search::search(&options),
         Command::Prune(options) => prune::prune(&options),
-        Command::Policy(options) => policy::run(options),
+        Command::Learn(options) => learn::learn(&options),
+        Command::Policy(Policy::Backtest(options)) => backtest::backtest(&options),
+        Command::Policy(Policy::List(options)) => policy::list(options.json),
+        Command::Policy(Policy::Show(options)) => policy::show(&options.policy, options.effective, options.json),
+        Command::Policy(Policy::Check(options)) => policy::check(&options.policy, options.json),
         Command::Doctor(options) => doctor::run(&options),
         Command::Completions(options) => completions::run(&options),
     };

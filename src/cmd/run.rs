@@ -3,8 +3,8 @@
 //! Invariant: whatever can be refused is refused before a process is started or a file made, in one line and a hint.
 //! Leaves to others: the run itself (`session`).
 
-pub(super) mod place;
-pub(super) mod program;
+mod place;
+mod program;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -17,7 +17,7 @@ use program::{Program, ProgramError};
 
 use super::library;
 use crate::cli::{self, AuditLevel, RunOptions};
-use crate::policy::{Audit, Policy, PolicyError, Verdict};
+use crate::policy::{Audit, Policy, PolicyError, Source, Verdict};
 use crate::recording::visible;
 use crate::session::keep::{self, Keeper};
 use crate::session::overlay::{HotKey, HotKeyError};
@@ -82,20 +82,31 @@ impl RunError {
 
 /// Runs the command; the exit status, as DESIGN §9 has it.
 pub fn run(options: cli::Run) -> i32 {
-    try_run(options).unwrap_or_else(|error| {
-        let mut line = format!("govsh: {error}");
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            line = format!("{line}: {cause}");
-            source = cause.source();
-        }
-        let hint = error.hint().map(|hint| format!("\nhint: {}", visible(hint.as_bytes()))).unwrap_or_default();
-        eprintln!("{}{hint}", visible(line.as_bytes()));
-        error.status()
-    })
+    try_run(options, None).map_or_else(|error| told(&error), |(status, _)| status)
 }
 
-fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
+/// As [`run`], under this policy; the status, and the session's id where there was one.
+pub fn under(options: cli::Run, policy: Source) -> (i32, Option<String>) {
+    match try_run(options, Some(policy)) {
+        Ok((status, id)) => (status, Some(id)),
+        Err(error) => (told(&error), None),
+    }
+}
+
+/// Says why nothing was run; the exit status.
+fn told(error: &RunError) -> i32 {
+    let mut line = format!("govsh: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    let hint = error.hint().map(|hint| format!("\nhint: {}", visible(hint.as_bytes()))).unwrap_or_default();
+    eprintln!("{}{hint}", visible(line.as_bytes()));
+    error.status()
+}
+
+fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> Result<(i32, String), RunError> {
     if let Ok(outer) = std::env::var(session::MARKER)
         && process::seccomp_mode() != 0
     {
@@ -109,13 +120,16 @@ fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
     let id = recorder::new_id();
     let runtime = Runtime::create(&id)?;
     let own: Vec<_> = options.record.iter().map(|record| place.cwd.join(record)).collect();
-    let policy = library::load(options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?;
+    let policy = match source {
+        Some(source) => library::load_source(source, &library::Disk::new(), runtime.path(), &own)?,
+        None => library::load(options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?,
+    };
     let audit = audit(&options, &policy)?;
     let (argv, appended) = arguments(&options, command, &policy);
     check_program(&policy, &program, &argv)?;
     let answers = library::answers_file(policy.answers_key());
     let run = Run {
-        id,
+        id: id.clone(),
         user: place.user,
         runtime,
         policy: Arc::new(policy),
@@ -132,7 +146,7 @@ fn try_run(cli::Run { options, command }: cli::Run) -> Result<i32, RunError> {
         quiet: options.quiet,
         hot_key,
     };
-    Ok(session::run(run, keeper)?)
+    Ok((session::run(run, keeper)?, id))
 }
 
 /// From the option, else the environment, else as it always is.

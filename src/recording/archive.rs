@@ -162,6 +162,14 @@ impl<R: Read + Seek> Archive<R> {
         Ok(events)
     }
 
+    /// The lines of a complete frame as they are; none for one that is under way or not there.
+    pub(super) fn text(&mut self, frame: usize) -> Result<&[u8], ReadError> {
+        match self.frames.get(frame) {
+            Some(index) => self.decoder.text(&mut self.source, index),
+            None => Ok(b""),
+        }
+    }
+
     /// The frame with the last event at or before `t`; the first one when there is none.
     pub fn frame_at(&self, t: u64) -> usize {
         if self.tail.events().first().is_some_and(|first| first.t <= t) {

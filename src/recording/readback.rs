@@ -193,15 +193,15 @@ fn data(text: Cow<'_, str>, more: Option<&More>) -> Result<Vec<u8>, Fault> {
 }
 
 /// What every `#govsh` object begins with.
-struct Place {
-    seq: u64,
-    t: u64,
-    kind: String,
+pub(super) struct Place {
+    pub(super) seq: u64,
+    pub(super) t: u64,
+    pub(super) kind: String,
 }
 
 impl Place {
     /// And how many bytes it took, up to the comma or brace after it.
-    fn parse(json: &[u8]) -> Option<(Place, usize)> {
+    pub(super) fn parse(json: &[u8]) -> Option<(Place, usize)> {
         let rest = json.strip_prefix(b"{\"seq\":")?;
         let (seq, length) = digits(rest)?;
         let rest = rest.get(length..)?.strip_prefix(b",\"t\":")?;

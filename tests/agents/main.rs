@@ -8,6 +8,7 @@
 
 mod evidence;
 mod install;
+mod learned;
 mod model;
 mod scripted;
 mod stage;

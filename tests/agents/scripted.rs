@@ -19,7 +19,7 @@ const KEY_OF_MODEL: &str = "scripted-key";
 pub struct Agent {
     pub name: &'static str,
     /// What it is asked for: without a terminal, one prompt.
-    turn: &'static [&'static str],
+    pub turn: &'static [&'static str],
 }
 
 pub const CODEX: Agent = Agent {

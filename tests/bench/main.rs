@@ -15,6 +15,7 @@
 //! Opens and launches of microseconds and milliseconds want a quiet machine. Where there is none,
 //! `chrt --fifo 10 cargo run --release --example bench -- launch opens` keeps others from running in between.
 
+mod backtest;
 mod floor;
 mod inner;
 mod inputs;
@@ -100,6 +101,7 @@ fn bench(options: &Options) -> Result<u8> {
     items.extend(workloads::run(&ways, &mut pace, &wants)?);
     items.extend(terminal::run(&ways, &mut pace, &wants)?);
     items.extend(recordings::run(&ways, &mut pace, &wants)?);
+    items.extend(backtest::run(&ways, &mut pace, &wants)?);
     items.extend(size::run(&ways, &wants)?);
     let machine = table::Machine::look(options.seed);
     if options.json {

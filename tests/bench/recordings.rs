@@ -190,6 +190,19 @@ fn recorded(file: &Path, feed: impl FnOnce(&govsh::bus::Bus)) -> Result<()> {
 /// Microseconds that a decision takes from being published to being in the file, at full speed from two threads.
 fn decisions(ways: &Ways<'_>) -> Result<Sample> {
     let file = ways.scratch.out("decisions.cast.zst");
+    let begun = Instant::now();
+    decided(&file, DECISIONS, 7_919)?;
+    let time = begun.elapsed();
+    let read = Reader::open(File::open(&file)?)?.map(|item| item.map(|_| 1)).sum::<Result<u64, _>>()?;
+    if read != DECISIONS + 2 {
+        bail!("{read} events instead of {}", DECISIONS + 2);
+    }
+    fs::remove_file(&file)?;
+    Ok(Sample::from(time.as_secs_f64() * 1e6 / DECISIONS as f64))
+}
+
+/// A recording of so many decisions on so many different files, published at full speed from two threads.
+pub fn decided(file: &Path, decisions: u64, different: u64) -> Result<()> {
     let rule: Arc<str> = Arc::from("\"/usr/**\" agent.toml:12");
     let event = |n: u64| {
         Event::Judged(Judged {
@@ -197,7 +210,7 @@ fn decisions(ways: &Ways<'_>) -> Result<Sample> {
             op: "open",
             pid: 4_000 + (n % 50) as i32,
             access: Access::READ,
-            path: format!("/usr/lib/x86_64/part-{}/file-{}.so", n % 311, n % 7_919).into_bytes(),
+            path: format!("/usr/lib/x86_64/part-{}/file-{}.so", n % different % 311, n % different).into_bytes(),
             path2: Vec::new(),
             addr: None,
             argv: Vec::new(),
@@ -209,22 +222,14 @@ fn decisions(ways: &Ways<'_>) -> Result<Sample> {
             duration: 4_000 + n % 9_000,
         })
     };
-    let begun = Instant::now();
-    recorded(&file, |bus| {
+    recorded(file, |bus| {
         std::thread::scope(|scope| {
             for half in 0..2 {
                 let event = &event;
-                scope.spawn(move || (0..DECISIONS / 2).for_each(|n| bus.publish(event(2 * n + half))));
+                scope.spawn(move || (0..decisions / 2).for_each(|n| bus.publish(event(2 * n + half))));
             }
         });
-    })?;
-    let time = begun.elapsed();
-    let read = Reader::open(File::open(&file)?)?.map(|item| item.map(|_| 1)).sum::<Result<u64, _>>()?;
-    if read != DECISIONS + 2 {
-        bail!("{read} events instead of {}", DECISIONS + 2);
-    }
-    fs::remove_file(&file)?;
-    Ok(Sample::from(time.as_secs_f64() * 1e6 / DECISIONS as f64))
+    })
 }
 
 /// Milliseconds before a SIGKILL of the front of which the recording has nothing.

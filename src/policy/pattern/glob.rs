@@ -12,7 +12,7 @@ pub struct Glob {
 
 impl Glob {
     /// `parts` are the literal pieces around the `*`s, at least two.
-    pub(super) fn new(mut parts: Vec<Vec<u8>>) -> Glob {
+    pub(in crate::policy) fn new(mut parts: Vec<Vec<u8>>) -> Glob {
         let suffix = parts.pop().unwrap_or_default().into();
         let mut parts = parts.into_iter();
         let prefix = parts.next().unwrap_or_default().into();
@@ -31,7 +31,7 @@ impl Glob {
     }
 
     /// The literal pieces around the `*`s.
-    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(&*self.prefix).chain(self.middle.iter().map(|part| &**part)).chain([&*self.suffix])
     }
 

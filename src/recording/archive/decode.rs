@@ -63,6 +63,12 @@ impl Decoder {
         Ok(decoded)
     }
 
+    /// The lines of a frame as they are, until the next call.
+    pub(super) fn text<R: Read + Seek>(&mut self, source: &mut R, index: &Index) -> Result<&[u8], ReadError> {
+        self.inflate(source, index)?;
+        Ok(&self.text)
+    }
+
     fn inflate<R: Read + Seek>(&mut self, source: &mut R, index: &Index) -> Result<(), ReadError> {
         let [at, mut left] = index.at;
         let damaged = |what: String| ReadError::Damaged { at, what };

@@ -16,7 +16,7 @@ use super::subject::Subject;
 use super::{Refused, Reply};
 use crate::bus::Bus;
 use crate::event::{Ask, By};
-use crate::policy::{Kept, RuleId, Verdict};
+use crate::policy::{RuleId, Verdict};
 use crate::sys::unix;
 
 /// Calls that may be parked at the same time.
@@ -73,7 +73,6 @@ pub(super) struct Open {
     pub subject: Subject,
     pub rule: RuleId,
     pub program: Vec<u8>,
-    pub once: Vec<Kept>,
     /// Its `ask` event is out.
     pub is_put: bool,
     pub seq: Option<u64>,
@@ -189,7 +188,7 @@ impl State {
     }
 
     pub fn remember(&mut self, open: &Open, reply: &Reply) {
-        self.memory.keep(open, reply);
+        self.memory.keep(&open.ask, open.rule, &open.program, reply);
     }
 
     /// Notes who answered, for those who come too late.

@@ -1,0 +1,134 @@
+//! Recorded decisions, as the requests they were about.
+//!
+//! Invariant: a request comes out as it was judged then; what the session decided by itself, whatever its policy, is told apart.
+//! Leaves to others: what becomes of them (`learn`, `backtest`).
+
+use std::path::{Path, PathBuf};
+
+use crate::event::{Judged, Kind, Start};
+use crate::policy::learn::Outcome;
+use crate::policy::{Access, Layer, NetOp, Request, UnixAddr, Vars, Verdict};
+
+/// The requests that one recorded call stands for: a rename is two. None for what cannot be judged again.
+pub fn requests(judged: &Judged) -> Vec<Request<'_>> {
+    let path = judged.path.as_slice();
+    match (judged.kind, judged.addr) {
+        (Kind::Exec, _) if path.starts_with(b"/") => vec![Request::Exec { path, argv: &judged.argv }],
+        (Kind::Net, Some(addr)) => {
+            let op = match judged.op {
+                "bind" => NetOp::Bind,
+                "connect" => NetOp::Connect,
+                _ => NetOp::Send,
+            };
+            vec![Request::Net { op, addr }]
+        }
+        (Kind::Net, None) if judged.op == "bind" => file(path, Access::CREATE).into_iter().collect(),
+        (Kind::Net, None) => match path.strip_prefix(b"@") {
+            Some(name) => vec![Request::Unix { addr: UnixAddr::Abstract(name) }],
+            None if path.starts_with(b"/") => vec![Request::Unix { addr: UnixAddr::Path(path) }],
+            None => Vec::new(),
+        },
+        (Kind::File, _) => {
+            let (first, second) = judged.access.of_ends(judged.op);
+            file(path, first).into_iter().chain(file(&judged.path2, second)).collect()
+        }
+        (Kind::Exec, _) => Vec::new(),
+    }
+}
+
+fn file(path: &[u8], access: Access) -> Option<Request<'_>> {
+    (path.starts_with(b"/") && !access.is_empty()).then_some(Request::File { path, access })
+}
+
+/// How it ended. A rule of a policy has a place; what is built in and judged by policies too has one of these names.
+pub fn outcome(judged: &Judged) -> Outcome {
+    let own = judged.layer == Layer::BuiltIn && !is_of_policies(&judged.rule);
+    match (judged.verdict, judged.errno) {
+        (Verdict::Allow, libc::ENOENT | libc::ENOTDIR) => Outcome::Absent,
+        _ if own => Outcome::Own,
+        (Verdict::Deny | Verdict::Ask, _) => Outcome::Denied,
+        (_, errno) if FAILURES.contains(&errno) => Outcome::Failed,
+        _ => Outcome::Done,
+    }
+}
+
+/// Errors after which a request had been in vain whatever was allowed.
+const FAILURES: &[i32] = &[
+    libc::EACCES,
+    libc::EPERM,
+    libc::ELOOP,
+    libc::ENAMETOOLONG,
+    libc::EROFS,
+    libc::EISDIR,
+    libc::ENXIO,
+    libc::ENODEV,
+    libc::EINVAL,
+];
+
+/// Whether a decision by this built-in rule is the policy's: the protections above every policy, not the front's own sense.
+fn is_of_policies(rule: &str) -> bool {
+    const FRONT: &[&str] = &[
+        "service of the session",
+        "socket of the session",
+        "own process",
+        "own descriptor",
+        "own terminal",
+        "no terminal of its own",
+        "terminal outside the session",
+        "process outside the session",
+        "memory and identity of a process",
+        "another name of a denied file",
+        "leads to a protected path",
+        "nothing there",
+        "nothing to ask about",
+        "no path leads there",
+        "program cannot be read",
+        "program without a name",
+        "the command that was started",
+        "the program's memory cannot be read",
+        "the request changed whenever it was answered",
+    ];
+    let name = rule.strip_prefix("built-in: ").unwrap_or(rule);
+    !FRONT.contains(&name)
+}
+
+/// What the policy's variables stood for in a session; of older recordings, what they are here, with the session's directory.
+/// The second value is whether they were recorded.
+pub fn vars(recorded: Option<&Vars>, start: Option<&Start>) -> (Vars, bool) {
+    if let Some(vars) = recorded {
+        return (vars.clone(), true);
+    }
+    let mut vars = super::library::vars(Path::new("/run/govsh/session"), &[]).meant();
+    if let Some(start) = start {
+        vars.workdir.clone_from(&start.cwd);
+        vars.uid = start.uid;
+    }
+    (vars, false)
+}
+
+/// The last part of a program's path, for people.
+pub fn name_of(exe: &[u8]) -> String {
+    let last = exe.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    String::from_utf8_lossy(last).into_owned()
+}
+
+/// The recordings that words name: directories stand for all in them.
+pub fn files(sessions: &[std::ffi::OsString]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for session in sessions {
+        let path = super::find::find(session)?;
+        if path.is_dir() {
+            files.extend(super::find::recordings(&path)?.into_iter().map(|found| found.path));
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Opens a recording; never waits for what is no file.
+pub fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}
