@@ -53,7 +53,7 @@ fn give(client: &mut Client, question: u64, verdict: Say, options: &Answer) -> a
     let said = visible(said.as_bytes());
     let mut out = io::stdout().lock();
     let outcome = if options.json {
-        writeln!(out, "{}", json!({ "session": client.id(), "ask": question, "taken": taken, "said": said }))
+        super::json::line(&mut out, &json!({ "session": client.id(), "ask": question, "taken": taken, "said": said }))
     } else if taken {
         writeln!(out, "{said}")
     } else {
@@ -68,7 +68,7 @@ fn list(client: &mut Client, json: bool) -> anyhow::Result<i32> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = if json {
         let list: Vec<_> = questions.iter().map(|one| Pending::to_value(&one.ask, one.left, one.calls)).collect();
-        serde_json::to_writer_pretty(&mut out, &list).map_err(io::Error::from).and_then(|()| writeln!(out))
+        super::json::pretty(&mut out, &list)
     } else if questions.is_empty() {
         writeln!(out, "no question of session {} waits", client.id())
     } else {

@@ -23,7 +23,7 @@ pub fn show(json: bool) -> anyhow::Result<i32> {
             "name": key.name(),
             "file": path.to_string_lossy(),
         });
-        serde_json::to_writer_pretty(&mut out, &object).map_err(io::Error::from).and_then(|()| writeln!(out))
+        super::json::pretty(&mut out, &object)
     } else {
         let file = visible(path.as_os_str().as_encoded_bytes());
         let name = visible(key.name().as_bytes());

@@ -34,7 +34,7 @@ pub fn ls(dir: Option<&Path>, json: bool) -> anyhow::Result<i32> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = if json {
         let rows: Vec<_> = rows.map(|(found, seen)| object(found, &seen)).collect();
-        serde_json::to_writer_pretty(&mut out, &rows).map_err(io::Error::from).and_then(|()| writeln!(out))
+        super::json::pretty(&mut out, &rows)
     } else if all.is_empty() {
         writeln!(out, "no recordings in '{}'", dir.display())
     } else {

@@ -8,6 +8,7 @@ pub mod backtest;
 pub mod completions;
 pub mod doctor;
 pub mod find;
+pub mod json;
 pub mod key;
 pub mod learn;
 pub mod library;

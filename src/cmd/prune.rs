@@ -156,8 +156,7 @@ impl Report<'_> {
             "freed": freed,
             "left": { "recordings": self.total - count, "bytes": self.left() },
         });
-        serde_json::to_writer_pretty(&mut *out, &whole).map_err(io::Error::from)?;
-        writeln!(out)
+        super::json::pretty(out, &whole)
     }
 }
 

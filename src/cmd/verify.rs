@@ -43,7 +43,7 @@ pub fn run(options: &Verify) -> anyhow::Result<i32> {
     let mut out = io::stdout().lock();
     let outcome = if options.json {
         let all: Vec<_> = rows.iter().map(|(path, integrity)| object(path, integrity, own.as_ref())).collect();
-        serde_json::to_writer_pretty(&mut out, &all).map_err(io::Error::from).and_then(|()| writeln!(out))
+        super::json::pretty(&mut out, &all)
     } else {
         rows.iter().try_for_each(|(path, integrity)| line(path, integrity, own.as_ref(), &mut out))
     };

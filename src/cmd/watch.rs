@@ -81,7 +81,7 @@ fn once(found: &[Found], json: bool) -> anyhow::Result<i32> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = if json {
         let list: Vec<Value> = found.iter().map(object).collect();
-        serde_json::to_writer_pretty(&mut out, &list).map_err(io::Error::from).and_then(|()| writeln!(out))
+        super::json::pretty(&mut out, &list)
     } else if found.is_empty() {
         writeln!(out, "no session runs")
     } else {

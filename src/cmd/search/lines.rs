@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::super::json as print;
 use super::super::paint::Paint;
 use super::super::show::typed;
 use super::ticker::Ticker;
@@ -184,8 +185,7 @@ impl<'a> Printer<'a> {
             "after": hit.after,
             "replay": self.command(hit),
         });
-        serde_json::to_writer(&mut self.out, &object).map_err(io::Error::from)?;
-        self.out.write_all(b"\n")
+        print::line(&mut self.out, &object)
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Invariant: streams, so that it works on recordings of any size; `--json` prints exactly what the recording holds.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use super::super::json;
 use super::super::paint::{Paint, home, printed};
 use super::{ShowOptions, complain};
 use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped};
@@ -34,6 +36,9 @@ pub(super) fn list(reader: Reader<File>, path: &Path, opts: &ShowOptions) -> any
         buffer.clear();
         if opts.json {
             object(&stamped, &mut buffer);
+            if let Cow::Owned(escaped) = json::escaped(&buffer) {
+                buffer = escaped;
+            }
         } else {
             buffer.extend_from_slice(drawing.line(&stamped).as_bytes());
         }

@@ -43,8 +43,7 @@ pub(super) fn whole(summary: &Summary, ending: &Ending, path: &Path, out: &mut i
         "read": files(&summary.read),
         "reached": reached(summary),
     });
-    serde_json::to_writer_pretty(&mut *out, &value)?;
-    writeln!(out)
+    crate::cmd::json::pretty(out, &value)
 }
 
 fn text(bytes: &[u8]) -> String {
