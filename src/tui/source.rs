@@ -76,6 +76,8 @@ pub struct Condition {
     pub rates: Option<(u64, u64)>,
     /// Connections of watchers, this one included; 0 where that is not known.
     pub watchers: usize,
+    /// News of it that were left out, because this one did not read in time.
+    pub missed: u64,
 }
 
 /// Why a session did not do what was asked, in words for the person.

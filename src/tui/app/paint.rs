@@ -111,8 +111,8 @@ impl App {
             (false, None, Some(_)) => "working".to_owned(),
             (false, None, None) => String::new(),
         };
-        let Condition { frozen, rates, watchers, .. } = condition;
-        Some(Pulse { state, frozen, rates, watchers, asks })
+        let Condition { frozen, rates, watchers, missed, .. } = condition;
+        Some(Pulse { state, frozen, rates, watchers, missed, asks })
     }
 
     /// The end of the axis: the last event known.

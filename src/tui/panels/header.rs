@@ -56,6 +56,8 @@ pub struct Pulse {
     pub rates: Option<(u64, u64)>,
     /// Watchers, this one included; 0 where that is not known.
     pub watchers: usize,
+    /// News that were left out, because this watcher did not read in time.
+    pub missed: u64,
     /// Questions that wait.
     pub asks: usize,
 }
@@ -139,6 +141,10 @@ fn pieces(view: &HeaderView) -> Vec<Piece> {
         }
         if pulse.watchers > 1 {
             pieces.push(Piece { forms: vec![format!("{} watching", pulse.watchers)], tone: Tone::Dim, worth: 4 });
+        }
+        if pulse.missed > 0 {
+            let forms = vec![format!("{} updates missed", pulse.missed), format!("missed {}", pulse.missed)];
+            pieces.push(Piece { forms, tone: Tone::Ask, worth: 6 });
         }
     }
     pieces.retain(|piece| piece.forms.first().is_some_and(|form| !form.trim().is_empty()));
@@ -227,5 +233,9 @@ mod tests {
         assert_eq!(shown(30), "k3f9 codex · ✘ ALTERED");
         assert_eq!(shown(10), "✘ ALTERED");
         assert_eq!(shown(4), "✘ A…");
+        let pulse = Pulse { state: "working".to_owned(), missed: 12, ..Pulse::default() };
+        let view = HeaderView { pulse: Some(pulse), seal: Seal::Open, ..view };
+        let shown = fitted(pieces(&view), 60).into_iter().map(|(text, _)| text).collect::<Vec<_>>().join(" · ");
+        assert_eq!(shown, "k3f9 codex · open · working · 12 updates missed");
     }
 }

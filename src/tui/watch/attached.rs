@@ -29,6 +29,8 @@ pub struct Attached {
     /// When they were told.
     heard: Instant,
     over: bool,
+    /// Statuses that the session has left out for us.
+    missed: u64,
 }
 
 impl Attached {
@@ -44,6 +46,7 @@ impl Attached {
             waiting: Vec::new(),
             heard: Instant::now(),
             over: false,
+            missed: 0,
         })
     }
 
@@ -58,6 +61,7 @@ impl Attached {
                 let (events, output) = self.rates.get_or_insert_default();
                 events.feed(status.elapsed, status.events);
                 output.feed(status.elapsed, status.output);
+                self.missed = self.missed.saturating_add(status.skipped);
                 self.status = *status;
             }
             Push::Questions(questions) => {
@@ -135,6 +139,7 @@ impl Live for Attached {
             idle,
             rates: self.rates.as_ref().map(|(events, output)| (events.now(), output.now())),
             watchers: usize::try_from(self.status.watchers).unwrap_or(usize::MAX),
+            missed: self.missed,
         }
     }
 

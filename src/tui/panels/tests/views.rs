@@ -179,7 +179,8 @@ fn a_running_session() {
     look.header.seal = Seal::Open;
     look.header.play = Play::Following;
     let state = "working".into();
-    look.header.pulse = Some(Pulse { state, frozen: false, rates: Some((212, 4_100)), watchers: 2, asks: 1 });
+    look.header.pulse =
+        Some(Pulse { state, frozen: false, rates: Some((212, 4_100)), watchers: 2, missed: 0, asks: 1 });
     for (width, height) in SIZES {
         let picture = drawn((width, height), |frame| {
             look.panels(&story, frame);
