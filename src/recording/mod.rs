@@ -25,6 +25,7 @@ mod input;
 mod json;
 mod lines;
 mod parse;
+mod plain;
 mod readback;
 mod reader;
 mod requests;

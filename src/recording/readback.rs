@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::base64;
 use super::lines::{COMMENT, FORMAT, marks};
 use super::parse::{self, Fault, exact, from};
+use super::plain;
 use super::words::{Word, kind};
 use crate::event::{Event, Stamped, Stream};
 
@@ -126,11 +127,16 @@ impl Readback {
         let (nanos, length) = decimal(&line[1..]).ok_or("no interval")?;
         self.clock = self.clock.saturating_add(nanos / 1_000);
         let rest = &mut line[1 + length..];
-        match rest.first_mut() {
-            Some(comma) if *comma == b',' => *comma = b'[',
-            _ => return Err("no code after the interval".to_owned()),
-        }
-        let CodeAndText(code, text) = from(rest)?;
+        let CodeAndText(code, text) = match plain::code_and_text(rest) {
+            Some((code, text)) => CodeAndText(Cow::Owned(code), Cow::Owned(text)),
+            None => {
+                match rest.first_mut() {
+                    Some(comma) if *comma == b',' => *comma = b'[',
+                    _ => return Err("no code after the interval".to_owned()),
+                }
+                from(rest)?
+            }
+        };
         let companion = self.companion.take();
         if marked && code == "m" {
             return Ok(None);

@@ -106,6 +106,8 @@ pub(super) fn restore(dump: &[u8], lines: Option<usize>) -> Option<Screen> {
 /// The part of a dump that another model of a terminal's text can make use of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Script<'a> {
+    /// Columns and rows.
+    pub size: (u16, u16),
     /// Escape sequences that set up an empty terminal.
     pub terminal: &'a str,
     /// The sequence or character under way.
@@ -116,9 +118,12 @@ pub struct Script<'a> {
 }
 
 pub(super) fn script(dump: &[u8]) -> Option<Script<'_>> {
-    let Parts { tracker, terminal, unfinished, .. } = parts(dump)?;
+    let Parts { size, tracker, terminal, unfinished, .. } = parts(dump)?;
+    if super::clamped(size.0, size.1) != size {
+        return None;
+    }
     let saved = tracker.saved.map(|saved| (saved.drawing, saved.shifted));
-    Some(Script { terminal, unfinished, saved })
+    Some(Script { size, terminal, unfinished, saved })
 }
 
 impl Charsets {

@@ -24,6 +24,7 @@ mod measure;
 mod opens;
 mod recordings;
 mod scratch;
+mod search;
 mod size;
 mod table;
 mod terminal;
@@ -59,7 +60,7 @@ pub struct Options {
     /// Measure this binary instead of building one; `none` leaves the govsh cases out
     #[arg(long, value_name = "PATH")]
     govsh: Option<PathBuf>,
-    /// Items whose name contains one of these words (launch, opens, make, git, flood, memory, recording, size …)
+    /// Items whose name contains one of these words (launch, opens, make, git, flood, memory, recording, search, size …)
     filter: Vec<String>,
 }
 

@@ -35,6 +35,9 @@ pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Re
     if wants("recording, size") {
         items.push(sizes()?);
     }
+    if wants("search") {
+        items.extend(crate::search::run(ways, pace)?);
+    }
     if wants("recording, decisions") {
         let case = Case::new("recorder", || decisions(ways)).bounds([Bound::AtMost(10.0)]);
         items.push(pace.interleave("recording, decisions, none lost", "µs each", 5, true, vec![case]));
@@ -161,7 +164,7 @@ fn start() -> Start {
 }
 
 /// What goes through the recorder: `feed` publishes it. The file must not exist.
-fn recorded(file: &Path, feed: impl FnOnce(&govsh::bus::Bus)) -> Result<()> {
+pub fn recorded(file: &Path, feed: impl FnOnce(&govsh::bus::Bus)) -> Result<()> {
     let (bus, tap) = bus(Instant::now());
     let start = start();
     let options = recorder::Options {
@@ -267,7 +270,7 @@ pub fn record(args: &[OsString]) -> Result<u8> {
     let bytes: u64 = bytes.to_str().context("a number")?.parse()?;
     let begun = Instant::now();
     recorded(Path::new(file), |bus| {
-        let mut agent = Agent { state: 42, line: 0 };
+        let mut agent = Agent::new(42);
         let mut done = 0;
         let mut piece = Vec::new();
         while done < bytes {
@@ -288,13 +291,17 @@ pub fn record(args: &[OsString]) -> Result<u8> {
 }
 
 /// Something that draws as agents do: a spinner, text that grows, and now and then the whole screen again.
-struct Agent {
+pub struct Agent {
     state: u64,
     line: u64,
 }
 
 impl Agent {
-    fn draw(&mut self, out: &mut Vec<u8>) {
+    pub fn new(state: u64) -> Agent {
+        Agent { state, line: 0 }
+    }
+
+    pub fn draw(&mut self, out: &mut Vec<u8>) {
         use std::io::Write as _;
         const WORDS: [&str; 24] = [
             "the",

@@ -79,6 +79,16 @@ impl<R: Read + Seek> Archive<R> {
         Ok(screen)
     }
 
+    /// The dump of the screen before the first event of `frame`.
+    pub(in super::super) fn dump_before(&mut self, frame: usize) -> Result<Vec<u8>, ReadError> {
+        if let Some(before) = frame.checked_sub(1).filter(|before| *before < self.frames.len())
+            && let Some(dump) = self.key(before)?.filter(|dump| Screen::script(dump).is_some())
+        {
+            return Ok(dump);
+        }
+        Ok(self.screen_before(frame)?.dump())
+    }
+
     /// The screen after the last event at or before `t`.
     pub fn screen_at(&mut self, t: u64) -> Result<Screen, ReadError> {
         let frame = self.frame_at(t);
@@ -105,6 +115,11 @@ impl<R: Read + Seek> Archive<R> {
 
     /// The screen after `frame`, if it has a keyframe that can be read.
     fn keyframe(&mut self, frame: usize) -> Result<Option<Screen>, ReadError> {
+        Ok(self.key(frame)?.and_then(|dump| Screen::restore(&dump)))
+    }
+
+    /// The dump that follows `frame`, if it has a keyframe.
+    fn key(&mut self, frame: usize) -> Result<Option<Vec<u8>>, ReadError> {
         let Some(&Index { at: [at, length], key, .. }) = self.frames.get(frame) else { return Ok(None) };
         if key == 0 || key > u64::from(LONGEST) {
             return Ok(None);
@@ -118,6 +133,6 @@ impl<R: Read + Seek> Archive<R> {
         };
         let mut dump = Vec::new();
         let inflated = zstd::Decoder::with_buffer(members).and_then(|frame| frame.take(DUMP).read_to_end(&mut dump));
-        Ok(inflated.ok().and_then(|_| Screen::restore(&dump)))
+        Ok(inflated.ok().map(|_| dump))
     }
 }

@@ -7,13 +7,14 @@
 
 mod act;
 mod grid;
+mod sequence;
 
 #[cfg(test)]
 mod tests;
 
 use avt::parser::{Parser, State};
 
-pub(super) use grid::{Grid, Row, Standing};
+pub(super) use grid::{Grid, Row, Standing, is_combining};
 
 use crate::screen::{Screen, Script};
 
@@ -98,25 +99,40 @@ impl Glass {
         }
     }
 
-    /// One that goes on where `screen` is, with all lines looked at by `eye`.
-    pub(super) fn of(screen: &Screen, eye: &mut impl Eye) -> Self {
-        let dump = screen.dump();
-        let (cols, rows) = screen.size();
+    /// One that goes on where the screen of a dump was, with all lines looked at by `eye`; None for what is no dump.
+    pub(super) fn of(dump: &[u8], eye: &mut impl Eye) -> Option<Self> {
+        let Script { size: (cols, rows), terminal, unfinished, saved } = Screen::script(dump)?;
         let mut glass = Glass::new(cols, rows);
-        if let Some(Script { terminal, unfinished, saved }) = Screen::script(&dump) {
-            glass.feed(terminal.as_bytes(), &mut Blind);
-            for (kept, (drawing, shifted)) in glass.saved.iter_mut().zip(saved) {
-                kept.charsets = Charsets { drawing, shifted };
-            }
-            glass.feed(unfinished, &mut Blind);
+        glass.feed(terminal.as_bytes(), &mut Blind);
+        for (kept, (drawing, shifted)) in glass.saved.iter_mut().zip(saved) {
+            kept.charsets = Charsets { drawing, shifted };
         }
+        glass.feed(unfinished, &mut Blind);
         if let Some(grid) = &mut glass.primary {
             grid.soil();
             look_at_all(grid, eye);
         }
         glass.grid.soil();
         glass.settle(eye);
-        glass
+        Some(glass)
+    }
+
+    /// Text that comes now is added at the end of the last line, and line feeds scroll or go to blank rows; until there is
+    /// a sequence that says otherwise.
+    pub(super) fn only_scrolls(&self) -> bool {
+        self.parser.state == State::Ground
+            && self.tail.is_empty()
+            && (self.top, self.bottom) == (0, self.rows - 1)
+            && self.autowrap
+            && !self.insert
+            && !self.charsets.shifted
+            && !self.charsets.drawing[0]
+            && self.grid.is_blank_below(self.row)
+    }
+
+    /// Rows of the screen.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Shows the eye every line that has changed.
@@ -169,11 +185,17 @@ impl Glass {
                     self.col = 0;
                 }
                 0x1b => {
-                    let skipped = rendition(after);
-                    if skipped == 0 {
-                        self.char('\u{1b}', eye);
-                    }
-                    rest = rest.get(1 + skipped..).unwrap_or_default();
+                    let length = match sequence::read(after) {
+                        None => {
+                            self.char('\u{1b}', eye);
+                            0
+                        }
+                        Some((length, function)) => {
+                            function.iter().for_each(|function| self.execute(function, eye));
+                            length
+                        }
+                    };
+                    rest = rest.get(1 + length..).unwrap_or_default();
                     continue;
                 }
                 0..0x20 | 0x7f | 0xc2 => {
@@ -217,11 +239,23 @@ impl Glass {
     /// Printable text.
     fn run(&mut self, run: &str, eye: &mut impl Eye) {
         let drawing = self.charsets.drawing.get(usize::from(self.charsets.shifted)).is_some_and(|drawing| *drawing);
-        if !run.is_ascii() || self.insert || drawing {
+        if self.insert || drawing {
             run.chars().filter(|ch| !grid::is_combining(*ch)).for_each(|ch| self.print(ch, eye));
             return;
         }
-        let mut rest = run.as_bytes();
+        let mut rest = run;
+        while !rest.is_empty() {
+            let (ascii, other) = rest.split_at(sequence::ascii(rest));
+            self.ascii(ascii.as_bytes(), eye);
+            let letters = other.find(|ch: char| ch.is_ascii()).unwrap_or(other.len());
+            let (letters, after) = other.split_at(letters);
+            letters.chars().filter(|ch| !grid::is_combining(*ch)).for_each(|ch| self.print(ch, eye));
+            rest = after;
+        }
+    }
+
+    /// Printable ASCII, which stands for itself.
+    fn ascii(&mut self, mut rest: &[u8], eye: &mut impl Eye) {
         while let Some(&first) = rest.first() {
             let room = self.cols.saturating_sub(self.col);
             let taken = if room == 0 || rest.len() > room && !self.autowrap {
@@ -268,13 +302,6 @@ fn look_at_all(grid: &mut Grid, eye: &mut impl Eye) {
             eye.look(grid, row);
         }
     }
-}
-
-/// Length of the rest of an SGR sequence, behind its ESC; 0 when it is another one, or not all of it is there.
-fn rendition(after: &[u8]) -> usize {
-    let Some(body) = after.strip_prefix(b"[") else { return 0 };
-    let numbers = body.iter().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b';' | b':')).count();
-    if body.get(numbers) == Some(&b'm') { numbers + 2 } else { 0 }
 }
 
 /// Bytes up to the first control character, or to what may be one.

@@ -22,6 +22,7 @@ use super::archive::Archive;
 
 mod crew;
 mod glass;
+mod skim;
 mod typed;
 mod unit;
 mod watch;
@@ -87,6 +88,8 @@ pub enum Case {
 #[derive(Debug, Clone)]
 pub struct Query {
     pub(self) regex: Regex,
+    /// Matches in a text wherever the pattern matches in a line of it; None when that says nothing.
+    pub(self) relaxed: Option<regex::bytes::Regex>,
     pub(self) places: Places,
     /// Lines before and after a hit in output.
     pub(self) context: usize,
@@ -108,7 +111,8 @@ impl Query {
         };
         let pattern = if literal { regex::escape(pattern) } else { pattern.to_owned() };
         let regex = RegexBuilder::new(&pattern).case_insensitive(ignored).build()?;
-        Ok(Query { regex, places, context })
+        let relaxed = skim::relaxed(&pattern, ignored);
+        Ok(Query { regex, relaxed, places, context })
     }
 }
 

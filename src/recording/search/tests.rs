@@ -6,6 +6,8 @@ use super::*;
 use crate::event::{Event, Stamped, Start, Stream};
 use crate::recording::Writer;
 
+mod same;
+
 pub(super) fn query(pattern: &str) -> Query {
     Query::new(pattern, false, Case::Smart, Places::all(), 0).expect("a pattern")
 }

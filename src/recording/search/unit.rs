@@ -6,6 +6,7 @@
 use std::io::{Read, Seek};
 
 use super::glass::Glass;
+use super::skim::Skim;
 use super::watch::{Memory, Watch};
 use super::{Hit, Places, Progress, Query, words};
 use crate::event::{Event, Stamped, Stream};
@@ -43,16 +44,29 @@ pub(super) fn starts(frames: &[Index]) -> Vec<usize> {
     starts
 }
 
+/// Output of a terminal that came without anything between that changes what it shows.
+#[derive(Default)]
+struct Series {
+    bytes: Vec<u8>,
+    /// Where each event ends, its time and number.
+    events: Vec<(usize, u64, u64)>,
+}
+
 /// Searches frame after frame.
 pub(super) struct Reader<'q> {
     query: &'q Query,
     watch: Watch<'q>,
     glass: Option<Glass>,
+    series: Series,
+    skim: Skim,
+    /// Where events end, behind a place.
+    ends: Vec<usize>,
 }
 
 impl<'q> Reader<'q> {
     pub(super) fn new(query: &'q Query) -> Self {
-        Reader { query, watch: Watch::new(query), glass: None }
+        let (series, skim) = (Series::default(), Skim::default());
+        Reader { query, watch: Watch::new(query), glass: None, series, skim, ends: Vec::new() }
     }
 
     pub(super) fn frame<R: Read + Seek>(
@@ -82,8 +96,8 @@ impl<'q> Reader<'q> {
         let output = self.query.places.contains(Places::OUTPUT);
         let draws = |stamped: &Stamped| matches!(stamped.event, Event::Output { .. } | Event::Resize { .. });
         if output && self.glass.is_none() && events.iter().any(draws) {
-            let screen = archive.screen_before(frame)?;
-            self.begin(&screen);
+            let dump = archive.dump_before(frame)?;
+            self.begin(&dump);
         }
         // A size that changes is drawn beside it, and taken over.
         let resized = events.iter().any(|stamped| matches!(stamped.event, Event::Resize { .. }));
@@ -95,8 +109,18 @@ impl<'q> Reader<'q> {
             if let Some(screen) = &mut screen {
                 draw(screen, &stamped.event);
             }
+            match &stamped.event {
+                Event::Output { stream: Stream::Terminal, data } if self.glass.is_some() => {
+                    self.series.bytes.extend_from_slice(data);
+                    self.series.events.push((self.series.bytes.len(), stamped.t, stamped.seq));
+                    continue;
+                }
+                Event::Output { .. } | Event::Resize { .. } => self.draw(),
+                _ => {}
+            }
             self.event(stamped, screen.as_ref(), gleaned);
         }
+        self.draw();
         Ok(())
     }
 
@@ -112,7 +136,7 @@ impl<'q> Reader<'q> {
             }
             (Event::Resize { .. }, _) => {
                 if let Some(screen) = screen {
-                    self.begin(screen);
+                    self.begin(&screen.dump());
                 }
             }
             (Event::Input { data }, _) if self.query.places.contains(Places::INPUT) => {
@@ -127,10 +151,69 @@ impl<'q> Reader<'q> {
         }
     }
 
+    /// Draws the output that has gathered, as much of it as matters.
+    fn draw(&mut self) {
+        let mut series = std::mem::take(&mut self.series);
+        if let Some(mut glass) = self.glass.take() {
+            let mut at = 0;
+            while at < series.bytes.len() {
+                at = self.skim(&mut glass, &series, at);
+                // Up to the end of the event, or the next one.
+                let event = series.events.partition_point(|(end, ..)| *end <= at);
+                let end = series.events.get(event).map_or(series.bytes.len(), |(end, ..)| *end);
+                at = self.feed(&mut glass, &series, at..end);
+            }
+            self.glass = Some(glass);
+        }
+        series.bytes.clear();
+        series.events.clear();
+        self.series = series;
+    }
+
+    /// Draws what only scrolls by from `at` on, or leaves it out where it matters to nobody; the place behind it.
+    fn skim(&mut self, glass: &mut Glass, series: &Series, at: usize) -> usize {
+        let Some(regex) = self.query.relaxed.as_ref().filter(|_| glass.only_scrolls()) else { return at };
+        let length = self.skim.take(series.bytes.get(at..).unwrap_or_default());
+        let events = series.events.iter().map(|(end, ..)| *end);
+        self.ends.clear();
+        self.ends.extend(events.skip_while(|end| *end <= at).map(|end| end - at).take_while(|end| *end < length));
+        self.ends.push(length);
+        // Twice the screen, so that all which stood there has gone, and what is told beside a match.
+        let above = 2 * glass.rows() + 2 + self.query.context;
+        let wanted = self.skim.wanted(regex, &self.ends, above).to_vec();
+        let mut done = 0;
+        for part in wanted {
+            if part.start > done {
+                glass.feed(b"\r\n", &mut self.watch);
+            }
+            done = self.feed(glass, series, at + part.start..at + part.end) - at;
+        }
+        at + done
+    }
+
+    /// Draws a part of the series; its end.
+    fn feed(&mut self, glass: &mut Glass, series: &Series, part: std::ops::Range<usize>) -> usize {
+        let mut at = part.start;
+        let first = series.events.partition_point(|(end, ..)| *end <= at);
+        for (end, t, seq) in series.events.iter().skip(first) {
+            if at >= part.end {
+                break;
+            }
+            (self.watch.t, self.watch.seq) = (*t, *seq);
+            let to = part.end.min(*end);
+            glass.feed(series.bytes.get(at..to).unwrap_or_default(), &mut self.watch);
+            if to == *end {
+                glass.settle(&mut self.watch);
+            }
+            at = to;
+        }
+        part.end
+    }
+
     /// Goes on from a screen: what stands on it was told when it came.
-    fn begin(&mut self, screen: &Screen) {
+    fn begin(&mut self, dump: &[u8]) {
         self.watch.silent = true;
-        self.glass = Some(Glass::of(screen, &mut self.watch));
+        self.glass = Glass::of(dump, &mut self.watch);
         self.watch.silent = false;
     }
 }

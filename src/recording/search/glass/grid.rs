@@ -16,7 +16,7 @@ const TAIL: char = '\0';
 const FIRST_COMBINING: char = '\u{300}';
 
 /// Takes no cell: left out, as by `Screen`.
-pub(super) fn is_combining(ch: char) -> bool {
+pub(in super::super) fn is_combining(ch: char) -> bool {
     ch >= FIRST_COMBINING && ch.width() == Some(0)
 }
 
@@ -57,7 +57,13 @@ impl Row {
     pub(in super::super) fn text(&self, out: &mut String) {
         let used = self.cells.get(..self.used).unwrap_or_default();
         if self.ascii {
-            out.extend(used.iter().map(|ch| char::from(*ch as u8)));
+            const LANE: usize = 64;
+            out.reserve(used.len());
+            for piece in used.chunks(LANE) {
+                let mut lane = [b' '; LANE];
+                lane.iter_mut().zip(piece).for_each(|(byte, ch)| *byte = *ch as u8);
+                out.push_str(std::str::from_utf8(lane.get(..piece.len()).unwrap_or_default()).unwrap_or_default());
+            }
         } else {
             out.extend(used.iter().filter(|ch| **ch != TAIL));
         }
@@ -214,14 +220,29 @@ impl Grid {
         self.rows.iter_mut().for_each(|row| row.dirty = true);
     }
 
-    /// Writes printable ASCII that fits, unless what is there needs care.
+    /// Nothing was written below `row`.
+    pub(super) fn is_blank_below(&self, row: usize) -> bool {
+        self.rows.iter().skip(row + 1).all(|row| row.used == 0)
+    }
+
+    /// Writes printable ASCII, if it fits.
     pub(super) fn put_ascii(&mut self, row: usize, col: usize, text: &[u8]) -> bool {
-        let Some(row) = self.rows.get_mut(row).filter(|row| !row.wide) else { return false };
-        let Some(cells) = row.cells.get_mut(col..col + text.len()) else { return false };
+        let Some(row) = self.rows.get_mut(row) else { return false };
+        let end = col + text.len();
+        if row.wide && end <= row.cells.len() {
+            // What is left of characters that are written over in half.
+            if row.is_tail(col) && col > 0 {
+                row.set(col - 1, ' ');
+            }
+            if row.is_tail(end) {
+                row.set(end, ' ');
+            }
+        }
+        let Some(cells) = row.cells.get_mut(col..end) else { return false };
         for (cell, byte) in cells.iter_mut().zip(text) {
             *cell = char::from(*byte);
         }
-        row.touch(col + text.len());
+        row.touch(end);
         true
     }
 

@@ -94,7 +94,7 @@ proptest! {
         let mut screen = Screen::new(size.0, size.1);
         screen.feed(first);
         let Some(mut screen) = Screen::restore(&screen.dump()) else { return Err(TestCaseError::fail("no dump")) };
-        let mut glass = Glass::of(&screen, &mut Blind);
+        let Some(mut glass) = Glass::of(&screen.dump(), &mut Blind) else { return Err(TestCaseError::fail("no dump")) };
         same(&screen, &glass)?;
         screen.feed(second);
         glass.feed(second, &mut Blind);
