@@ -10,6 +10,9 @@ mod evidence;
 mod install;
 mod learned;
 mod model;
+mod overlay;
+#[path = "../it/overlay/picture.rs"]
+mod picture;
 mod scripted;
 mod stage;
 mod start;

@@ -8,10 +8,13 @@ use std::process::Command;
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
+use crate::picture::Picture;
 use crate::stage::Stage;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 const PACE: Duration = Duration::from_millis(100);
+/// So often in a row a picture that does not move is the same.
+const STILL: usize = 10;
 /// Where the pane's shell writes how the program ended.
 const STATUS: &str = "status";
 
@@ -60,7 +63,7 @@ impl<'a> Terminal<'a> {
         }
     }
 
-    fn until(&self, what: &str, seen: impl Fn(&str) -> bool) -> String {
+    pub fn until(&self, what: &str, seen: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + DEADLINE;
         loop {
             let ended = self.status();
@@ -72,6 +75,33 @@ impl<'a> Terminal<'a> {
             assert!(Instant::now() < end, "waited in vain for {what}:\n{screen}");
             park_timeout(PACE);
         }
+    }
+
+    /// What is to be seen once nothing moves any more.
+    pub fn still(&self) -> Picture {
+        let end = Instant::now() + DEADLINE;
+        let (mut last, mut same) = (self.picture(), 0);
+        while same < STILL {
+            assert!(Instant::now() < end, "it never stands still:\n{last:?}");
+            park_timeout(PACE);
+            let now = self.picture();
+            same = if now.difference(&last).is_none() { same + 1 } else { 0 };
+            last = now;
+        }
+        last
+    }
+
+    /// Waits until it looks like this.
+    pub fn becomes(&self, picture: &Picture) {
+        let end = Instant::now() + DEADLINE;
+        while let Some(difference) = picture.difference(&self.picture()) {
+            assert!(Instant::now() < end, "{difference}\n{picture:?}\n{:?}", self.picture());
+            park_timeout(PACE);
+        }
+    }
+
+    fn picture(&self) -> Picture {
+        Picture::of(|| self.tmux(&[]))
     }
 
     fn screen(&self) -> String {

@@ -6,6 +6,7 @@
 mod keys;
 mod live;
 mod pane;
+mod picture;
 mod questions;
 mod same;
 #[path = "../terminal/scene.rs"]

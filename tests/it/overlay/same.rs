@@ -1,6 +1,7 @@
 //! The same program twice, once with the panel in between.
 
-use crate::pane::{Pane, Picture};
+use crate::pane::Pane;
+use crate::picture::Picture;
 use crate::scene::{Scene, until};
 
 /// Draws `first`, waits until the terminal has drawn it, writes `rest`, waits for a key, draws `second`.
