@@ -12,9 +12,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod learn;
+mod policy;
 mod shelf;
 
 pub use learn::{Learn, PolicyBacktest};
+pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyShow, PolicyTest};
 pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 
 /// Exit status when govsh itself fails, wrong usage included: never mistaken for the agent's own.
@@ -204,49 +206,6 @@ pub struct Replay {
     /// Begin at the end, and go on with a session that is still running
     #[arg(long, conflicts_with_all = ["at", "event", "denied"])]
     pub follow: bool,
-}
-
-/// List, show and check policies
-#[derive(Debug, Subcommand)]
-pub enum Policy {
-    List(PolicyList),
-    Show(PolicyShow),
-    Check(PolicyCheck),
-    Backtest(PolicyBacktest),
-}
-
-/// List the profiles that --policy knows by name
-#[derive(Debug, Args)]
-pub struct PolicyList {
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Print a policy as it was written or, with --effective, as it holds
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  govsh policy show agent\n  govsh policy show ./team.toml --effective")]
-pub struct PolicyShow {
-    /// A profile's name, or a file
-    #[arg(default_value = "agent", value_name = "NAME|FILE", value_hint = ValueHint::FilePath)]
-    pub policy: String,
-    /// Every rule that holds, inherited and built-in ones included, each with its origin
-    #[arg(long)]
-    pub effective: bool,
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Check a policy file: silent success, or the first error with line and column
-#[derive(Debug, Args)]
-pub struct PolicyCheck {
-    /// A policy file, or a profile's name
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub policy: String,
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Try, by doing, every mechanism that govsh builds on, and say what this machine has

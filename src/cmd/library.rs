@@ -186,6 +186,11 @@ pub fn load_source(source: Source, disk: &Disk, session: &Path, own: &[PathBuf])
     Policy::load(source, disk, &vars)
 }
 
+/// Where the user's own policies lie.
+pub fn own_policies() -> PathBuf {
+    config_dir().join("govsh/policies")
+}
+
 /// Where answers to a policy's questions are kept: `~/.config/govsh/answers/KEY.toml`.
 pub fn answers_file(key: &str) -> PathBuf {
     config_dir().join("govsh/answers").join(format!("{key}.toml"))

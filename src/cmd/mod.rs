@@ -24,7 +24,7 @@ pub mod show;
 pub mod verify;
 pub mod watch;
 
-use crate::cli::{Command, FAILED, Key, Policy, Replay, Show};
+use crate::cli::{Command, FAILED, Key, Replay, Show};
 
 /// Does what was asked for; the exit status.
 pub fn dispatch(command: Command) -> i32 {
@@ -41,10 +41,7 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Search(options) => search::search(&options),
         Command::Prune(options) => prune::prune(&options),
         Command::Learn(options) => learn::learn(&options),
-        Command::Policy(Policy::Backtest(options)) => backtest::backtest(&options),
-        Command::Policy(Policy::List(options)) => policy::list(options.json),
-        Command::Policy(Policy::Show(options)) => policy::show(&options.policy, options.effective, options.json),
-        Command::Policy(Policy::Check(options)) => policy::check(&options.policy, options.json),
+        Command::Policy(options) => policy::run(options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Completions(options) => completions::run(&options),
     };

@@ -3,8 +3,8 @@
 //! Invariant: whatever can be refused is refused before a process is started or a file made, in one line and a hint.
 //! Leaves to others: the run itself (`session`).
 
-mod place;
-mod program;
+pub(super) mod place;
+pub(super) mod program;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -62,6 +62,8 @@ pub(super) struct Files {
     /// Roots of writable trees: used, but not moved or replaced.
     pub roots: HashSet<Vec<u8>>,
     pub denied: Vec<Vec<u8>>,
+    /// Some rule tells one change from another, or reading from changing, where a whole tree does not.
+    pub is_fine: bool,
     pub carves_reads: bool,
 }
 
@@ -167,9 +169,9 @@ impl Policy {
             if let Some(rule) = hits.rule(Slot::Held).filter(|_| !self.lifted(path)) {
                 return Said::Plainly(deny(rule));
             }
-            if let Some(rule) = hits.rule(Slot::Readonly) {
-                return Said::Plainly(deny(rule));
-            }
+        }
+        if let Some(rule) = hits.refused(access) {
+            return Said::Plainly(deny(rule));
         }
         let mut allowed = None;
         let mut asked: Option<(u32, Access)> = None;
@@ -213,7 +215,7 @@ impl Policy {
     }
 
     /// Whether every built-in protection of `path` is lifted by a rule that names it.
-    fn lifted(&self, path: &[u8]) -> bool {
+    pub(super) fn lifted(&self, path: &[u8]) -> bool {
         let files = &self.files;
         let lifts: Vec<&Lift> = files.lifts.iter().filter(|lift| lift.pattern.matches(path)).collect();
         let open = |held: &u32| lifts.iter().any(|lift| lift.held.contains(held));
@@ -312,14 +314,12 @@ impl Policy {
 
     /// A rule, and not the default, refuses reading or writing `path`.
     pub fn forbidden(&self, path: &[u8]) -> bool {
-        let decision = self.decide_file(path, Access::READ | Access::CHANGES);
-        decision.verdict == Verdict::Deny && decision.rule != RuleId::DEFAULT
+        !self.refused_rights(path).is_empty()
     }
 
     /// [`Policy::forbidden`], or a rule asks about it.
     pub fn protected(&self, path: &[u8]) -> bool {
-        let asks = |access| self.decide_file(path, access).verdict == Verdict::Ask;
-        self.forbidden(path) || !self.asks.files.is_empty() && (asks(Access::CHANGES) || asks(Access::READ))
+        self.forbidden(path) || !self.asked_about(path).is_empty()
     }
 
     /// Literal paths of deny rules (file or tree root), to find hard links to them.
@@ -385,7 +385,8 @@ fn right(hits: &Hits, bit: Access) -> Decision {
         granted(Slot::Exec).map(|granted| asked(Slot::AskExec).unwrap_or(granted))
     } else if bit.changes() {
         // What is asked about before it is read cannot be taken away under another name.
-        asked(Slot::AskWrite).or_else(|| granted(Slot::Write).map(|granted| asked(Slot::AskRead).unwrap_or(granted)))
+        let granted = hits.granted(bit).map(allow).map(|granted| asked(Slot::AskRead).unwrap_or(granted));
+        hits.asked(bit).map(ask).or(granted)
     } else {
         // Writing implies reading.
         asked(Slot::AskRead).or_else(|| granted(Slot::Read)).or_else(|| asked(Slot::AskWrite))

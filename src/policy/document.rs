@@ -15,50 +15,17 @@ const VERSION: u64 = 1;
 const MOST_ENTRIES: usize = 100_000;
 
 mod asks;
+mod files;
 mod laid;
 mod programs;
 mod toggles;
 
 pub use asks::AskEntry;
+pub use files::{FileEntry, FileKey};
 pub use programs::DigestEntry;
 pub use toggles::ToolchainEntry;
 
 pub type Text = Located<String>;
-
-/// The keys of `[files]`, least trusted meaning last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKey {
-    Read,
-    Write,
-    Exec,
-    Deny,
-    Readonly,
-}
-
-impl FileKey {
-    pub const ALL: [(FileKey, &'static str, &'static str); 5] = [
-        (FileKey::Read, "read", "files.read"),
-        (FileKey::Write, "write", "files.write"),
-        (FileKey::Exec, "exec", "files.exec"),
-        (FileKey::Deny, "deny", "files.deny"),
-        (FileKey::Readonly, "readonly", "files.readonly"),
-    ];
-
-    /// Takes away instead of giving.
-    pub fn narrows(self) -> bool {
-        matches!(self, FileKey::Deny | FileKey::Readonly)
-    }
-}
-
-/// One pattern of `[files]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileEntry {
-    pub key: FileKey,
-    /// `files.deny` and so on.
-    pub name: &'static str,
-    pub path: Text,
-    pub except: Vec<Text>,
-}
 
 /// `network.allow`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,24 +145,6 @@ impl Document {
         Ok(())
     }
 
-    fn files(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
-        let Some(table) = top.table("files", "[files]")? else { return Ok(()) };
-        table.only(&["read", "write", "exec", "deny", "readonly", "ask"], &[])?;
-        self.files_ask(&table)?;
-        for (key, word, name) in FileKey::ALL {
-            let items = table.items(word)?;
-            bounded(&table, word, items.len())?;
-            for item in items {
-                let entry = match table.item_table(item, "a rule of [files]") {
-                    Some(rule) => guarded(&rule, key, name, item.span().start)?,
-                    None => FileEntry { key, name, path: table.item_string(word, item)?, except: Vec::new() },
-                };
-                self.files.push(entry);
-            }
-        }
-        Ok(())
-    }
-
     fn exec_and_sockets(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         if let Some(table) = top.table("exec", "[exec]")? {
             self.exec(&table)?;
@@ -303,21 +252,6 @@ fn version(top: &Table<'_>) -> Result<(), PolicyError> {
         }
         other => Err(top.wrong("version", value.span().start, "the number 1", other)),
     }
-}
-
-/// `{ path = "…", except = ["…"] }`: only rules that narrow have exceptions.
-fn guarded(rule: &Table<'_>, key: FileKey, name: &'static str, at: usize) -> Result<FileEntry, PolicyError> {
-    let later = [("access", "the list that the rule stands in says it"), ("reason", "only questions have reasons")];
-    rule.only(&["path", "except"], &later)?;
-    let Some(path) = rule.string("path")? else {
-        return Err(rule.fault(at, "a rule without 'path'", Some("{ path = \"…\", except = [\"…\"] }".to_owned())));
-    };
-    let except = limited(rule, "except")?;
-    if let (Some(place), false) = (rule.place_of("except"), key.narrows()) {
-        let hint = Some("add a deny for it instead".to_owned());
-        return Err(rule.fault(place, format!("'except' in {name}: only deny and readonly have exceptions"), hint));
-    }
-    Ok(FileEntry { key, name, path, except })
 }
 
 /// The strings of a list, with a bound on their number.

@@ -24,7 +24,7 @@ use super::links::Links;
 use super::merge::Settings;
 use super::pattern::{Fault, Pattern};
 use super::sockets::{self, Place};
-use super::{Environment, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars};
+use super::{Access, Environment, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars};
 
 /// A path rule with its pattern.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ pub(super) struct PathRule {
     pub rule: u32,
     pub pattern: Pattern,
     pub except: Vec<Pattern>,
+    /// What it grants or takes away.
+    pub access: Access,
+    /// What it denies is not there, as far as the agent is told.
+    pub hide: bool,
     /// Index of its file in the chain; None for what is built in.
     pub file: Option<usize>,
 }
@@ -209,7 +213,7 @@ impl<'v> Build<'v> {
     }
 
     fn restrict(&mut self, key: FileKey, rule: u32, pattern: Pattern, except: Vec<Pattern>) {
-        self.paths.push(PathRule { key, rule, pattern, except, file: None });
+        self.paths.push(PathRule { key, rule, pattern, except, access: key.access(), hide: false, file: None });
     }
 
     /// One file's rules, added to those of its bases.
@@ -275,7 +279,8 @@ impl<'v> Build<'v> {
         for mut pattern in patterns {
             // what may not be touched takes along what it holds
             pattern.tree |= entry.key.narrows();
-            self.paths.push(PathRule { key: entry.key, rule, pattern, except: except.clone(), file });
+            let (key, access, hide) = (entry.key, entry.access, entry.hide);
+            self.paths.push(PathRule { key, rule, pattern, except: except.clone(), access, hide, file });
         }
         Ok(())
     }

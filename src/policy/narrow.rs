@@ -57,23 +57,17 @@ impl Policy {
             Said::Asks(rule, rights) => (Some(rule), rights),
         };
         let deny = |rule| Said::Plainly(Decision { verdict: Verdict::Deny, rule: RuleId(rule) });
-        if let Some(rule) = hits.rule(Slot::Deny) {
+        if let Some(rule) = hits.refused(access) {
             return deny(rule);
         }
-        if let Some(rule) = hits.rule(Slot::Readonly).filter(|_| access.changes()) {
-            return deny(rule);
-        }
+        let narrows = |rule: &u32| *rule >= self.narrow_from;
         // What is asked about before it is read cannot be taken away under another name.
-        let asks = [
-            (Slot::AskRead, Access::all() - Access::EXEC),
-            (Slot::AskWrite, Access::CHANGES),
-            (Slot::AskExec, Access::EXEC),
-        ];
-        let narrows = |slot| hits.rule(slot).filter(|rule| *rule >= self.narrow_from);
+        let by_reading = |right: Access| if right == Access::EXEC { None } else { hits.rule(Slot::AskRead) };
         let mut asked = (rule, rights);
-        for (slot, about) in asks {
-            if let Some(rule) = narrows(slot).filter(|_| access.intersects(about)) {
-                asked = (asked.0.or(Some(rule)), asked.1 | access & about);
+        for right in access.iter() {
+            let by_itself = hits.asked(right).filter(narrows);
+            if let Some(rule) = by_itself.or_else(|| by_reading(right).filter(narrows)) {
+                asked = (asked.0.or(Some(rule)), asked.1 | right);
             }
         }
         match asked {

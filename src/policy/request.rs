@@ -31,6 +31,19 @@ pub enum Request<'r> {
     },
 }
 
+/// Rights as people write them: words with spaces, commas or `+` between them, or the letters `r`, `w` and `x`.
+pub fn rights(text: &str) -> Option<Access> {
+    let letters = !text.is_empty() && text.bytes().all(|letter| b"rwx".contains(&letter));
+    if letters {
+        let right = |letter, right| if text.contains(letter) { right } else { Access::empty() };
+        return Some(right('r', Access::READ) | right('w', Access::WRITE) | right('x', Access::EXEC));
+    }
+    let words = text.replace([',', '+'], " ");
+    let each = |word: &str| if ["r", "w", "x"].contains(&word) { rights(word) } else { Access::from_words(word) };
+    let all = words.split_whitespace().map(each).try_fold(Access::empty(), |all, right| Some(all | right?))?;
+    (!all.is_empty()).then_some(all)
+}
+
 impl Policy {
     /// Verdict and rule for a request of any kind.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
@@ -57,6 +70,15 @@ mod tests {
 
         fn realpath(&self, path: &[u8]) -> Option<Vec<u8>> {
             Some(path.to_vec())
+        }
+    }
+
+    #[test]
+    fn rights_are_words_or_letters() {
+        assert_eq!(rights("rx"), Some(Access::READ | Access::EXEC));
+        assert_eq!(rights("read,create + delete"), Some(Access::READ | Access::CREATE | Access::DELETE));
+        for wrong in ["", " ", "q", "read;write", "rwz"] {
+            assert_eq!(rights(wrong), None, "{wrong}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! All patterns of a policy as one automaton over path components, walked once for a path.
 //!
 //! Invariant: a walk visits each component once and finds, for every slot, the lowest rule that matches.
-//! Leaves to others: what a slot means (`compiled`), what a single pattern means (`pattern`).
+//! Leaves to others: what a slot means (`slots`, `compiled`), what a single pattern means (`pattern`).
 //!
 //! ```text
 //! root ─"home"→ · ─"u"→ · ─".ssh"→ (tree: deny 18)        a literal is one number, looked up once a component
@@ -10,76 +10,16 @@
 //! ```
 
 mod globs;
+mod slots;
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
 use globs::Globs;
+pub use slots::{Hits, Slot};
 
 use super::pattern::{Pattern, Segment, split};
-
-/// What a matching rule says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot {
-    Read,
-    Write,
-    Exec,
-    Deny,
-    Readonly,
-    /// A built-in protection against writing, which a literal rule of a trusted policy lifts.
-    Held,
-    ExecDeny,
-    /// What is asked about before it is read, written or run.
-    AskRead,
-    AskWrite,
-    AskExec,
-}
-
-impl Slot {
-    /// A protection of the path itself and of the way to it.
-    fn protects(self) -> bool {
-        matches!(self, Slot::Deny | Slot::Readonly | Slot::Held)
-    }
-
-    /// A protection of the way to the path: for the path itself there is a question.
-    fn protects_way(self) -> bool {
-        matches!(self, Slot::AskRead | Slot::AskWrite)
-    }
-}
-
-const SLOTS: usize = 10;
-const NONE: u32 = u32::MAX;
-
-/// For each slot the lowest rule that matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hits([u32; SLOTS]);
-
-impl Hits {
-    const EMPTY: Hits = Hits([NONE; SLOTS]);
-
-    /// The lowest rule of the slot that matched.
-    pub fn rule(&self, slot: Slot) -> Option<u32> {
-        let rule = self.0[slot as usize];
-        (rule != NONE).then_some(rule)
-    }
-
-    /// Without what rules from `limit` on say. A slot whose lowest rule lies below it keeps that one.
-    pub fn below(&self, limit: u32) -> Hits {
-        Hits(self.0.map(|rule| if rule < limit { rule } else { NONE }))
-    }
-
-    fn note(&mut self, slot: Slot, rule: u32) {
-        let lowest = &mut self.0[slot as usize];
-        *lowest = rule.min(*lowest);
-    }
-
-    fn merge(&mut self, other: &Hits) {
-        for (ours, theirs) in self.0.iter_mut().zip(other.0) {
-            *ours = theirs.min(*ours);
-        }
-    }
-}
 
 /// A rule that does not hold for what its exceptions cover.
 #[derive(Debug)]
@@ -97,7 +37,7 @@ struct Node {
     guarded: Vec<Guarded>,
     /// The `**` state behind this one; 0 if there is none.
     deep: u32,
-    /// Rules for the path that ends here: index into the trie's hits, 0 if there are none.
+    /// Rules for the path that ends here: index into the trie's `said`, 0 if there are none.
     exact: u32,
     /// Rules for this and all beneath, likewise.
     tree: u32,
@@ -121,7 +61,8 @@ pub struct Beneath {
 pub struct Trie {
     names: HashMap<Box<[u8]>, u32, RandomState>,
     nodes: Vec<Node>,
-    hits: Vec<Hits>,
+    /// What the rules at one place say; the first is for nothing.
+    said: Vec<Vec<(Slot, u32)>>,
 }
 
 /// The set of live states: inline while it is small.
@@ -163,7 +104,7 @@ impl States {
 
 impl Default for Trie {
     fn default() -> Trie {
-        Trie { names: HashMap::default(), nodes: vec![Node::default()], hits: vec![Hits::EMPTY] }
+        Trie { names: HashMap::default(), nodes: vec![Node::default()], said: vec![Vec::new()] }
     }
 }
 
@@ -192,15 +133,19 @@ impl Trie {
         }
         let place = if pattern.tree { &mut node.tree } else { &mut node.exact };
         if *place == 0 {
-            *place = u32::try_from(self.hits.len()).unwrap_or(0);
-            self.hits.push(Hits::EMPTY);
+            *place = u32::try_from(self.said.len()).unwrap_or(0);
+            self.said.push(Vec::new());
         }
-        self.hits[*place as usize].note(slot, rule);
+        let said = &mut self.said[*place as usize];
+        match said.iter_mut().find(|word| word.0 == slot) {
+            Some(word) => word.1 = word.1.min(rule),
+            None => said.push((slot, rule)),
+        }
     }
 
     /// The node behind `segment`, made if it is new.
     fn step(&mut self, at: u32, segment: &Segment) -> u32 {
-        let fresh = u32::try_from(self.nodes.len()).unwrap_or(NONE);
+        let fresh = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let known = self.names.len() as u32;
         let node = &mut self.nodes[at as usize];
         let next = match segment {
@@ -238,10 +183,14 @@ impl Trie {
         for state in last.iter() {
             let exact = self.nodes[state as usize].exact;
             if exact != 0 {
-                hits.merge(&self.hits[exact as usize]);
+                self.note(exact, &mut hits);
             }
         }
         hits
+    }
+
+    fn note(&self, place: u32, hits: &mut Hits) {
+        self.said[place as usize].iter().for_each(|(slot, rule)| hits.note(*slot, *rule));
     }
 
     /// Which protections could match `dir` or something in it.
@@ -295,7 +244,7 @@ impl Trie {
         }
         let node = &self.nodes[state as usize];
         if node.tree != 0 {
-            hits.merge(&self.hits[node.tree as usize]);
+            self.note(node.tree, hits);
         }
         for guarded in &node.guarded {
             if !guarded.except.iter().any(|except| except.covers(path)) {

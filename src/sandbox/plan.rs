@@ -151,11 +151,12 @@ fn agent_trees(policy: &Policy, audit: Audit) -> Vec<Tree> {
     let reads = !policy.carves_reads();
     let tree = |grant: &Grant| {
         let run = grant.access.contains(Access::EXEC);
+        let looks = grant.access.contains(Access::READ);
         let access = match grant.cover {
             Cover::Tree if run => Access::READ | Access::EXEC,
             Cover::Exact if run && path(&grant.path).is_file() => Access::READ | Access::EXEC,
-            Cover::Tree if reads => Access::READ,
-            Cover::Exact if reads && is_file_or_device(&grant.path) => Access::READ,
+            Cover::Tree if reads && looks => Access::READ,
+            Cover::Exact if reads && looks && is_file_or_device(&grant.path) => Access::READ,
             Cover::Beneath if run && audit == Audit::Full => Access::EXEC,
             _ => return None,
         };
@@ -194,8 +195,11 @@ fn mentioned(policy: &Policy) -> impl Iterator<Item = &Grant> {
 }
 
 fn late_places(policy: &Policy) -> Vec<Vec<u8>> {
+    // A name is the directory's: what makes, moves or removes a single one needs rights that the kernel would give on all.
+    let names = Access::CREATE | Access::DELETE | Access::RENAME;
     let late = |grant: &&Grant| {
         grant.cover == Cover::Beneath
+            || grant.cover == Cover::Exact && grant.access.intersects(names)
             || path(&grant.path).is_dir() == (grant.cover == Cover::Exact)
             || !exists(&grant.path)
     };

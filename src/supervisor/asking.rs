@@ -17,7 +17,7 @@ use super::questions::{Outcome, Put, Still, Subject};
 use super::status::{Stat, Status};
 use super::worker::{Answer, Call, RESTART, Ruling, Worker};
 use crate::event::{Ask, Choice, Kind};
-use crate::policy::{Access, Verdict};
+use crate::policy::{Access, Kept, Verdict};
 use crate::sys::Errno;
 
 /// Questions that one call may lead to: rules can ask about a script and its interpreter.
@@ -76,7 +76,8 @@ impl Worker {
             Kind::File | Kind::Net => exe_path(call.pid()),
         };
         let ask = || self.ask_event(call, met);
-        let put = Put { subject: met.subject.clone(), rule: met.ruling.id, program, ask: &ask };
+        let once = self.once(met);
+        let put = Put { subject: met.subject.clone(), rule: met.ruling.id, program, once, ask: &ask };
         let mut still = || {
             if !self.still_waits(call) {
                 Still::Gone
@@ -87,6 +88,19 @@ impl Worker {
             }
         };
         self.shared.questions.ask(&put, &mut still)
+    }
+
+    /// What an answer comes to where the rule asks about each file once. Not where another rule asks as well.
+    fn once(&self, met: &Met) -> Vec<Kept> {
+        let policy = &self.shared.policy;
+        let rule = met.ruling.id;
+        let of_rule = |(path, access): &(Vec<u8>, Access)| {
+            if policy.decide_file(path, *access).rule != rule {
+                return None;
+            }
+            policy.holds_once(rule, path, *access)
+        };
+        met.subject.about.iter().map(of_rule).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// A ruling that asks becomes the answer to `subject`, when this call has it; else the question is noted.

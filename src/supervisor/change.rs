@@ -100,8 +100,7 @@ impl Worker {
         if !self.still_waits(call) {
             return Errno(libc::EINTR).into();
         }
-        let outcome =
-            if ruling.allows() { self.perform(call, act, creates).map(drop) } else { Err(Errno(libc::EACCES)) };
+        let outcome = if ruling.allows() { self.perform(call, act, creates).map(drop) } else { Err(ruling.refusal()) };
         let errno = outcome.err().map_or(0, |e| e.0);
         if errno != RESTART.0 {
             let path = |at: usize| ends.get(at).map(|end| end.0).unwrap_or_default();

@@ -26,7 +26,8 @@ pub fn protected_inside(policy: &Policy, at: &At, source: &[u8], target: &[u8]) 
     let held = file::path_of(fd.as_fd())?;
     // Who is asked about the directory itself is asked about all that moves with it.
     let is_asked = policy.decide_file(source, Access::RENAME).verdict == Verdict::Ask;
-    let guarded = |path: &[u8]| if is_asked { policy.forbidden(path) } else { policy.protected(path) };
+    let asked = |path: &[u8]| if is_asked { Access::empty() } else { policy.asked_about(path) };
+    let guarded = |path: &[u8]| (policy.refused_rights(path), asked(path));
     let mut open = vec![(held, Vec::new())];
     let mut seen = 0;
     while let Some((dir, inside)) = open.pop() {

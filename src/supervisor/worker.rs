@@ -86,11 +86,13 @@ pub struct Ruling {
     pub id: RuleId,
     pub rule: Arc<str>,
     pub layer: Layer,
+    /// A refusal says that nothing is there.
+    pub hides: bool,
 }
 
 impl Ruling {
     pub fn built_in(verdict: Verdict, rule: &str) -> Self {
-        Self { verdict, id: RuleId::DEFAULT, rule: rule.into(), layer: Layer::BuiltIn }
+        Self { verdict, id: RuleId::DEFAULT, rule: rule.into(), layer: Layer::BuiltIn, hides: false }
     }
 
     /// Nothing is yielded, so nothing is asked: the kernel's own answer.
@@ -104,6 +106,11 @@ impl Ruling {
 
     pub fn allows(&self) -> bool {
         self.verdict == Verdict::Allow
+    }
+
+    /// What the target is told of a refusal.
+    pub fn refusal(&self) -> Errno {
+        Errno(if self.hides { libc::ENOENT } else { libc::EACCES })
     }
 
     pub fn denies(&self) -> bool {
@@ -162,7 +169,8 @@ impl Worker {
         if let Some(known) = cache.get(path) {
             return known.clone();
         }
-        let ruling = self.shared.ruling(self.shared.policy.decide_file(path, access));
+        let mut ruling = self.shared.ruling(self.shared.policy.decide_file(path, access));
+        ruling.hides = ruling.denies() && self.shared.policy.hides(path);
         if cache.len() >= CACHE {
             cache.clear();
         }
@@ -172,7 +180,10 @@ impl Worker {
 
     /// Whether the agent can change nothing of `path`, nor have another thing stand there.
     pub fn is_fixed(&mut self, path: &[u8]) -> bool {
-        Access::CHANGES.iter().all(|right| self.judge(path, right).denies())
+        // One refusal speaks for all changes where no rule tells them apart.
+        let told_apart = self.shared.policy.tells_changes_apart();
+        let kinds = if told_apart { Access::CHANGES.iter().collect() } else { vec![Access::CHANGES] };
+        kinds.into_iter().all(|kind| self.judge(path, kind).denies())
     }
 
     /// As [`Worker::judge`], after the guard of `/proc` and of terminals. The second value is the terminal to open
@@ -290,6 +301,7 @@ impl Shared {
     /// A decision in words.
     pub fn ruling(&self, decision: Decision) -> Ruling {
         let rule = self.policy.rule(decision.rule);
-        Ruling { verdict: decision.verdict, id: decision.rule, rule: rule.name.clone(), layer: rule.layer }
+        let (verdict, id) = (decision.verdict, decision.rule);
+        Ruling { verdict, id, rule: rule.name.clone(), layer: rule.layer, hides: false }
     }
 }

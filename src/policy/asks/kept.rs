@@ -17,9 +17,9 @@
 use toml::de::DeTable;
 
 use super::argv::ArgvPattern;
-use super::{Answered, Wanted};
+use super::{Answered, Touch, Wanted};
 use crate::policy::network::{NetRule, all_addresses};
-use crate::policy::pattern::{Fault, Pattern};
+use crate::policy::pattern::{Fault, Glob, Pattern, Segment};
 use crate::policy::table::Table;
 use crate::policy::{Access, Layer, PolicyError, RuleId, Source, Vars, Verdict};
 
@@ -53,6 +53,16 @@ impl Kept {
             "network" => Ok(Kept(What::Net(vec![NetRule::parse(text, RuleId::DEFAULT)?]))),
             _ => fault("no kind of question", "one of: exec, files.read, files.write, files.exec, network"),
         }
+    }
+
+    /// What an answer about this file comes to by a rule that asks once.
+    pub fn touched(touch: Touch, path: &[u8], access: Access) -> Kept {
+        let mut pattern = Pattern::literal(path, false);
+        if touch == Touch::Directory && pattern.segments.pop().is_some() {
+            pattern.segments.push(Segment::Glob(Glob::any()));
+        }
+        let access = if access.changes() { access | Access::READ | Access::CHANGES } else { access };
+        Kept(What::File { access, pattern })
     }
 
     pub fn covers(&self, wanted: &Wanted<'_>) -> bool {

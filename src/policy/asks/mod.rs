@@ -25,9 +25,20 @@ pub(super) struct Asks {
     pub exec: Vec<AskedProgram>,
     /// `rule` of each says which.
     pub network: Vec<NetRule>,
+    /// How far answers reach by themselves, by rule.
+    pub once: HashMap<u32, Touch>,
     /// In their authors' words, by rule.
     pub reasons: HashMap<u32, String>,
     pub answers: Vec<Answered>,
+}
+
+/// How far an answer about a file reaches by itself, until the session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// To the same file.
+    File,
+    /// To the files of the same directory, not of those in it.
+    Directory,
 }
 
 /// A pattern of `files.ask`.

@@ -57,7 +57,7 @@ fn refuses_with_place_and_hint() {
         (
             "version = 1\n[files]\nreed = []",
             "line 3, column 1: unknown key 'reed' in [files]",
-            "did you mean 'read'? keys: read, write, exec, deny, readonly, ask",
+            "did you mean 'read'? keys: read, write, exec, allow, deny, readonly, ask",
         ),
         (
             "version = 1\n[sockets]\nask = [\"/x\"]",
@@ -67,7 +67,7 @@ fn refuses_with_place_and_hint() {
         (
             "version = 1\n[files]\nask = [{ path = \"/x\", access = \"all\" }]",
             "line 3, column 32: 'all' is no value of 'access'",
-            "one of: read, write, exec",
+            "one of: read, write, exec, create, delete, rename, change",
         ),
         (
             "version = 1\n[exec]\nask = [{ path = \"/x\" }]",

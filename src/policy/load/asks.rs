@@ -7,12 +7,12 @@ use super::{Build, File};
 use crate::policy::asks::{AskedPath, read_answers};
 use crate::policy::chain::Link;
 use crate::policy::compiled::Files;
-use crate::policy::document::{AskEntry, Document, FileKey};
+use crate::policy::document::{AskEntry, Document};
 use crate::policy::links::Links;
 use crate::policy::network::all_addresses;
 use crate::policy::pattern::Pattern;
 use crate::policy::trie::Slot;
-use crate::policy::{Access, Cover, Grant, Layer, Library, NetRule, PolicyError, RuleId};
+use crate::policy::{Access, Cover, Grant, Layer, Library, NetRule, PolicyError, RuleId, Touch};
 
 /// A question about running that needs a grant to be of any use.
 pub(super) struct OnlyExec {
@@ -29,6 +29,9 @@ impl Build<'_> {
             let patterns =
                 Pattern::parse_all(&entry.text.value, self.vars).map_err(|fault| file.fault(entry.text.at, fault))?;
             let rule = self.ask_rule(file, "files.ask", entry);
+            if let Some(once) = entry.once {
+                self.policy.asks.once.insert(rule, once);
+            }
             for mut pattern in patterns {
                 // What a question is about takes along what it holds.
                 pattern.tree = true;
@@ -56,8 +59,15 @@ impl Build<'_> {
 
     pub(super) fn ask_rule(&mut self, file: &File<'_>, key: &'static str, entry: &AskEntry) -> u32 {
         let rule = self.add(file.rule(key, &entry.text.value, entry.text.at));
-        if !entry.reason.is_empty() {
-            self.policy.asks.reasons.insert(rule, crate::policy::error::visible(&entry.reason));
+        let reach = match entry.once {
+            None => None,
+            Some(Touch::File) => Some("an answer holds for this file until the session ends"),
+            Some(Touch::Directory) => Some("an answer holds for the files of this directory until the session ends"),
+        };
+        let reason = crate::policy::error::visible(&entry.reason);
+        let said: Vec<&str> = [reason.as_str()].into_iter().filter(|text| !text.is_empty()).chain(reach).collect();
+        if !said.is_empty() {
+            self.policy.asks.reasons.insert(rule, said.join("; "));
         }
         rule
     }
@@ -106,7 +116,7 @@ impl Build<'_> {
     /// A question about running what nothing grants would never be put: that is a mistake.
     pub(super) fn check_asks(&self, chain: &[Link]) -> Result<(), PolicyError> {
         for only in &self.only_exec {
-            let mut grants = self.paths.iter().filter(|path| path.key == FileKey::Exec);
+            let mut grants = self.paths.iter().filter(|path| !path.key.narrows() && path.access.contains(Access::EXEC));
             if grants.any(|grant| grant.pattern.meets(&only.pattern)) {
                 continue;
             }
@@ -120,8 +130,7 @@ impl Build<'_> {
 }
 
 fn place(files: &mut Files, path: &AskedPath) {
-    let slots = [(Access::READ, Slot::AskRead), (Access::CHANGES, Slot::AskWrite), (Access::EXEC, Slot::AskExec)];
-    for (_, slot) in slots.into_iter().filter(|(access, _)| path.access.contains(*access)) {
+    for slot in Slot::asking(path.access) {
         files.trie.insert(&path.pattern, slot, path.rule, &[]);
     }
 }

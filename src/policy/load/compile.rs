@@ -22,7 +22,9 @@ impl Build<'_> {
         self.by_real_path(links);
         self.lift(chain);
         let files = &mut self.policy.files;
-        let denied = self.paths.iter().filter(|path| path.key == FileKey::Deny);
+        // Writing alone is judged whatever the kernel grants for reading.
+        let reads = |path: &&PathRule| path.access.contains(Access::READ);
+        let denied = self.paths.iter().filter(|path| path.key == FileKey::Deny).filter(reads);
         files.denied = denied
             .clone()
             .filter(|path| path.pattern.is_literal())
@@ -59,14 +61,11 @@ impl Build<'_> {
 
     /// The writable trees that lie in no other.
     fn roots(&self) -> HashSet<Vec<u8>> {
-        let trees = self
-            .paths
-            .iter()
-            .filter(|path| path.key == FileKey::Write && path.pattern.tree && path.pattern.is_literal());
+        let trees = self.paths.iter().filter(|path| is_writable_tree(path));
         let inner = |root: &[u8]| {
             let slash = root.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             let above = root.get(..slash.max(1)).unwrap_or(b"/");
-            self.policy.files.trie.hits(above).rule(Slot::Write).is_some()
+            self.policy.files.trie.hits(above).granted(Access::CREATE).is_some()
         };
         trees.map(|path| path.pattern.literal_prefix().0).filter(|root| root == b"/" || !inner(root)).collect()
     }
@@ -92,7 +91,7 @@ impl Build<'_> {
         for path in &fresh {
             insert(files, path);
             let (root, _) = path.pattern.literal_prefix();
-            if path.key == FileKey::Write && path.pattern.tree && path.pattern.is_literal() {
+            if is_writable_tree(path) {
                 files.roots.insert(root);
             }
         }
@@ -123,7 +122,8 @@ impl Build<'_> {
             // A denial of a file that only narrows must not make another one trusted.
             let own = |path| files.trie.hits(path).below(narrow_from);
             let hits = link.source.path.as_deref().map(own);
-            let written = hits.is_some_and(|hits| hits.rule(Slot::Write).is_some() && hits.rule(Slot::Deny).is_none());
+            let written =
+                hits.is_some_and(|hits| hits.granted(Access::WRITE).is_some() && hits.rule(Slot::Deny).is_none());
             link.grants && link.source.layer != Layer::Project && !written
         };
         let trusted: Vec<bool> = chain.iter().map(trusted).collect();
@@ -150,17 +150,18 @@ impl Build<'_> {
     }
 }
 
+fn is_writable_tree(path: &PathRule) -> bool {
+    !path.key.narrows() && path.access.changes() && path.pattern.tree && path.pattern.is_literal()
+}
+
 fn insert(files: &mut Files, path: &PathRule) {
-    let slots: &[Slot] = match path.key {
-        FileKey::Read => &[Slot::Read],
-        FileKey::Write => &[Slot::Write, Slot::Read],
-        FileKey::Exec => &[Slot::Exec, Slot::Read],
-        FileKey::Deny => &[Slot::Deny],
-        FileKey::Readonly => &[Slot::Readonly],
-    };
+    let mut slots = if path.key.narrows() { Slot::refusing(path.access) } else { Slot::granting(path.access) };
+    slots.extend(path.hide.then_some(Slot::Hide));
     for slot in slots {
-        files.trie.insert(&path.pattern, *slot, path.rule, &path.except);
+        files.trie.insert(&path.pattern, slot, path.rule, &path.except);
     }
+    files.is_fine |= !path.key.narrows() && path.access.changes() && !path.access.contains(Access::CHANGES);
+    files.is_fine |= path.key.narrows() && !path.access.contains(Access::CHANGES);
 }
 
 /// Whether the deny may take something out of the grant, which no exception gives back as a whole.
@@ -170,15 +171,10 @@ fn carves(deny: &PathRule, grant: &PathRule) -> bool {
 }
 
 fn grant(path: &PathRule) -> Grant {
-    let access = match path.key {
-        FileKey::Write => Access::READ | Access::CHANGES,
-        FileKey::Exec => Access::READ | Access::EXEC,
-        _ => Access::READ,
-    };
     let cover = match (path.pattern.is_literal(), path.pattern.tree) {
         (true, true) => Cover::Tree,
         (true, false) => Cover::Exact,
         (false, _) => Cover::Beneath,
     };
-    Grant { path: path.pattern.literal_prefix().0, access, cover, rule: RuleId(path.rule) }
+    Grant { path: path.pattern.literal_prefix().0, access: path.access, cover, rule: RuleId(path.rule) }
 }

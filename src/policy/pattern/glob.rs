@@ -31,7 +31,7 @@ impl Glob {
     }
 
     /// The literal pieces around the `*`s.
-    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(&*self.prefix).chain(self.middle.iter().map(|part| &**part)).chain([&*self.suffix])
     }
 

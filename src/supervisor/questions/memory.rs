@@ -3,9 +3,10 @@
 //! Invariant: bounded; a denial is found before a permission; an answer for a program holds under the rule that asked.
 
 use super::Reply;
+use super::state::Open;
 use super::subject::Subject;
-use crate::event::{Ask, Scope};
-use crate::policy::{Kept, RuleId, Vars, Verdict};
+use crate::event::Scope;
+use crate::policy::{Kept, RuleId, Vars, Verdict, Wanted};
 
 /// Answers that are kept: past that, the oldest is asked again.
 const MOST: usize = 1_024;
@@ -30,15 +31,22 @@ enum Covers {
     Program(RuleId, Vec<u8>),
     /// What matches a pattern.
     Kept(Kept),
+    /// What matches, where the rule asks about it once.
+    Touched(RuleId, Kept),
 }
 
 impl Memory {
     /// Takes over what holds for longer than the calls that wait.
-    pub fn keep(&mut self, ask: &Ask, rule: RuleId, program: &[u8], reply: &Reply) {
+    pub fn keep(&mut self, open: &Open, reply: &Reply) {
+        let Open { ask, rule, program, once, .. } = open;
+        let rule = *rule;
         let covers = match reply.scope {
-            Scope::Once => return,
+            Scope::Once => {
+                once.iter().for_each(|kept| self.put(Covers::Touched(rule, kept.clone()), reply));
+                return;
+            }
             Scope::Never => Covers::Rule(rule),
-            Scope::Program => Covers::Program(rule, program.to_vec()),
+            Scope::Program => Covers::Program(rule, program.clone()),
             Scope::Session | Scope::Always => {
                 let Some(choice) = ask.choices.get(reply.choice) else { return };
                 // A choice that was proposed reads back; should one not, it holds for the calls that wait and no more.
@@ -48,36 +56,40 @@ impl Memory {
                 }
             }
         };
+        self.put(covers, reply);
+    }
+
+    fn put(&mut self, covers: Covers, reply: &Reply) {
         if self.known.len() >= MOST {
             self.known.remove(0);
         }
         self.known.push(Known { verdict: reply.ruling(), covers, reply: reply.clone() });
     }
 
-    /// The answer to this question, if one was given before.
-    pub fn find(&self, subject: &Subject, rule: RuleId, program: &[u8]) -> Option<&Known> {
-        self.denial(subject, rule, program).or_else(|| self.permission(subject, rule, program))
+    /// The answer to this question, if one was given before. `once` is empty unless `rule` alone asks, about each file once.
+    pub fn find(&self, subject: &Subject, rule: RuleId, program: &[u8], once: &[Kept]) -> Option<&Known> {
+        let by = (!once.is_empty()).then_some(rule);
+        self.denial(subject, rule, program, by).or_else(|| self.permission(subject, rule, program, by))
     }
 
     /// A denial of any part is a denial of the whole.
-    fn denial(&self, subject: &Subject, rule: RuleId, program: &[u8]) -> Option<&Known> {
+    fn denial(&self, subject: &Subject, rule: RuleId, program: &[u8], by: Option<RuleId>) -> Option<&Known> {
         let wanted = subject.wanted();
-        self.known.iter().filter(|known| known.verdict != Verdict::Allow).find(|known| match &known.covers {
-            Covers::Kept(kept) => wanted.iter().any(|wanted| kept.covers(wanted)),
-            by_rule => by_rule.is_of(rule, program),
-        })
+        let denies = |known: &&Known| {
+            known.covers.is_of(rule, program) || wanted.iter().any(|wanted| known.covers.has(wanted, by))
+        };
+        self.known.iter().filter(|known| known.verdict != Verdict::Allow).find(denies)
     }
 
     /// Each part must be allowed.
-    fn permission(&self, subject: &Subject, rule: RuleId, program: &[u8]) -> Option<&Known> {
+    fn permission(&self, subject: &Subject, rule: RuleId, program: &[u8], by: Option<RuleId>) -> Option<&Known> {
         let allowing = || self.known.iter().filter(|known| known.verdict == Verdict::Allow);
         if let Some(known) = allowing().find(|known| known.covers.is_of(rule, program)) {
             return Some(known);
         }
         let mut found = None;
         for wanted in subject.wanted() {
-            let covers = |known: &&Known| matches!(&known.covers, Covers::Kept(kept) if kept.covers(&wanted));
-            found = Some(allowing().find(covers)?);
+            found = Some(allowing().find(|known| known.covers.has(&wanted, by))?);
         }
         found
     }
@@ -88,7 +100,16 @@ impl Covers {
         match self {
             Covers::Rule(rule) => *rule == asked,
             Covers::Program(rule, program) => *rule == asked && !by.is_empty() && program == by,
-            Covers::Kept(_) => false,
+            Covers::Kept(_) | Covers::Touched(..) => false,
+        }
+    }
+
+    /// Whether it covers this piece; `by` is the rule that asks about each file once.
+    fn has(&self, wanted: &Wanted<'_>, by: Option<RuleId>) -> bool {
+        match self {
+            Covers::Kept(kept) => kept.covers(wanted),
+            Covers::Touched(rule, kept) => Some(*rule) == by && kept.covers(wanted),
+            Covers::Rule(_) | Covers::Program(..) => false,
         }
     }
 }

@@ -184,7 +184,8 @@ impl Questions {
         loop {
             let mut state = self.0.lock();
             let found = state.open.iter().enumerate().find_map(|(at, open)| {
-                let known = state.memory.find(&open.subject, open.rule, &open.program).filter(|_| open.is_put)?;
+                let known =
+                    state.memory.find(&open.subject, open.rule, &open.program, &open.once).filter(|_| open.is_put)?;
                 Some((at, known.reply.clone()))
             });
             let Some((at, reply)) = found else { return };

@@ -10,7 +10,7 @@ use super::state::{MOST_PARKED, Open, QUIET, Released};
 use super::subject::Subject;
 use super::{Questions, Reply};
 use crate::event::{Ask, By, Event, Scope};
-use crate::policy::{RuleId, Verdict};
+use crate::policy::{Kept, RuleId, Verdict};
 
 /// How often a parked call looks whether its process still waits.
 const LOOK: Duration = Duration::from_millis(50);
@@ -23,6 +23,8 @@ pub struct Put<'a> {
     pub rule: RuleId,
     /// The program that an answer for a program means.
     pub program: Vec<u8>,
+    /// What an answer for now comes to until the session ends, piece by piece; empty where it holds for now alone.
+    pub once: Vec<Kept>,
     /// Makes the event, but for number, file and timeout; called once at most, and without any lock.
     pub ask: &'a dyn Fn() -> Ask,
 }
@@ -115,7 +117,7 @@ impl Questions {
         if state.closed {
             return Step::Done(Outcome::Given(Given::denied("the session ends")));
         }
-        if let Some(known) = state.memory.find(&put.subject, put.rule, &put.program) {
+        if let Some(known) = state.memory.find(&put.subject, put.rule, &put.program, &put.once) {
             let words = format!("answered before: {}", known.reply.words());
             return Step::Done(Outcome::Given(Given { verdict: known.reply.ruling(), words }));
         }
@@ -172,6 +174,7 @@ impl Questions {
             subject: put.subject.clone(),
             rule: put.rule,
             program: put.program.clone(),
+            once: put.once.clone(),
             is_put: false,
             seq: None,
             since: now,

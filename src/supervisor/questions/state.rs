@@ -16,7 +16,7 @@ use super::subject::Subject;
 use super::{Refused, Reply};
 use crate::bus::Bus;
 use crate::event::{Ask, By};
-use crate::policy::{RuleId, Verdict};
+use crate::policy::{Kept, RuleId, Verdict};
 use crate::sys::unix;
 
 /// Calls that may be parked at the same time.
@@ -73,6 +73,7 @@ pub(super) struct Open {
     pub subject: Subject,
     pub rule: RuleId,
     pub program: Vec<u8>,
+    pub once: Vec<Kept>,
     /// Its `ask` event is out.
     pub is_put: bool,
     pub seq: Option<u64>,
@@ -188,7 +189,7 @@ impl State {
     }
 
     pub fn remember(&mut self, open: &Open, reply: &Reply) {
-        self.memory.keep(&open.ask, open.rule, &open.program, reply);
+        self.memory.keep(open, reply);
     }
 
     /// Notes who answered, for those who come too late.

@@ -77,8 +77,13 @@ impl Bench {
         let (questions, subject, still) = (self.questions.clone(), subject(line), Arc::clone(still));
         std::thread::spawn(move || {
             let make = || ask(&subject);
-            let put =
-                Put { subject: subject.clone(), rule: RuleId(rule), program: b"/usr/bin/git".to_vec(), ask: &make };
+            let put = Put {
+                subject: subject.clone(),
+                rule: RuleId(rule),
+                program: b"/usr/bin/git".to_vec(),
+                once: Vec::new(),
+                ask: &make,
+            };
             questions.ask(&put, &mut || match still.load(Ordering::Relaxed) {
                 0 => Still::Waits,
                 1 => Still::Signalled,

@@ -1,0 +1,205 @@
+//! What was asked about, as a session would see it.
+//!
+//! Invariant: a path is resolved as the front resolves it: every link on the way followed, the last one only where the
+//! access is to what it leads to.
+
+use std::ffi::{OsStr, OsString};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::cli::PolicyExplain;
+use crate::cmd::run::place::Place;
+use crate::cmd::run::program::Program;
+use crate::policy::{Access, NetOp, Request, rights};
+
+enum What {
+    File { path: PathBuf, access: Access },
+    Exec { path: PathBuf, argv: Vec<Vec<u8>> },
+    Net(SocketAddr),
+}
+
+/// A request and how it came about.
+pub(super) struct Wanted {
+    what: What,
+    /// As asked.
+    pub shown: String,
+    /// What is judged, where that is something else.
+    pub judged: Vec<String>,
+}
+
+impl Wanted {
+    pub fn request(&self) -> Request<'_> {
+        match &self.what {
+            What::File { path, access } => Request::File { path: path.as_os_str().as_bytes(), access: *access },
+            What::Exec { path, argv } => Request::Exec { path: path.as_os_str().as_bytes(), argv },
+            What::Net(addr) => Request::Net { op: NetOp::Connect, addr: *addr },
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        let mut json = match &self.what {
+            What::File { path, access } => {
+                json!({ "kind": "file", "path": path.to_string_lossy(), "access": access.words() })
+            }
+            What::Exec { path, argv } => {
+                let argv: Vec<_> = argv.iter().map(|word| String::from_utf8_lossy(word)).collect();
+                json!({ "kind": "exec", "path": path.to_string_lossy(), "argv": argv })
+            }
+            What::Net(addr) => json!({ "kind": "connect", "addr": addr.to_string() }),
+        };
+        json["asked"] = self.shown.clone().into();
+        json["judged"] = self.judged.clone().into();
+        json
+    }
+}
+
+/// The requests that the options mean: several where a name has several addresses.
+pub(super) fn find(options: &PolicyExplain) -> Result<Vec<Wanted>> {
+    let place = Place::find()?;
+    if let Some(path) = &options.file {
+        let access = rights(&options.access).with_context(|| {
+            format!(
+                "'{}' is no access\nhint: r, w, x, read, write, exec, create, delete, rename, change",
+                options.access
+            )
+        })?;
+        return Ok(vec![file(path, access, &place.cwd)]);
+    }
+    if let Some(text) = &options.connect {
+        return connect(text);
+    }
+    Ok(vec![exec(&options.exec, &place)])
+}
+
+fn file(written: &OsStr, access: Access, cwd: &Path) -> Wanted {
+    // A shell that quoted it left the '~' in its place.
+    let home = written
+        .as_bytes()
+        .strip_prefix(b"~/")
+        .and_then(|rest| Some(std::env::home_dir()?.join(OsStr::from_bytes(rest))));
+    let whole = home.unwrap_or_else(|| cwd.join(written));
+    let follows = access.intersects(Access::READ | Access::WRITE | Access::EXEC | Access::CHANGE);
+    let path = resolve(&whole, follows);
+    let mut judged = Vec::new();
+    if path.as_os_str() != written {
+        judged.push(path.to_string_lossy().into_owned());
+    }
+    if path != plain(&whole) {
+        judged.push(format!("the real path alone; '{}' leads there by symbolic links", written.to_string_lossy()));
+    }
+    let shown = format!("{} {}", access.words(), written.to_string_lossy());
+    Wanted { what: What::File { path, access }, shown, judged }
+}
+
+/// What the program would be found as, or as it stands where there is none.
+fn exec(words: &[OsString], place: &Place) -> Wanted {
+    let argv: Vec<Vec<u8>> = words.iter().map(|word| word.clone().into_vec()).collect();
+    let shown = format!("run {}", argv.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" "));
+    let mut judged = Vec::new();
+    let path = match Program::find(words, place) {
+        Ok(program) => {
+            if program.path != program.real {
+                judged.push(format!("{} (found as {})", program.real.display(), program.path.display()));
+            } else {
+                judged.push(program.real.to_string_lossy().into_owned());
+            }
+            program.real
+        }
+        Err(error) => {
+            let first = words.first().cloned().unwrap_or_default();
+            let bare = !first.as_bytes().contains(&b'/');
+            let path = if bare { Path::new("/usr/bin").join(&first) } else { resolve(&place.cwd.join(&first), true) };
+            judged.push(format!("{}, as if it were there: {error}", path.display()));
+            path
+        }
+    };
+    judged.push("the file and its arguments; what it then opens and runs is judged for itself".to_owned());
+    Wanted { what: What::Exec { path, argv }, shown, judged }
+}
+
+fn connect(text: &str) -> Result<Vec<Wanted>> {
+    let shown = format!("connect {text}");
+    if let Ok(addr) = text.parse::<SocketAddr>() {
+        return Ok(vec![Wanted { what: What::Net(addr), shown, judged: Vec::new() }]);
+    }
+    if text.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
+        bail!("'{text}' is no host and port\nhint: such as example.org:443 or [2001:db8::1]:443");
+    }
+    let mut found: Vec<SocketAddr> =
+        text.to_socket_addrs().with_context(|| format!("cannot look up '{text}'"))?.take(16).collect();
+    found.sort_unstable();
+    found.dedup();
+    if found.is_empty() {
+        bail!("'{text}' has no address");
+    }
+    let wanted = |addr: SocketAddr| Wanted {
+        what: What::Net(addr),
+        shown: shown.clone(),
+        judged: vec![
+            addr.to_string(),
+            "the address alone: names are not judged, and may lead elsewhere later".to_owned(),
+        ],
+    };
+    Ok(found.into_iter().map(wanted).collect())
+}
+
+/// The deepest part that exists without links, the rest as it is; the last component itself where it is not followed.
+fn resolve(path: &Path, follows: bool) -> PathBuf {
+    let last = path.components().next_back().filter(|last| matches!(last, Component::Normal(_)));
+    if let (false, Some(last), Some(above)) = (follows, last, path.parent()) {
+        return resolve(above, true).join(last);
+    }
+    let mut below = Vec::new();
+    let mut at = plain(path);
+    // Dots behind a link are those of where it leads.
+    if let Ok(real) = std::fs::canonicalize(path) {
+        return real;
+    }
+    loop {
+        if let Ok(real) = std::fs::canonicalize(&at) {
+            return below.iter().rev().fold(real, |real, name: &OsString| real.join(name));
+        }
+        match (at.file_name().map(OsStr::to_owned), at.parent()) {
+            (Some(name), Some(above)) => {
+                below.push(name);
+                at = above.to_owned();
+            }
+            _ => return plain(path),
+        }
+    }
+}
+
+/// Without `.` and `..`, as text alone.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => plain.push(name),
+            Component::ParentDir => drop(plain.pop()),
+            _ => {}
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_judged_where_links_lead() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(dir.path()).unwrap();
+        std::fs::create_dir(real.join("a")).unwrap();
+        std::os::unix::fs::symlink("a", real.join("link")).unwrap();
+        let at = |name: &str, follows| resolve(&real.join(name), follows);
+        assert_eq!(at("link/new/x", true), real.join("a/new/x"));
+        assert_eq!((at("link", true), at("link", false)), (real.join("a"), real.join("link")));
+        assert_eq!(at("link/./b/../c", true), real.join("a/c"));
+        assert_eq!(plain(Path::new("/a/./b/../../../c")), Path::new("/c"));
+    }
+}

@@ -1,0 +1,188 @@
+//! `govsh policy explain`, `check`, `diff` and `test`, as people run them.
+//!
+//! Invariant: what is proposed as a change is written to where it says, and the request is then judged as promised.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A home and a project in it, apart from every temporary directory that profiles grant.
+struct Place {
+    _dir: tempfile::TempDir,
+    home: PathBuf,
+    work: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let dir = tempfile::tempdir_in(target).expect("a directory");
+        let home = fs::canonicalize(dir.path()).expect("it is there");
+        let work = home.join("src/shop");
+        fs::create_dir_all(&work).expect("a project");
+        fs::create_dir_all(home.join(".config/govsh/policies")).expect("a directory for policies");
+        Place { _dir: dir, home, work }
+    }
+
+    fn govsh(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_govsh"));
+        command.args(args).current_dir(&self.work).env("HOME", &self.home).env("TMPDIR", "/tmp");
+        for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"] {
+            command.env_remove(name);
+        }
+        command.output().expect("govsh runs")
+    }
+
+    /// The exit status and what was printed, as JSON.
+    fn json(&self, args: &[&str]) -> (Option<i32>, Value) {
+        let output = self.govsh(args);
+        let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        (output.status.code(), json)
+    }
+
+    /// Verdict by status, and the one explanation.
+    fn explain(&self, args: &[&str]) -> (Option<i32>, Value) {
+        let (status, json) = self.json(&[&["policy", "explain", "--json"], args].concat());
+        (status, json["explanations"][0].clone())
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.work.join(name);
+        fs::write(&path, text).expect("written");
+        path.to_string_lossy().into_owned()
+    }
+
+    /// Does what a change says, by hand.
+    fn apply(&self, change: &Value) {
+        let file = Path::new(change["file"].as_str().expect("a file"));
+        fs::create_dir_all(file.parent().expect("a directory")).expect("made");
+        if let Some(whole) = change["contents"].as_str() {
+            return fs::write(file, whole).expect("written");
+        }
+        let text = match change["copy_of"].as_str() {
+            Some(profile) => String::from_utf8(self.govsh(&["policy", "show", profile]).stdout).expect("UTF-8"),
+            None => fs::read_to_string(file).expect("it is there"),
+        };
+        let line = change["line"].as_u64().expect("a line") as usize;
+        let new = change["text"].as_str().expect("a text");
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines[line - 1] = new;
+        fs::write(file, lines.join("\n")).expect("written");
+    }
+}
+
+#[test]
+fn a_denied_read_is_explained_and_the_change_holds() {
+    let place = Place::new();
+    fs::write(place.work.join(".env"), "x").unwrap();
+    std::os::unix::fs::symlink(".env", place.work.join("innocent")).unwrap();
+    let (status, why) = place.explain(&["codex", "--file", "innocent"]);
+    assert_eq!(status, Some(1));
+    assert_eq!((&why["verdict"], &why["rule"]["text"]), (&"deny".into(), &"**/.env".into()));
+    assert_eq!(why["request"]["path"], place.work.join(".env").to_string_lossy().into_owned());
+    assert_eq!(why["mechanism"]["how"], "brokered");
+    let others = why["others"].as_array().unwrap();
+    assert!(others.iter().any(|o| o["rule"]["text"] == "${workdir}/**" && o["why"] == "a deny comes before it"));
+    let changes = why["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1, "{why}");
+    place.apply(&changes[0]);
+    let (status, after) = place.explain(&["codex", "--file", "innocent"]);
+    assert_eq!((status, &after["verdict"]), (Some(0), &"allow".into()), "{after}");
+    assert_eq!(place.explain(&["codex", "--file", "sub/.env"]).0, Some(1), "only this one");
+}
+
+#[test]
+fn what_is_granted_by_nothing_is_granted_by_a_file_of_ones_own() {
+    let place = Place::new();
+    for (args, key) in [
+        (&["agent", "--file", "/srv/data/x", "--access", "read"][..], "read"),
+        (&["agent", "--file", "/srv/data/x", "--access", "rwx"], "exec"),
+        (&["locked-down", "--connect", "192.0.2.1:443"], "allow"),
+    ] {
+        let (status, why) = place.explain(args);
+        assert_eq!(status, Some(1), "{why}");
+        let changes = why["changes"].as_array().unwrap();
+        assert!(changes[0]["text"].as_str().unwrap().starts_with(key), "{why}");
+        changes.iter().for_each(|change| place.apply(change));
+        assert_eq!(place.explain(args).0, Some(0), "{args:?} after {changes:?}");
+        fs::remove_file(changes[0]["file"].as_str().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn verdicts_have_their_statuses_and_nothing_lifts_what_is_built_in() {
+    let place = Place::new();
+    let team = place.write(
+        "team.toml",
+        "version = 1\nextends = ['agent']\n[exec]\nask = ['git push **']\n[files]\nwrite = ['~/notes/**']\n",
+    );
+    assert_eq!(place.explain(&[&team, "--file", "src/main.rs", "--access", "w"]).0, Some(0));
+    let (status, asks) = place.explain(&[&team, "--exec", "git", "push", "origin"]);
+    assert_eq!((status, &asks["verdict"]), (Some(2), &"ask".into()), "{asks}");
+    place.apply(&serde_json::json!({ "file": asks["changes"][0]["file"], "contents": asks["changes"][0]["contents"] }));
+    assert_eq!(place.explain(&[&team, "--exec", "git", "push", "origin"]).0, Some(0), "the answer was kept");
+    let own = place.home.join(".config/govsh/policies/x.toml");
+    let (status, built_in) = place.explain(&[&team, "--file", &own.to_string_lossy()]);
+    assert_eq!(status, Some(1));
+    assert_eq!(built_in["unchangeable"], "it is built in: nothing lifts it");
+    assert_eq!(
+        place.govsh(&["policy", "explain", "agent", "--file", "x", "--access", "rites"]).status.code(),
+        Some(125)
+    );
+}
+
+#[test]
+fn checks_name_place_and_kind() {
+    let place = Place::new();
+    let odd = place.write("odd.toml", "version = 1\n[files]\nread = ['/a/**', '/a/b', '~/**']\n");
+    let plain = place.govsh(&["policy", "check", &odd]);
+    let text = String::from_utf8(plain.stdout).unwrap();
+    assert_eq!(plain.status.code(), Some(0), "{text}");
+    assert!(text.contains("odd.toml:3:18: warning (dead): \"/a/b\" changes nothing"), "{text}");
+    assert_eq!(place.govsh(&["policy", "check", "--strict", &odd]).status.code(), Some(1));
+    let (status, json) = place.json(&["policy", "check", "--json", &odd]);
+    let codes: Vec<&str> = json["findings"].as_array().unwrap().iter().filter_map(|f| f["code"].as_str()).collect();
+    assert_eq!((status, codes), (Some(0), vec!["dead", "secret", "wide"]));
+}
+
+#[test]
+fn differences_are_told_in_terms_of_access() {
+    let place = Place::new();
+    assert_eq!(place.govsh(&["policy", "diff", "agent", "agent"]).status.code(), Some(0));
+    let (status, json) = place.json(&["policy", "diff", "agent", "codex", "--json"]);
+    assert_eq!(status, Some(1));
+    let found = json["differences"].as_array().unwrap();
+    let grown = |what: &str| found.iter().any(|d| d["side"] == "grows" && d["what"] == what);
+    assert!(grown("~/.codex/**") && grown("OPENAI_API_KEY"), "{json}");
+    assert!(found.iter().all(|d| d["side"] != "shrinks"), "{json}");
+}
+
+#[test]
+fn every_shipped_profile_is_what_its_expectations_say() {
+    let place = Place::new();
+    let expectations = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/tests");
+    for entry in fs::read_dir(expectations).unwrap() {
+        let path = entry.unwrap().path();
+        let output = place.govsh(&["policy", "test", &path.to_string_lossy()]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_is_explained() {
+    let place = Place::new();
+    let tests =
+        "[[test]]\nfile = '/a/x'\nexpect = 'allow'\n[[test]]\nfile = '/a/b'\nexpect = 'allow'\nrule = '/a/**'\n";
+    let rules = "version = 1\n[files]\nread = ['/a/**']\ndeny = ['/a/b']\n";
+    let file = place.write("own.toml", &format!("{rules}{tests}"));
+    let output = place.govsh(&["policy", "test", &file]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("own.toml:8:1: not as expected read /a/b: expected allow by \"/a/**\", got deny"), "{text}");
+    assert!(text.contains("a deny comes before it") && text.ends_with("1 of 2 as expected of own\n"), "{text}");
+    let beside = place.write("own.test.toml", &format!("policy = './own.toml'\n{tests}"));
+    let (status, json) = place.json(&["policy", "test", "--json", &beside]);
+    assert_eq!((status, &json["failed"]), (Some(1), &1.into()));
+}
