@@ -64,6 +64,7 @@ pub struct Document {
     pub file_size: Option<Located<u64>>,
     pub wall_seconds: Option<Located<u64>>,
     pub cpu_seconds: Option<Located<u64>>,
+    pub output_bytes: Option<Located<u64>>,
     pub record_audit: Option<Located<Audit>>,
     pub record_input: Option<Located<bool>>,
     pub on_failure: Option<Located<OnFailure>>,
@@ -192,8 +193,8 @@ impl Document {
 
     fn limits(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         let Some(table) = top.table("limits", "[limits]")? else { return Ok(()) };
-        let known = ["processes", "memory", "open_files", "file_size", "wall_seconds", "cpu_seconds"];
-        table.only(&known, &[("output_bytes", "output is recorded but not limited yet")])?;
+        let known = ["processes", "memory", "open_files", "file_size", "wall_seconds", "cpu_seconds", "output_bytes"];
+        table.only(&known, &[])?;
         const MOST: u64 = i64::MAX as u64;
         const PLAIN: Units = &[];
         let read = |key: &str, most: u64, units: Units| table.quantity(key, 1, most, units);
@@ -203,6 +204,7 @@ impl Document {
         self.file_size = read("file_size", MOST, BYTES)?;
         self.wall_seconds = read("wall_seconds", 1 << 32, SECONDS)?;
         self.cpu_seconds = read("cpu_seconds", 1 << 32, SECONDS)?;
+        self.output_bytes = read("output_bytes", MOST, BYTES)?;
         Ok(())
     }
 

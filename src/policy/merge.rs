@@ -87,6 +87,7 @@ impl Settings {
             ("limits.file_size", &document.file_size, &mut limits.file_size),
             ("limits.wall_seconds", &document.wall_seconds, &mut limits.wall_seconds),
             ("limits.cpu_seconds", &document.cpu_seconds, &mut limits.cpu_seconds),
+            ("limits.output_bytes", &document.output_bytes, &mut limits.output_bytes),
         ];
         for (key, given, kept) in all {
             take(

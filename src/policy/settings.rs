@@ -42,6 +42,8 @@ pub struct Limits {
     pub file_size: Option<u64>,
     pub wall_seconds: Option<u64>,
     pub cpu_seconds: Option<u64>,
+    /// Bytes written to the terminal, standard output and standard error together.
+    pub output_bytes: Option<u64>,
 }
 
 /// `[record]`.

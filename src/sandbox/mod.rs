@@ -14,6 +14,7 @@
 
 mod domain;
 pub mod filter;
+mod limits;
 mod plan;
 pub mod probe;
 pub mod syscalls;
@@ -22,6 +23,7 @@ mod tree;
 use std::os::fd::OwnedFd;
 
 pub use domain::{abi, enter_broker_domain};
+pub use limits::Controllers;
 pub use plan::{AgentPlan, BrokerPlan, Options, Plan, Tree, beneath};
 
 use crate::sys::{Errno, cred, seccomp};

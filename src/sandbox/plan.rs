@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SandboxError, domain, filter};
 use crate::event::{Report, ReportLine};
-use crate::policy::{Access, Audit, Cover, Grant, Limits, Policy, RuleId};
-use crate::sys::{cred, limits};
+use crate::policy::{Access, Audit, Cover, Grant, Policy, RuleId};
+use crate::sys::{self, cred};
+
+use super::limits::{self, Controllers};
 
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE (capabilities(7)): what package managers
 /// and builds as root need; nothing that reaches beyond files and processes.
@@ -29,6 +31,8 @@ pub struct Options {
     pub session_dir: PathBuf,
     /// The follower of the session's PTY.
     pub pts: Option<PathBuf>,
+    /// What a cgroup holds for the session.
+    pub cgroup: Controllers,
 }
 
 /// A path, what is granted on it and beneath it.
@@ -69,8 +73,8 @@ pub struct AgentPlan {
     pub trees: Vec<Tree>,
     pub filters: Vec<Vec<(u16, u8, u8, u32)>>,
     pub notify: Vec<(u16, u8, u8, u32)>,
-    /// `(RLIMIT_* number, value)`.
-    pub limits: Vec<(u32, u64)>,
+    /// `(RLIMIT_* number, soft, hard)`.
+    pub limits: Vec<(u32, u64, u64)>,
     /// Environment after the policy's rules.
     pub env: Vec<(OsString, OsString)>,
 }
@@ -106,10 +110,11 @@ impl Plan {
             trees: agent_trees(policy, options.audit),
             filters: programs.plain.iter().map(filter::to_words).collect(),
             notify: filter::to_words(&programs.notify),
-            limits: resource_limits(policy.limits()),
+            limits: limits::resources(policy.limits(), options.cgroup),
             env: options.env.iter().filter(|(name, _)| policy.environment().keep(name.as_bytes())).cloned().collect(),
         };
-        let report = report(policy, options.audit, abi, &agent);
+        let mut report = report(policy, options.audit, abi, &agent);
+        report.lines.extend(limits::report(policy.limits(), options.cgroup));
         Ok(Self { broker, agent, report })
     }
 
@@ -122,8 +127,8 @@ impl Plan {
 
 impl AgentPlan {
     pub(super) fn set_limits(&self) -> Result<(), SandboxError> {
-        for &(resource, value) in &self.limits {
-            limits::set(resource, value)
+        for &(resource, soft, hard) in &self.limits {
+            sys::limits::set(resource, soft, hard)
                 .map_err(|errno| SandboxError::System { act: "set a resource limit", errno })?;
         }
         Ok(())
@@ -209,17 +214,6 @@ fn late_places(policy: &Policy) -> Vec<Vec<u8>> {
     places
 }
 
-fn resource_limits(limits: &Limits) -> Vec<(u32, u64)> {
-    let pairs = [
-        (libc::RLIMIT_NPROC, limits.processes),
-        (libc::RLIMIT_AS, limits.memory),
-        (libc::RLIMIT_NOFILE, limits.open_files),
-        (libc::RLIMIT_FSIZE, limits.file_size),
-        (libc::RLIMIT_CPU, limits.cpu_seconds),
-    ];
-    pairs.into_iter().filter_map(|(resource, value)| Some((resource, value?))).collect()
-}
-
 fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report {
     let mut lines = mechanisms(policy, audit, abi);
     let mut told = vec![RuleId::DEFAULT];
@@ -242,7 +236,7 @@ fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report 
         });
     }
     for (index, rule) in policy.rules().iter().enumerate() {
-        if !told.contains(&RuleId(index as u32)) {
+        if !told.contains(&RuleId(index as u32)) && !rule.key.starts_with("limits.") {
             lines.push(ReportLine {
                 rule: rule.name.to_string(),
                 how: "brokered",

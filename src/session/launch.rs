@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtyPair, PtySize, SlavePty};
 
+use super::cgroup::Door;
 use super::wire::{FromMonitor, Link, Orders};
 use super::{SessionError, runtime};
 use crate::sandbox::{self, BrokerPlan};
@@ -58,6 +59,8 @@ pub struct Launch {
     pub orders: Orders,
     pub sent: Vec<OwnedFd>,
     pub pty: Option<Pty>,
+    /// Where the agent goes before it runs.
+    pub door: Option<Door>,
     pub cwd: PathBuf,
     /// The session's private directory.
     pub dir: PathBuf,
@@ -80,7 +83,7 @@ pub fn launch(launch: Launch) -> Result<Launched, SessionError> {
 }
 
 fn on_broker_thread(launch: Launch) -> Result<Launched, SessionError> {
-    let Launch { broker, orders, sent, pty, cwd, dir, job } = launch;
+    let Launch { broker, orders, sent, pty, door, cwd, dir, job } = launch;
     let path = dir.join("monitor");
     let listening = runtime::short(&path).and_then(|(_dir, short)| UnixListener::bind(short));
     let listening = listening.map_err(SessionError::system("make the monitor's socket"))?;
@@ -99,6 +102,10 @@ fn on_broker_thread(launch: Launch) -> Result<Launched, SessionError> {
     }
     drop(sent);
     let (listener, agent) = take_listener(&mut link)?;
+    if let Some(mut door) = door {
+        // What the report says holds: without it nothing runs.
+        door.admit(agent).map_err(SessionError::system("move the agent into its cgroup"))?;
+    }
     let supervisor = supervisor::start(job(listener, monitor, agent))?;
     link.go().map_err(SessionError::Monitor)?;
     Ok(Launched { link, supervisor, leader })
@@ -162,6 +169,7 @@ fn take_listener(link: &mut Link) -> Result<(OwnedFd, i32), SessionError> {
         | FromMonitor::Frozen { .. }
         | FromMonitor::Thawed
         | FromMonitor::Ended(_)
+        | FromMonitor::Over { .. }
         | FromMonitor::Kept => Err(SessionError::Monitor(io::ErrorKind::UnexpectedEof.into())),
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod answers;
 mod begin;
+mod cgroup;
 mod channel;
 pub mod control;
 mod freeze;
@@ -49,9 +50,11 @@ use crate::supervisor::{Job, SupervisorError, Warden};
 use crate::sys::process::{self, Limit};
 use crate::sys::signals::{self, Disposition, Set, SignalFd};
 use crate::sys::{inherited, unix};
+use cgroup::Cgroup;
 use control::{Control, Desk, Pulse};
 use keep::Keeper;
 use launch::{Launch, Launched, Pty};
+use monitor::Watched;
 use overlay::{HotKey, Overlay, Recent};
 use pump::{Finished, Pump, Setup};
 use recorder::{Recorder, RecorderError, Target};
@@ -204,6 +207,8 @@ struct Session {
     desk: Option<Desk>,
     recent: Recent,
     plan: Arc<Plan>,
+    /// Holds memory and processes to their limits, where one was to be had.
+    cgroup: Option<Cgroup>,
     kinds: [Kind; 3],
     terminal: Option<Terminal>,
     pty: Option<Pty>,
@@ -222,7 +227,9 @@ impl Session {
             Some(terminal) => Some(Pty::open(size, terminal.attributes().ok())?),
             None => None,
         };
+        let cgroup = Cgroup::make(&run.id, run.policy.limits());
         let options = sandbox::Options {
+            cgroup: cgroup.as_ref().map(Cgroup::holds).unwrap_or_default(),
             audit: run.audit,
             env: std::env::vars_os().filter(|(name, _)| name != MARKER).collect(),
             cwd: run.cwd.clone(),
@@ -258,7 +265,22 @@ impl Session {
         let control = control::start(setup).map_err(failed)?;
         begin::publish(&bus, start, &run, &plan);
         let (desk, stop) = (Some(desk), Some(stop));
-        Ok(Session { run, bus, questions, recent, recorder, control, desk, plan, kinds, terminal, pty, stop, why })
+        Ok(Session {
+            run,
+            bus,
+            questions,
+            recent,
+            recorder,
+            control,
+            desk,
+            plan,
+            cgroup,
+            kinds,
+            terminal,
+            pty,
+            stop,
+            why,
+        })
     }
 
     /// From the first line on the terminal to the agent's last byte.
@@ -279,6 +301,7 @@ impl Session {
         // Before the agent can ask anything.
         let attendance = attend.as_ref().filter(|_| engaged).map(Questions::attend);
         let orders = self.orders(inherited, &streams, engaged);
+        let door = self.cgroup.as_ref().map(Cgroup::door).transpose();
         let launched = launch::launch(Launch {
             broker: self.plan.broker.clone(),
             orders,
@@ -287,6 +310,7 @@ impl Session {
             dir: self.run.runtime.path().to_owned(),
             job: self.job()?,
             pty: self.pty.take(),
+            door: door.map_err(SessionError::system("open the session's cgroup"))?,
         });
         if launched.is_err() {
             // The monitor may be there already. Whether it is gone in time changes nothing about the error.
@@ -311,6 +335,8 @@ impl Session {
             stop,
             why: Arc::clone(&self.why),
             wall: self.run.policy.limits().wall_seconds.map(Duration::from_secs),
+            output: self.run.policy.limits().output_bytes,
+            cgroup: self.cgroup.take(),
             desk,
             kept: Box::new(move |ended| keeper.let_go(ended.status())),
         });
@@ -358,7 +384,14 @@ impl Session {
             open_files: (inherited.open_files.soft, inherited.open_files.hard),
             foreground,
             keep_background: self.run.keep_background,
+            watched: self.watched(),
         }
+    }
+
+    /// What the kernel does not hold for the session as a whole.
+    fn watched(&self) -> Watched {
+        let (limits, holds) = (self.run.policy.limits(), self.cgroup.as_ref().map(Cgroup::holds).unwrap_or_default());
+        Watched { processes: limits.processes.filter(|_| !holds.pids), memory: limits.memory.filter(|_| !holds.memory) }
     }
 
     /// The supervisor's job, but for what only the launch can know.

@@ -4,12 +4,16 @@
 //! Leaves to others: every decision (the front); installing the sandbox (`sandbox::install`).
 
 mod agent;
+mod watch;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use watch::Watch;
+pub use watch::Watched;
 
 use super::freeze::Hold;
 use super::wire::{Ended, FromMonitor, Link, Orders, ToMonitor};
@@ -46,6 +50,8 @@ struct Monitor {
     keep_background: bool,
     /// Everything is held still.
     hold: Option<Hold>,
+    /// What nobody else holds to the policy's limits.
+    watch: Option<Watch>,
 }
 
 /// Connects, takes the orders, forks what becomes the agent and waits until it has become it.
@@ -62,6 +68,7 @@ fn start(socket: &Path) -> io::Result<Monitor> {
     let sent = if orders.sent > 0 { link.receive_descriptors()? } else { Vec::new() };
     let on_pty = orders.stdio.contains(&super::wire::Stdio::Pty);
     let keep_background = orders.keep_background;
+    let watch = Watch::new(orders.watched);
     let (started, start_seen) = unix::pipe()?;
     let agent = match process::fork()? {
         Fork::Child => agent::become_agent(link, orders, &sent),
@@ -70,7 +77,17 @@ fn start(socket: &Path) -> io::Result<Monitor> {
     drop((sent, start_seen));
     // The child does the same; whoever comes first.
     let _ = process::set_group(agent, agent);
-    Ok(Monitor { link, starting: Some(started), signals, agent, alive: true, on_pty, keep_background, hold: None })
+    Ok(Monitor {
+        link,
+        starting: Some(started),
+        signals,
+        agent,
+        alive: true,
+        on_pty,
+        keep_background,
+        hold: None,
+        watch,
+    })
 }
 
 impl Monitor {
@@ -82,7 +99,8 @@ impl Monitor {
                 unix::poll_for(self.signals.as_fd(), libc::POLLIN),
                 self.starting.as_ref().map_or(unix::NO_POLL, |starting| unix::poll_for(starting.as_fd(), libc::POLLIN)),
             ];
-            let polled = unix::poll(&mut entries, self.hold.as_ref().map_or(-1, Hold::pause));
+            let pauses = [self.hold.as_ref().map(Hold::pause), self.watch.as_ref().map(Watch::pause)];
+            let polled = unix::poll(&mut entries, pauses.into_iter().flatten().min().unwrap_or(-1));
             let hung_up = entries[0].revents != 0 && self.starting.is_some();
             if polled.is_err() || hung_up || (entries[0].revents != 0 && !self.obey()) {
                 // The front is gone, with whatever it would have said about what happened here.
@@ -94,6 +112,12 @@ impl Monitor {
             }
             if entries[2].revents != 0 {
                 self.starting = None;
+            }
+            if let Some(what) = self.watch.as_mut().and_then(Watch::look) {
+                self.watch = None;
+                // A front that cannot be told is gone, and the socket will say so.
+                let _ = self.link.send(&FromMonitor::Over { what });
+                reap::kill_all();
             }
             if let Some(hold) = &mut self.hold {
                 // Who was in the kernel's hands may have forked before it stopped.

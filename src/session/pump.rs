@@ -4,6 +4,7 @@
 //! when it is full, makes us wait. Keys go to the agent whether or not its output finds a taker.
 //! Leaves to others: one channel's bytes (`channel`), what is recorded where (`recorder`), the decisions (`supervisor`).
 
+mod bounds;
 mod control;
 mod panel;
 mod wishes;
@@ -15,6 +16,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bounds::Bounds;
+
+use super::cgroup::Cgroup;
 use super::channel::{CHUNK, Carries, Channel, Closed, End, Manner};
 use super::control::Desk;
 use super::overlay::Overlay;
@@ -23,7 +27,7 @@ use super::terminal::Terminal;
 use super::wire::{Ended, Failure, Link, ToMonitor};
 use super::{SessionError, reap};
 use crate::bus::Bus;
-use crate::event::{Event, Stream};
+use crate::event::Stream;
 use crate::supervisor::Pauser;
 use crate::supervisor::questions::{Attendance, Questions};
 use crate::sys::signals::{Set, SignalFd};
@@ -53,6 +57,9 @@ pub struct Setup {
     /// Why it has.
     pub why: Arc<Mutex<String>>,
     pub wall: Option<Duration>,
+    /// Bytes that the agent may write in all.
+    pub output: Option<u64>,
+    pub cgroup: Option<Cgroup>,
     /// What watchers want of the session.
     pub desk: Desk,
     /// The panel, where the terminal can show one.
@@ -88,6 +95,7 @@ pub struct Pump {
     stop: Option<OwnedFd>,
     why: Arc<Mutex<String>>,
     /// The policy's end of the session.
+    bounds: Bounds,
     wall: Option<Instant>,
     desk: Desk,
     overlay: Option<Overlay>,
@@ -153,6 +161,7 @@ impl Pump {
             stop: Some(setup.stop),
             why: setup.why,
             wall: setup.wall.map(|wall| Instant::now() + wall),
+            bounds: Bounds::new(setup.output, setup.cgroup),
             desk: setup.desk,
             overlay: setup.overlay,
             attend: setup.attend,
@@ -190,6 +199,7 @@ impl Pump {
             self.on_panel(entries[PANEL..CHANNELS].iter().any(|entry| entry.revents != 0));
         }
         drop(self.terminal.take());
+        self.hear_cgroup();
         // What the monitor could not do, or has left by dying.
         if !reap::end_all(PATIENCE) && self.trouble.is_none() {
             self.trouble = Some(SessionError::LeftBehind);
@@ -240,7 +250,9 @@ impl Pump {
         let until = |at: Instant| at.saturating_duration_since(now) + Duration::from_millis(1);
         let check = self.waits_for_foreground().then_some(FOREGROUND_CHECK);
         let panel = self.overlay.as_ref().and_then(|overlay| overlay.deadline(now));
-        let next = [self.wall.map(until), self.grace.map(until), check, panel.map(until)].into_iter().flatten().min();
+        let cgroup = self.bounds.pause();
+        let next = [self.wall.map(until), self.grace.map(until), check, panel.map(until), cgroup];
+        let next = next.into_iter().flatten().min();
         next.map_or(-1, |wait| i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
     }
 
@@ -268,11 +280,15 @@ impl Pump {
             self.serve_screen(pair(0));
         }
         // The relays' entries stand in their order, so none may be taken out before all were served.
-        let mut over = [false; 3];
+        let (mut over, mut written) = ([false; 3], 0);
         for (at, relay) in self.relays.iter_mut().enumerate() {
             let ready = pair(2 + at);
             if ready.iter().any(|entry| entry.revents != 0) {
-                over[at] = relay.channel.serve(ready, &mut self.buffer, &self.bus, None).is_err();
+                let served = relay.channel.serve(ready, &mut self.buffer, &self.bus, None);
+                if let (Ok(bytes), Carries::Output(_)) = (&served, relay.channel.carries()) {
+                    written += bytes;
+                }
+                over[at] = served.is_err();
             }
         }
         for at in (0..self.relays.len()).rev().filter(|at| over[*at]) {
@@ -280,6 +296,7 @@ impl Pump {
             let relay = self.relays.remove(at);
             relay.serves.into_iter().for_each(streams::give_up);
         }
+        self.count_output(written);
     }
 
     fn serve_screen(&mut self, ready: [PollFd; 2]) {
@@ -292,7 +309,7 @@ impl Pump {
             terminal.follow_output(&follower);
         }
         match screen.serve(ready, &mut self.buffer, &self.bus, None) {
-            Ok(_) => {}
+            Ok(bytes) => self.count_output(bytes),
             Err(Closed::Ended) => self.screen = None,
             Err(Closed::Refused(_)) => self.hang_up(),
         }
@@ -330,12 +347,13 @@ impl Pump {
         let now = Instant::now();
         if self.wall.is_some_and(|at| now >= at) {
             self.wall = None;
-            self.bus.publish(Event::Limit { what: "wall_seconds: the session's time is over".to_owned() });
-            self.tell(&ToMonitor::End);
+            self.reach_limit("wall_seconds: the session's time is over".to_owned());
         }
+        self.look_at_cgroup();
         if self.grace.is_some_and(|at| now >= at) {
             self.grace = None;
             self.tell(&ToMonitor::End);
+            self.bounds.kill();
         }
         if self.waits_for_foreground() && self.terminal.as_ref().is_some_and(Terminal::is_foreground) {
             self.take_terminal();

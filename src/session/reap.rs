@@ -71,7 +71,7 @@ pub fn has_children() -> bool {
 }
 
 /// Every living or unreaped descendant of this process, parents before children.
-fn descendants() -> Vec<i32> {
+pub(super) fn descendants() -> Vec<i32> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let mut found = children(own);
     let mut at = 0;

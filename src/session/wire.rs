@@ -6,7 +6,7 @@
 //!   │◀──────────────────────────────────────────────── Listener ──────│
 //!   │ one byte: go ───────────────────────────────────────────────────▶│ execve
 //!   │◀──────────────────────────────────────────────── Failed ────────│ (only then)
-//!   │◀─ Stopped, Frozen, Thawed, Ended, Kept ─│
+//!   │◀ Stopped, Frozen, Thawed, Over, Ended, Kept ─│
 //!   │ Signal, Continue, Freeze, Thaw, End ─▶│
 //! ```
 //! Invariant: only the session's own processes ever hold an end; a frame is whole or the other end is gone.
@@ -21,6 +21,7 @@ use std::os::unix::net::UnixStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::monitor::Watched;
 use crate::sandbox::AgentPlan;
 use crate::sys::unix;
 
@@ -82,6 +83,8 @@ pub struct Orders {
     /// The agent starts as the PTY's foreground group.
     pub foreground: bool,
     pub keep_background: bool,
+    /// Limits that the monitor holds the session to.
+    pub watched: Watched,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +126,10 @@ pub enum FromMonitor {
     },
     Thawed,
     Ended(Ended),
+    /// A limit was exceeded and everything killed.
+    Over {
+        what: String,
+    },
     /// The agent ended and left processes behind that were to be kept.
     Kept,
 }

@@ -295,6 +295,9 @@ impl Worker {
 
     pub fn truncate(&mut self, call: &Call) -> Answer {
         let len = call.arg(1) as i64;
+        if self.shared.is_too_large(call, len) {
+            return Errno(libc::EFBIG).into();
+        }
         self.on_object(call, "truncate", PathArg::here(call.arg(0)), true, |object| Act::Truncate { object, len })
     }
 

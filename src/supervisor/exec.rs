@@ -7,6 +7,7 @@
 
 mod carried;
 mod check;
+mod end;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -20,7 +21,7 @@ use super::resolve::Found;
 use super::status;
 use super::target::{PendingExec, lock, proc_path};
 use super::worker::{Answer, Call, Ruling, Worker};
-use crate::event::{Event, Judged, Kind, Proc, ProcOp, Via};
+use crate::event::{Event, Judged, Kind, Via};
 use crate::policy::{Access, Verdict};
 use crate::sys::{Errno, Sys, file};
 
@@ -250,32 +251,6 @@ impl Worker {
             duration,
         }));
     }
-
-    /// exit_group(2): the status is in a register, so it is exact.
-    pub fn exit(&mut self, call: &Call) -> Answer {
-        if let Some(process) = self.shared.table.remove(call.pid())
-            && process.seen_exec.load(Ordering::Relaxed)
-        {
-            self.shared.bus.publish(ended(process.pid, process.parent, Some(call.int(0) & 0xff)));
-        }
-        Answer::Continue
-    }
-}
-
-/// A process's end; without a status when a signal ended it unseen.
-pub fn ended(pid: i32, parent: i32, exit: Option<i32>) -> Event {
-    Event::Proc(Box::new(Proc {
-        pid,
-        parent,
-        op: ProcOp::Exit,
-        exe: Vec::new(),
-        argv: Vec::new(),
-        argv_cut: false,
-        cwd: Vec::new(),
-        exit,
-        signal: None,
-        digest: None,
-    }))
 }
 
 fn image_of(pid: i32) -> Sys<(u64, u64)> {

@@ -14,7 +14,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::exec;
 use super::shared::Shared;
 use super::status::Status;
 use super::target::lock;
@@ -254,9 +253,7 @@ impl Receivers {
     /// Ends of processes that said nothing.
     fn sweep(&self) {
         for process in self.shared.table.sweep() {
-            if process.seen_exec.load(Ordering::Relaxed) {
-                self.shared.bus.publish(exec::ended(process.pid, process.parent, None));
-            }
+            self.shared.gone(&process);
         }
     }
 
@@ -287,9 +284,7 @@ impl Receivers {
             let _ = thread.join();
         }
         for process in self.shared.table.drain() {
-            if process.seen_exec.load(Ordering::Relaxed) {
-                self.shared.bus.publish(exec::ended(process.pid, process.parent, None));
-            }
+            self.shared.gone(&process);
         }
     }
 }
@@ -329,6 +324,7 @@ impl Shared {
             }
         };
         if let Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EBUSY)) = sent {
+            self.tell_full(errno, call);
             // The descriptor did not fit; the call still waits.
             let _ = seccomp::send_errno(listener, n.id, errno);
         }

@@ -88,6 +88,18 @@ impl Stat {
     }
 }
 
+/// How a process ended that was not reaped yet, as wait(2) has it: the last field of `/proc/PID/stat`. None while it lives
+/// and when it was reaped.
+pub fn exit_code(pid: i32) -> Option<i32> {
+    let text = read(pid, "stat").ok()?;
+    let after = text.iter().rposition(|b| *b == b')')? + 2;
+    let fields = text.get(after..)?;
+    if !matches!(fields.first(), Some(b'Z' | b'X')) {
+        return None;
+    }
+    String::from_utf8_lossy(fields).split_whitespace().last()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -76,6 +76,10 @@ pub struct Process {
     pub seen_exec: AtomicBool,
     /// What it was forked from was checked: see `exec::check`.
     pub vetted: AtomicBool,
+    /// The program it runs; empty before the first that was seen.
+    pub exe: Mutex<Vec<u8>>,
+    /// It was told of that no descriptor fits any more.
+    pub full: AtomicBool,
 }
 
 /// A thread of a [`Process`].
@@ -231,6 +235,8 @@ impl Table {
                 exec_pending: AtomicBool::new(false),
                 seen_exec: AtomicBool::new(false),
                 vetted: AtomicBool::new(false),
+                exe: Mutex::default(),
+                full: AtomicBool::new(false),
             }),
         };
         let entry =

@@ -2,15 +2,21 @@
 
 use super::{Sys, check_int};
 
-/// Sets soft and hard limit of a resource, never above the hard limit in force.
-pub fn set(resource: u32, value: u64) -> Sys<()> {
+/// Sets a resource's soft and hard limit, neither above the hard limit in force.
+pub fn set(resource: u32, soft: u64, hard: u64) -> Sys<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel fills the structure.
     check_int(unsafe { libc::getrlimit(resource as _, &raw mut limit) })?;
-    let value = value.min(limit.rlim_max);
-    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    let limit = libc::rlimit { rlim_cur: soft.min(limit.rlim_max), rlim_max: hard.min(limit.rlim_max) };
     // SAFETY: the kernel only reads the structure.
     check_int(unsafe { libc::setrlimit(resource as _, &raw const limit) }).map(drop)
+}
+
+/// Bytes of a page of memory.
+#[must_use]
+pub fn page_size() -> u64 {
+    // SAFETY: no pointers.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION; 0 when there is no Landlock.

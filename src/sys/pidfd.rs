@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::{Sys, check};
+use super::{Sys, check, check_int};
 
 const PIDFD_THREAD: libc::c_uint = libc::O_EXCL as libc::c_uint;
 
@@ -44,4 +44,25 @@ pub fn has_exited(pidfd: BorrowedFd<'_>) -> bool {
     let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry, as said.
     unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+}
+
+/// `struct pidfd_info` of linux/pidfd.h, as of 6.13.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// How a process that was reaped ended, as wait(2) has it. None before it was reaped, and on kernels before 6.15.
+#[must_use]
+pub fn exit_code(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    const PIDFD_GET_INFO: libc::c_ulong = 3 << 30 | (size_of::<PidfdInfo>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    let mut told = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the kernel writes at most the size that is part of the request's number.
+    check_int(unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut told) }).ok()?;
+    (told.mask & PIDFD_INFO_EXIT != 0).then_some(told.exit_code)
 }

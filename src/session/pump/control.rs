@@ -90,6 +90,7 @@ impl Pump {
             Ok(FromMonitor::Frozen { processes, whole }) => self.on_frozen(processes, whole),
             Ok(FromMonitor::Thawed) => self.on_thawed(),
             Ok(FromMonitor::Ended(ended)) => self.on_ended(ended),
+            Ok(FromMonitor::Over { what }) => self.bus.publish(Event::Limit { what }),
             Ok(FromMonitor::Kept) => self.on_kept(),
             Ok(FromMonitor::Failed(failure)) => self.failure = Some(failure),
             Ok(FromMonitor::Listener { .. }) => {}

@@ -136,6 +136,7 @@ impl Worker {
         }
         self.shared.table.remove_siblings(process.pid);
         process.seen_exec.store(true, Ordering::Relaxed);
+        lock(&process.exe).clone_from(&pending.path);
         let cwd = process.cwd(process.pid).map(|d| d.path.clone()).unwrap_or_default();
         let proc = Box::new(Proc {
             pid: process.pid,

@@ -3,4 +3,5 @@
 
 mod bench;
 mod digests;
+mod limits;
 mod rules;

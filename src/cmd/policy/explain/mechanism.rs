@@ -21,6 +21,7 @@ fn by(how: &'static str, by: &str) -> Mechanism {
 pub(super) fn of(policy: &Policy, request: &Request<'_>, decision: Decision) -> Mechanism {
     let audit = policy.record().audit.unwrap_or(Audit::Full);
     let options = Options {
+        cgroup: Default::default(),
         audit,
         env: Vec::new(),
         cwd: PathBuf::from("/"),
