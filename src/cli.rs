@@ -11,10 +11,12 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+mod laid;
 mod learn;
 mod policy;
 mod shelf;
 
+pub use laid::{Laid, Trust};
 pub use learn::{Learn, PolicyBacktest};
 pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyShow, PolicyTest};
 pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
@@ -78,6 +80,7 @@ pub enum Command {
     Prune(Prune),
     #[command(subcommand)]
     Policy(Policy),
+    Trust(Trust),
     Doctor(Doctor),
     Completions(Completions),
     #[command(name = "__monitor", hide = true)]
@@ -128,6 +131,8 @@ pub struct RunOptions {
     /// What opens govsh's panel over the agent's screen [default: ctrl-\ g]
     #[arg(long, value_name = "KEY|off")]
     pub hot_key: Option<String>,
+    #[command(flatten)]
+    pub laid: Laid,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,7 @@
 //! Policies on disk: which one a session gets, and what its variables stand for here.
 //!
 //! Invariant: a policy file is a regular file of at most 1 MiB in UTF-8, or it is refused; opening one never waits.
-//! Leaves to others: what is in it (`policy`).
+//! Leaves to others: what is in it (`policy`), what is laid over each policy (`layers`).
 //!
 //! ```text
 //! NAME          ~/.config/govsh/policies/NAME.toml, /etc/govsh/policies/NAME.toml, then the shipped profile
@@ -9,20 +9,25 @@
 //! ```
 
 mod git;
+mod layers;
+mod read;
+pub mod trust;
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Read;
+use std::fs::{self, DirBuilder};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use read::{Writer, error_text};
+use trust::Store;
 
 use crate::policy::{Kind, Layer, Library, Policy, PolicyError, Source, Vars, shipped};
 use crate::sys::{cred, file};
 
-/// Longest policy file, in bytes.
-const LONGEST: u64 = 1 << 20;
+/// The machine's own directory.
+const MACHINE: &str = "/etc/govsh";
 
 /// The machine's and the user's policies, and the shipped ones.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub struct Disk {
     /// Where named policies lie, most wanted first.
     dirs: Vec<(PathBuf, Layer)>,
     workdir: PathBuf,
+    /// What the command line lays over the rest.
+    flags: Vec<Source>,
 }
 
 impl Disk {
@@ -37,7 +44,29 @@ impl Disk {
     pub fn new() -> Disk {
         let user = config_dir().join("govsh/policies");
         let workdir = std::env::current_dir().unwrap_or_else(|_| "/".into());
-        Disk { dirs: vec![(user, Layer::User), (PathBuf::from("/etc/govsh/policies"), Layer::Machine)], workdir }
+        let machine = Path::new(MACHINE).join("policies");
+        Disk { dirs: vec![(user, Layer::User), (machine, Layer::Machine)], workdir, flags: Vec::new() }
+    }
+
+    /// Lays these over all the rest.
+    pub fn with_flags(self, flags: Vec<Source>) -> Disk {
+        Disk { flags, ..self }
+    }
+
+    /// The project's own policies here, the outermost first.
+    pub fn projects(&self) -> Result<Vec<Source>, PolicyError> {
+        layers::project(&self.workdir, &home())
+    }
+
+    /// A file that a project's policy is made of: it lies in a directory `.govsh`.
+    pub fn project_file(&self, path: &Path) -> Result<Source, PolicyError> {
+        let source = read::policy(path, Layer::Project, Writer::Anyone)?;
+        let real = Path::new(OsStr::from_bytes(source.path.as_deref().unwrap_or_default()));
+        if !in_project(path) && !in_project(real) {
+            let hint = "a project's policy is .govsh/policy.toml";
+            return Err(PolicyError::whole(&source.name, "it lies in no directory '.govsh'", Some(hint)));
+        }
+        Ok(source)
     }
 
     /// The policy of this name or file, as `--policy` gives it.
@@ -93,24 +122,24 @@ impl Disk {
     }
 
     fn read(&self, path: &Path, layer: Layer) -> Result<Source, PolicyError> {
-        let name = path.to_string_lossy().into_owned();
-        let whole = |reason: &str| PolicyError::whole(&name, reason, None);
-        let open = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-        let file = open.map_err(|error| whole(&error_text(&error)))?;
-        let real = fs::canonicalize(path).map_err(|error| whole(&error_text(&error)))?;
-        let raw = contents(file).map_err(|reason| whole(&reason))?;
-        let text = String::from_utf8(raw)
-            .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to()))?;
-        Ok(Source { name, text, layer, path: Some(bytes(&real).to_vec()) })
+        let writer = match layer {
+            Layer::Org | Layer::Machine => Writer::Root,
+            Layer::User => Writer::User,
+            _ => Writer::Anyone,
+        };
+        read::policy(path, layer, writer)
     }
 
-    /// A file's layer by where it lies.
+    /// A file's layer by where it lies; one that is named by way of a project is the project's.
     fn layer(&self, path: &Path, otherwise: Layer) -> Layer {
+        if in_project(path) {
+            return Layer::Project;
+        }
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let named = self.dirs.iter().find(|(dir, _)| dir.parent().is_some_and(|dir| real.starts_with(dir)));
         match named {
             Some((_, layer)) => *layer,
-            None if real.starts_with(self.workdir.join(".govsh")) => Layer::Project,
+            None if in_project(&real) => Layer::Project,
             None => otherwise,
         }
     }
@@ -135,6 +164,20 @@ impl Library for Disk {
             (None, None) => PathBuf::from(name_or_file),
         };
         self.read(&path, self.layer(&path, from.layer))
+    }
+
+    fn layers(&self) -> Result<Vec<Source>, PolicyError> {
+        let mut layers = layers::standing(Path::new(MACHINE), &config_dir().join("govsh"))?;
+        layers.extend(self.projects()?);
+        layers.extend(self.flags.iter().cloned());
+        Ok(layers)
+    }
+
+    fn trusts(&self, source: &Source) -> Result<bool, PolicyError> {
+        store().holds(source).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            PolicyError::whole(&source.name, format!("cannot tell whether it is trusted: {error}{cause}"), None)
+        })
     }
 
     fn answers(&self, key: &str) -> Result<Option<Source>, PolicyError> {
@@ -167,13 +210,18 @@ impl Library for Disk {
 
 /// The policy of a session: what `--policy` names, else the one made for `argv0`.
 /// `session` is its private directory, in which `${session}` is made; `own` what else is govsh's and lies outside its usual places (a recording).
-pub fn load(choice: Option<&str>, argv0: &OsStr, session: &Path, own: &[PathBuf]) -> Result<Policy, PolicyError> {
-    let disk = Disk::new();
+pub fn load(
+    disk: &Disk,
+    choice: Option<&str>,
+    argv0: &OsStr,
+    session: &Path,
+    own: &[PathBuf],
+) -> Result<Policy, PolicyError> {
     let source = match choice {
         Some(name) => disk.find(name)?,
         None => disk.find_for(argv0)?,
     };
-    load_source(source, &disk, session, own)
+    load_source(source, disk, session, own)
 }
 
 /// As [`load`], of a source that was found already.
@@ -189,6 +237,20 @@ pub fn load_source(source: Source, disk: &Disk, session: &Path, own: &[PathBuf])
 /// Where the user's own policies lie.
 pub fn own_policies() -> PathBuf {
     config_dir().join("govsh/policies")
+}
+
+/// Where trust in projects' policies is kept: `~/.local/state/govsh/trust`.
+pub fn store() -> Store {
+    Store::at(env_dir("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("govsh/trust"))
+}
+
+/// What binds sessions: a session that works in one of these could write what binds the next.
+pub fn binding() -> Vec<PathBuf> {
+    let config = config_dir().join("govsh");
+    let own = ["policies", "policy.d", "org", "answers"].map(|name| config.join(name));
+    let mut all: Vec<PathBuf> = own.into_iter().chain([PathBuf::from(MACHINE)]).collect();
+    all.push(store().dir().to_owned());
+    all
 }
 
 /// Where answers to a policy's questions are kept: `~/.config/govsh/answers/KEY.toml`.
@@ -217,8 +279,10 @@ pub fn vars(session: &Path, own: &[PathBuf]) -> Vars {
         env_dir("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share")).join("govsh"),
         env_dir("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{uid}").into()).join("govsh"),
         format!("/tmp/govsh-{uid}").into(),
-        "/etc/govsh".into(),
+        MACHINE.into(),
     ];
+    // Each by itself, too: where an agent works in a directory of ours, these stay closed to it.
+    state.extend(binding());
     state.extend(session.is_absolute().then(|| session.to_owned()));
     state.extend(own.iter().filter_map(|path| std::path::absolute(path).ok()));
     state.sort();
@@ -251,6 +315,11 @@ pub fn is_file(name: &str) -> bool {
     name.contains('/') || name.ends_with(".toml")
 }
 
+/// Whether the path leads through a directory `.govsh`.
+fn in_project(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.components().any(|part| part.as_os_str() == ".govsh"))
+}
+
 fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
@@ -265,41 +334,4 @@ fn env_dir(name: &str) -> Option<PathBuf> {
 
 fn config_dir() -> PathBuf {
     env_dir("XDG_CONFIG_HOME").unwrap_or_else(|| home().join(".config"))
-}
-
-/// The bytes of a regular file that is not too large.
-fn contents(file: File) -> Result<Vec<u8>, String> {
-    let kind = file.metadata().map_err(|error| error_text(&error))?;
-    if kind.is_dir() {
-        return Err("it is a directory".into());
-    }
-    if !kind.is_file() {
-        return Err("it is no regular file".into());
-    }
-    let mut raw = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut raw).map_err(|error| error_text(&error))?;
-    if raw.len() as u64 > LONGEST {
-        return Err("it is larger than 1 MiB".into());
-    }
-    Ok(raw)
-}
-
-/// An error's text without its number: `no such file or directory`.
-fn error_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
-}
-
-fn not_utf8(name: &str, raw: &[u8], valid: usize) -> PolicyError {
-    let before = String::from_utf8_lossy(raw.get(..valid).unwrap_or_default()).into_owned();
-    let byte = raw.get(valid).copied().unwrap_or_default();
-    PolicyError::At {
-        policy: name.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
-        reason: format!("byte 0x{byte:02x} is not UTF-8"),
-        hint: Some("policies are UTF-8 text".into()),
-    }
 }

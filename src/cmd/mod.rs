@@ -21,6 +21,7 @@ pub mod replay;
 pub mod run;
 pub mod search;
 pub mod show;
+pub mod trust;
 pub mod verify;
 pub mod watch;
 
@@ -42,6 +43,7 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Prune(options) => prune::prune(&options),
         Command::Learn(options) => learn::learn(&options),
         Command::Policy(options) => policy::run(options),
+        Command::Trust(options) => trust::trust(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Completions(options) => completions::run(&options),
     };

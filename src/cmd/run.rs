@@ -3,6 +3,7 @@
 //! Invariant: whatever can be refused is refused before a process is started or a file made, in one line and a hint.
 //! Leaves to others: the run itself (`session`).
 
+mod laid;
 pub(super) mod place;
 pub(super) mod program;
 
@@ -15,9 +16,9 @@ use std::time::Duration;
 use place::Place;
 use program::{Program, ProgramError};
 
-use super::library;
+use super::library::{self, Disk};
 use crate::cli::{self, AuditLevel, RunOptions};
-use crate::policy::{Audit, Policy, PolicyError, Source, Verdict};
+use crate::policy::{Audit, Layer, Policy, PolicyError, Rule, Source, Verdict, Withheld};
 use crate::recording::visible;
 use crate::session::keep::{self, Keeper};
 use crate::session::overlay::{HotKey, HotKeyError};
@@ -39,10 +40,14 @@ enum RunError {
     Program(#[from] ProgramError),
     #[error("policy '{policy}' does not allow running '{program}': {rule}")]
     Refused { policy: String, program: String, rule: String },
-    #[error("policy '{0}' requires a recording")]
+    #[error("{0} requires a recording (require.recording)")]
     MustRecord(String),
-    #[error("policy '{0}' requires --audit full")]
+    #[error("{0} requires --audit full (require.audit)")]
     MustAudit(String),
+    #[error("this machine is enrolled ({by}): the command line can only narrow, and {option} does not")]
+    Enrolled { by: String, option: &'static str },
+    #[error("project policy '{0}' is not trusted, and so grants nothing")]
+    Untrusted(String),
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]
@@ -64,9 +69,14 @@ impl RunError {
                 Some("'govsh policy show --effective' lists the rules; --policy chooses another policy")
             }
             Self::MustRecord(_) => Some("leave --no-record out"),
+            Self::Untrusted(_) => {
+                Some("'govsh trust FILE' shows what it grants and asks; without --policy it narrows another one")
+            }
             Self::Policy(error) => error.hint(),
             Self::Session(error) => error.hint(),
-            Self::Keep(_) | Self::Place(_) | Self::MustAudit(_) | Self::HotKey(_) | Self::Runtime(_) => None,
+            Self::Place(error) => error.hint(),
+            Self::Enrolled { .. } => Some("leave it out"),
+            Self::Keep(_) | Self::MustAudit(_) | Self::HotKey(_) | Self::Runtime(_) => None,
         }
     }
 
@@ -120,10 +130,12 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
     let id = recorder::new_id();
     let runtime = Runtime::create(&id)?;
     let own: Vec<_> = options.record.iter().map(|record| place.cwd.join(record)).collect();
+    let disk = Disk::new().with_flags(laid::sources(&options.laid, &place.cwd));
     let policy = match source {
-        Some(source) => library::load_source(source, &library::Disk::new(), runtime.path(), &own)?,
-        None => library::load(options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?,
+        Some(source) => library::load_source(source, &disk, runtime.path(), &own)?,
+        None => library::load(&disk, options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?,
     };
+    let notice = [program.notice(), untrusted(&options, &policy)?].into_iter().flatten().collect();
     let audit = audit(&options, &policy)?;
     let (argv, appended) = arguments(&options, command, &policy);
     check_program(&policy, &program, &argv)?;
@@ -134,7 +146,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         runtime,
         policy: Arc::new(policy),
         audit,
-        notice: program.notice(),
+        notice,
         program: program.path,
         argv,
         appended,
@@ -164,14 +176,46 @@ fn audit(options: &RunOptions, policy: &Policy) -> Result<Audit, RunError> {
         AuditLevel::Full => Audit::Full,
         AuditLevel::Writes => Audit::Writes,
     });
-    let audit = asked.or(policy.record().audit).unwrap_or(Audit::Full);
+    let own = policy.record().audit.unwrap_or(Audit::Full);
+    let audit = asked.unwrap_or(own);
+    let by = |key: &str| {
+        let rule = policy.required_by(key);
+        let place = |rule: &Rule| format!("policy '{}' line {} ({} layer)", rule.source, rule.line, rule.layer.name());
+        rule.map_or_else(|| format!("policy '{}'", policy.name()), place)
+    };
     if policy.require().audit == Some(Audit::Full) && audit != Audit::Full {
-        return Err(RunError::MustAudit(policy.name().to_owned()));
+        return Err(RunError::MustAudit(by("require.audit")));
     }
     if policy.require().recording && options.no_record {
-        return Err(RunError::MustRecord(policy.name().to_owned()));
+        return Err(RunError::MustRecord(by("require.recording")));
     }
-    Ok(audit)
+    let loosens =
+        [("--audit writes", audit == Audit::Writes && own == Audit::Full), ("--no-record", options.no_record)];
+    match (policy.enrolled(), loosens.iter().find(|(_, loosens)| *loosens)) {
+        (Some(by), Some((option, _))) => Err(RunError::Enrolled { by: by.to_owned(), option }),
+        _ => Ok(audit),
+    }
+}
+
+/// What is said of projects' policies that want more than they may.
+fn untrusted(options: &RunOptions, policy: &Policy) -> Result<Option<String>, RunError> {
+    let withheld: Vec<&Withheld> = policy.withheld().iter().filter(|file| file.layer == Layer::Project).collect();
+    let Some(first) = withheld.first() else { return Ok(None) };
+    // The very policy that was chosen; of its name only where it is known by its place.
+    if options.policy.is_some() && withheld.iter().any(|file| file.source == policy.name()) {
+        return Err(RunError::Untrusted(policy.name().to_owned()));
+    }
+    let grants: usize = withheld.iter().map(|file| file.rules.len()).sum();
+    let (count, plural) = (withheld.len(), if grants == 1 { "grant does" } else { "grants do" });
+    let files = if count == 1 { first.source.clone() } else { format!("{} and {} more", first.source, count - 1) };
+    Ok(Some(match policy.enrolled() {
+        Some(by) => {
+            format!("{files}: this machine is enrolled ({by}), so its {grants} {plural} not count, its denials do")
+        }
+        None => format!(
+            "{files} is not trusted: its {grants} {plural} not count, its denials do. To see and trust it: govsh trust"
+        ),
+    }))
 }
 
 /// The command line with what the profile adds to that of its own agent.

@@ -161,7 +161,6 @@ const WORKDIR: &[(&str, &[&str])] = &[
             ".aider.conf.yml",
         ],
     ),
-    (PROJECT, &[".govsh"]),
 ];
 
 /// For root.
@@ -209,6 +208,12 @@ pub fn protections(vars: &Vars) -> Vec<Protection> {
         CONFIG.iter().for_each(|(label, names)| write(label, dir, names));
     }
     WORKDIR.iter().for_each(|(label, names)| write(label, &vars.workdir, names));
+    // A project's policy also lies above: up to the top of its repository, wherever that is.
+    let workdir = &vars.workdir;
+    let cuts = workdir.iter().enumerate().filter(|(at, byte)| **byte == b'/' && *at > 0).map(|(at, _)| at);
+    for dir in cuts.chain([workdir.len()]).filter_map(|end| workdir.get(..end)).filter(|dir| dir.len() > 1) {
+        write(PROJECT, dir, &[".govsh"]);
+    }
     SYSTEM.iter().for_each(|(label, names)| write(label, b"", names));
     for dir in &vars.git {
         write(GIT, dir, &["hooks", "config", "config.worktree"]);
@@ -274,6 +279,10 @@ mod tests {
         assert_eq!(find("/home/u/.config/fish/x"), [(SHELL, Protected::Write)]);
         assert_eq!(find("/z/.zshrc"), [(SHELL, Protected::Write)]);
         assert_eq!(find("/etc/crontab"), [(LOGIN, Protected::Write)]);
+        let deep = protections(&Vars { workdir: b"/src/a/b".into(), ..vars });
+        let held = |path: &[u8]| deep.iter().any(|p| p.label == PROJECT && p.pattern.covers(path));
+        assert!(held(b"/src/a/b/.govsh/x") && held(b"/src/a/.govsh") && held(b"/src/.govsh/policy.toml"));
+        assert!(!held(b"/.govsh") && !held(b"/src/a/b/c/.govsh"));
     }
 
     #[test]

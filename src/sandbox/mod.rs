@@ -37,8 +37,8 @@ pub enum SandboxError {
     Landlock(String),
     #[error("this kernel has no Landlock (5.13 or newer, enabled at boot, is needed)")]
     NoLandlock,
-    #[error("policy requires Landlock ABI {wanted}, this kernel has {found}")]
-    Abi { wanted: u32, found: i32 },
+    #[error("policy requires Landlock ABI {wanted}{by}, this kernel has {found}")]
+    Abi { wanted: u32, found: i32, by: String },
     #[error("audit = \"writes\" cannot hold a policy that denies reads inside a readable tree, or asks about reads")]
     WritesWithCarveOuts,
     #[error("cannot {act}")]

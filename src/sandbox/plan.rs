@@ -97,7 +97,11 @@ impl Plan {
         if let Some(wanted) = policy.require().landlock_abi
             && i64::from(abi) < i64::from(wanted)
         {
-            return Err(SandboxError::Abi { wanted, found: abi });
+            let rule = policy.required_by("require.landlock_abi");
+            let by = rule.map_or_else(String::new, |rule| {
+                format!(" (require.landlock_abi of '{}' line {}, {} layer)", rule.source, rule.line, rule.layer.name())
+            });
+            return Err(SandboxError::Abi { wanted, found: abi, by });
         }
         // What the kernel alone decides is never asked about.
         let asks_reads = policy.asked_grants().iter().any(|grant| grant.access.contains(Access::READ));

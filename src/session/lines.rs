@@ -28,7 +28,7 @@ pub fn opening(run: &Run, recording: Option<&Path>) {
     };
     let policy = run.policy.name();
     say(run, &format!("{agent} under policy {policy} (deny {denies}, ask {asks}) · {network} · {recording}"));
-    if let Some(notice) = &run.notice {
+    for notice in &run.notice {
         say(run, notice);
     }
     if !run.appended.is_empty() {

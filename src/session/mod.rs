@@ -147,7 +147,7 @@ pub struct Run {
     pub program: PathBuf,
     pub argv: Vec<OsString>,
     /// Something about the program that the user should know.
-    pub notice: Option<String>,
+    pub notice: Vec<String>,
     /// Arguments of `argv` that the profile added.
     pub appended: Vec<String>,
     pub cwd: PathBuf,
