@@ -25,7 +25,7 @@ const SOME: u64 = 32 << 10;
 /// Time after which any frame is closed.
 const LONG: u64 = 10_000_000_000;
 /// Output after which a keyframe is due, in bytes.
-const DRAWN: u64 = 256 << 10;
+const DRAWN: u64 = 128 << 10;
 /// Text with any output in it after which a keyframe is due.
 const PASSED: u64 = 1 << 20;
 /// Frames that need no directory.
