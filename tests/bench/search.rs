@@ -57,7 +57,7 @@ fn make(file: &Path, draw: Draw) -> Result<()> {
             }
             if done / (BYTES / NEEDLES) >= needles {
                 needles += 1;
-                piece.extend_from_slice(b"\r\nerror[E0308]: mismatched types\r\n");
+                piece.extend_from_slice(format!("\r\nerror[E{needles:04}]: mismatched types\r\n").as_bytes());
             }
             piece.chunks(4_096).for_each(|part| bus.output(Stream::Terminal, part));
             done += piece.len();

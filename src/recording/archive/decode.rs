@@ -4,6 +4,8 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use memchr::memchr;
+
 use super::super::ReadError;
 use super::super::frame::Index;
 use super::super::input::Inflater;
@@ -44,14 +46,18 @@ impl Decoder {
     ) -> Result<Decoded, ReadError> {
         let at = index.at[0];
         self.inflate(source, index)?;
-        let mut lines = self.text.split_mut(|byte| *byte == b'\n');
-        if index.frame == 0 {
-            // The header.
-            lines.next();
-        }
+        let mut rest = &mut self.text[..];
+        // The first frame begins with the header.
+        let mut is_header = index.frame == 0;
         let mut readback = Readback::at(index.clock_us, next);
         let mut events = Vec::new();
-        for line in lines {
+        while !rest.is_empty() {
+            let length = memchr(b'\n', rest).unwrap_or(rest.len());
+            let (line, after) = rest.split_at_mut(length);
+            rest = after.split_at_mut(after.len().min(1)).1;
+            if std::mem::take(&mut is_header) {
+                continue;
+            }
             match readback.line(line) {
                 Ok(event) => events.extend(event),
                 Err(what) => return Err(ReadError::Damaged { at, what }),

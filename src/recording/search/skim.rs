@@ -155,11 +155,14 @@ impl Skim {
 
 /// Bytes of printable ASCII.
 fn printable(bytes: &[u8]) -> usize {
-    const LANE: usize = 32;
     let plain = |byte: u8| byte.wrapping_sub(0x20) < 0x5f;
     // Without early ends the compiler takes a lane at a time.
-    let lanes = bytes.chunks_exact(LANE).take_while(|lane| lane.iter().fold(true, |all, byte| all & plain(*byte)));
-    let whole = lanes.count() * LANE;
+    let lanes = |bytes: &[u8], lane: usize| {
+        let lanes = bytes.chunks_exact(lane);
+        lanes.take_while(|lane| lane.iter().fold(true, |all, byte| all & plain(*byte))).count() * lane
+    };
+    let whole = lanes(bytes, 32);
+    let whole = whole + lanes(bytes.get(whole..).unwrap_or_default(), 8);
     let rest = bytes.get(whole..).unwrap_or_default();
     whole + rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len())
 }

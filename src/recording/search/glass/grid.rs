@@ -38,8 +38,6 @@ pub(in super::super) struct Row {
     used: usize,
     /// There may be characters that take two cells.
     wide: bool,
-    /// All of it is ASCII.
-    ascii: bool,
     /// It goes on in the next row.
     pub wrapped: bool,
     /// It has changed since it was looked at.
@@ -50,22 +48,23 @@ pub(in super::super) struct Row {
 
 impl Row {
     fn blank(cols: usize) -> Self {
-        Row { cells: vec![' '; cols], ascii: true, ..Row::default() }
+        Row { cells: vec![' '; cols], ..Row::default() }
     }
 
     /// Appends its characters, up to the last that was written.
     pub(in super::super) fn text(&self, out: &mut String) {
+        const LANE: usize = 32;
         let used = self.cells.get(..self.used).unwrap_or_default();
-        if self.ascii {
-            const LANE: usize = 64;
-            out.reserve(used.len());
-            for piece in used.chunks(LANE) {
+        out.reserve(used.len());
+        for piece in used.chunks(LANE) {
+            // Without early ends the compiler takes the lane at once.
+            if piece.iter().fold(true, |all, ch| all & (u32::from(*ch).wrapping_sub(1) < 0x7f)) {
                 let mut lane = [b' '; LANE];
                 lane.iter_mut().zip(piece).for_each(|(byte, ch)| *byte = *ch as u8);
                 out.push_str(std::str::from_utf8(lane.get(..piece.len()).unwrap_or_default()).unwrap_or_default());
+            } else {
+                out.extend(piece.iter().filter(|ch| **ch != TAIL));
             }
-        } else {
-            out.extend(used.iter().filter(|ch| **ch != TAIL));
         }
     }
 
@@ -73,7 +72,7 @@ impl Row {
         if let Some(used) = self.cells.get_mut(..self.used) {
             used.fill(' ');
         }
-        (self.used, self.wide, self.ascii, self.wrapped, self.dirty) = (0, false, true, false, false);
+        (self.used, self.wide, self.wrapped, self.dirty) = (0, false, false, false);
         self.standing.clear();
     }
 
@@ -121,7 +120,6 @@ impl Row {
             self.set(col + 1, TAIL);
             self.wide = true;
         }
-        self.ascii &= ch.is_ascii();
         self.touch(col + width);
         Some(width)
     }
