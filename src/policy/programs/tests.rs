@@ -1,3 +1,5 @@
+//! Rules on programs, decided: each list, each way to read a command line.
+
 use crate::policy::{Carried, Layer, Library, Policy, PolicyError, Source, Vars, Verdict, carried};
 
 struct Disk;
