@@ -144,9 +144,10 @@ fn paragraph(group: &Group, change: &Change, paint: Paint) -> String {
 
 /// The command that shows the moment.
 fn replay(id: &str, t: u64) -> String {
-    let seconds = t / 1_000_000_000;
+    let (tenths, seconds) = (t / 100_000_000 % 10, t / 1_000_000_000);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let at = if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") };
+    let hours = if hours > 0 { format!("{hours}:{minutes:02}") } else { minutes.to_string() };
+    let at = format!("{hours}:{seconds:02}.{tenths}");
     format!("govsh replay {id} --at {at}")
 }
 
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn numbers_and_times_are_as_people_write_them() {
         assert_eq!([0, 999, 1_000, 1_204_331].map(grouped), ["0", "999", "1,000", "1,204,331"]);
-        assert_eq!(replay("k3f9", 192_900_000_000), "govsh replay k3f9 --at 3:12");
-        assert_eq!(replay("k3f9", 3_723_000_000_000), "govsh replay k3f9 --at 1:02:03");
+        assert_eq!(replay("k3f9", 192_900_000_000), "govsh replay k3f9 --at 3:12.9");
+        assert_eq!(replay("k3f9", 3_723_000_000_000), "govsh replay k3f9 --at 1:02:03.0");
     }
 }
