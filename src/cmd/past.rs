@@ -84,6 +84,9 @@ fn is_of_policies(rule: &str) -> bool {
         "no path leads there",
         "program cannot be read",
         "program without a name",
+        "program for the loader not found",
+        "program for the loader without its path",
+        "loaders behind loaders",
         "the command that was started",
         "the program's memory cannot be read",
         "the request changed whenever it was answered",
@@ -131,4 +134,80 @@ pub fn open(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = std::fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::Via;
+
+    fn judged(verdict: Verdict, rule: &str, layer: Layer, errno: i32) -> Judged {
+        Judged {
+            kind: Kind::File,
+            op: "open",
+            pid: 1,
+            access: Access::READ,
+            path: b"/x".to_vec(),
+            path2: Vec::new(),
+            addr: None,
+            argv: Vec::new(),
+            verdict,
+            rule: Arc::from(rule),
+            layer,
+            via: Via::Brokered,
+            errno,
+            duration: 0,
+        }
+    }
+
+    /// What the front decides by itself must not be taken for a policy's word: the list here is that of its sources.
+    #[test]
+    fn every_ruling_of_the_front_is_known() {
+        let mut names = BTreeSet::new();
+        let mut left = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/supervisor")];
+        while let Some(path) = left.pop() {
+            if path.is_dir() {
+                left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let begun = text.match_indices("\"built-in: ");
+            names.extend(begun.filter_map(|(at, begin)| {
+                text.get(at + begin.len()..).and_then(|rest| rest.split('"').next()).map(str::to_owned)
+            }));
+        }
+        assert!(names.len() > 15, "{names:?}");
+        let unknown: Vec<&String> = names.iter().filter(|name| is_of_policies(&format!("built-in: {name}"))).collect();
+        assert_eq!(unknown, Vec::<&String>::new(), "add them to FRONT, unless policies decide them");
+        assert!(is_of_policies("built-in: shell start-up files"));
+    }
+
+    #[test]
+    fn an_outcome_is_the_policys_or_not() {
+        let of = |verdict, rule, layer, errno| outcome(&judged(verdict, rule, layer, errno));
+        let user = Layer::User;
+        assert_eq!(of(Verdict::Allow, "\"~/**\" a.toml:1", user, 0), Outcome::Done);
+        assert_eq!(of(Verdict::Allow, "\"~/**\" a.toml:1", user, libc::ENOENT), Outcome::Absent);
+        assert_eq!(of(Verdict::Allow, "\"~/**\" a.toml:1", user, libc::EACCES), Outcome::Failed);
+        assert_eq!(of(Verdict::Deny, "default", Layer::BuiltIn, libc::EACCES), Outcome::Denied);
+        assert_eq!(of(Verdict::Deny, "built-in: shell start-up files", Layer::BuiltIn, libc::EACCES), Outcome::Denied);
+        assert_eq!(of(Verdict::Allow, "built-in: own process", Layer::BuiltIn, 0), Outcome::Own);
+    }
+
+    #[test]
+    fn a_rename_is_two_requests() {
+        let access = Access::READ | Access::RENAME | Access::WRITE | Access::CREATE;
+        let rename =
+            Judged { op: "rename", access, path2: b"/y".to_vec(), ..judged(Verdict::Allow, "r", Layer::User, 0) };
+        assert_eq!(
+            requests(&rename),
+            [
+                Request::File { path: b"/x", access: Access::READ | Access::RENAME },
+                Request::File { path: b"/y", access: Access::WRITE | Access::CREATE },
+            ]
+        );
+    }
 }
