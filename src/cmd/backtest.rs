@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 
+use super::json::pretty;
 use super::library::{Disk, told};
 use super::paint::printed;
 use super::past;
@@ -41,8 +42,6 @@ pub fn backtest(options: &PolicyBacktest) -> Result<i32> {
     let policies = Policies { disk: &disk, source, loaded: Mutex::new(Vec::new()) };
     let judged = with_ticker(files.len(), |done| all(&files, &policies, done))?;
     let outcome = judged.finish(begun.elapsed());
-    let text =
-        if options.json { format!("{:#}\n", outcome.json(&options.policy)) } else { outcome.text(&options.policy) };
     for (path, what) in &outcome.troubles {
         eprintln!("govsh: recording '{}': {}", visible(path.as_os_str().as_encoded_bytes()), visible(what.as_bytes()));
     }
@@ -52,7 +51,11 @@ pub fn backtest(options: &PolicyBacktest) -> Result<i32> {
         (true, false) => CHANGED,
     };
     let mut out = io::stdout().lock();
-    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()), status)
+    let written = match options.json {
+        true => pretty(&mut out, &outcome.json(&options.policy)),
+        false => out.write_all(outcome.text(&options.policy).as_bytes()),
+    };
+    printed(written.and_then(|()| out.flush()), status)
 }
 
 /// The policy under the variables of each session: read once for those that are equal.

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
+use super::json::pretty;
 use super::library::{self, Disk, told};
 use super::{find, past, run};
 use crate::cli::{self, Learn};
@@ -199,14 +200,16 @@ impl Learned {
 
     fn give(&self, options: &Learn, stdout: Option<File>) -> Result<()> {
         if options.json {
-            return print(stdout, &format!("{:#}\n", self.json()));
+            let mut json = Vec::new();
+            pretty(&mut json, &self.json())?;
+            return print(stdout, &json);
         }
         match (&options.output, &options.save) {
-            (Some(path), _) if path.as_os_str() == "-" => print(stdout, &self.text),
+            (Some(path), _) if path.as_os_str() == "-" => print(stdout, self.text.as_bytes()),
             (Some(path), _) => self.put(path, options),
             (None, Some(name)) => self.put(&kept_at(name)?, options),
             (None, None) => {
-                print(stdout, &self.text)?;
+                print(stdout, self.text.as_bytes())?;
                 match asked()? {
                     Some(name) => self.put(&kept_at(&name)?, options),
                     None => Ok(()),
@@ -250,8 +253,8 @@ impl Learned {
 }
 
 /// Nobody reads it where standard output was closed from the start.
-fn print(stdout: Option<File>, text: &str) -> Result<()> {
-    let written = stdout.map_or(Ok(()), |mut out| out.write_all(text.as_bytes()));
+fn print(stdout: Option<File>, text: &[u8]) -> Result<()> {
+    let written = stdout.map_or(Ok(()), |mut out| out.write_all(text));
     super::paint::printed(written, 0).map(drop)
 }
 
