@@ -9,7 +9,7 @@
 //!           ▼
 //!         measure: interleave ─► Item of samples ─► table (text or JSON)
 //!
-//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)   outside: __record (recordings)
+//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)   outside: __record (recordings) __hours (hours)
 //! ```
 //!
 //! Opens and launches of microseconds and milliseconds want a quiet machine. Where there is none,
@@ -17,6 +17,7 @@
 
 mod backtest;
 mod floor;
+mod hours;
 mod inner;
 mod inputs;
 mod launch;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         Some("__opens") => inner::opens(&rest),
         Some("__timed") => inner::timed(&rest),
         Some("__flood") => inner::flood(&rest),
+        Some("__hours") => hours::record(&rest),
         Some("__record") => recordings::record(&rest),
         _ => bench(&Options::parse()),
     };

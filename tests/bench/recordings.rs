@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -34,6 +34,9 @@ pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Re
     }
     if wants("recording, size") {
         items.push(sizes()?);
+    }
+    if wants("recording, ten hours") {
+        items.extend(crate::hours::run(ways, pace)?);
     }
     if wants("search") {
         items.extend(crate::search::run(ways, pace)?);
@@ -81,13 +84,13 @@ fn long(ways: &Ways<'_>, pace: &mut Pace) -> Result<Vec<Item>> {
     Ok(vec![memory, speed, size, opening, seek])
 }
 
-fn once(name: &str, value: f64, most: Option<f64>) -> Measured {
+pub fn once(name: &str, value: f64, most: Option<f64>) -> Measured {
     let bounds = most.map(Bound::AtMost).into_iter().collect();
     Measured { name: name.into(), bounds, samples: vec![Sample::from(value)], failure: None }
 }
 
 /// Milliseconds from nothing to a screen.
-fn opened(file: &Path, t: u64) -> Result<Sample> {
+pub fn opened(file: &Path, t: u64) -> Result<Sample> {
     let start = Instant::now();
     let mut archive = Archive::open(File::open(file)?)?;
     let screen = archive.screen_at(t)?;
@@ -97,7 +100,7 @@ fn opened(file: &Path, t: u64) -> Result<Sample> {
 }
 
 /// Milliseconds within which 99 of 100 jumps to a random time have their screen.
-fn jumps(file: &Path) -> Result<Sample> {
+pub fn jumps(file: &Path) -> Result<Sample> {
     let mut archive = Archive::open(File::open(file)?)?;
     let mut state = 7;
     let mut times = Vec::with_capacity(JUMPS);
@@ -144,7 +147,7 @@ impl std::io::Write for Counted {
     }
 }
 
-fn start() -> Start {
+pub fn start() -> Start {
     Start {
         id: "bnch".to_owned(),
         timestamp: 1_795_283_344,
@@ -282,12 +285,16 @@ pub fn record(args: &[OsString]) -> Result<u8> {
         }
     })?;
     let time = begun.elapsed().as_secs_f64();
-    let mut status = String::new();
-    File::open("/proc/self/status")?.read_to_string(&mut status)?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
-    let peak: f64 = peak.trim().trim_end_matches(" kB").parse()?;
-    println!("{} {}", peak / 1024.0, bytes as f64 / 1e6 / time);
+    let peak = peak()?;
+    println!("{peak} {}", bytes as f64 / 1e6 / time);
     Ok(0)
+}
+
+/// The most memory that this process has had, in MiB.
+pub fn peak() -> Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    Ok(peak.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }
 
 /// Something that draws as agents do: a spinner, text that grows, and now and then the whole screen again.
