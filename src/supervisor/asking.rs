@@ -10,6 +10,8 @@
 //! again; a call that cannot be settled in a few rounds is denied.
 //! Leaves to others: the table and people (`questions`), what is asked about (`policy`).
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use super::exec::{command_line, exe_path};
@@ -155,7 +157,12 @@ impl Worker {
     fn ask_event(&self, call: &Call, met: &Met) -> Ask {
         let Met { subject, ruling } = met;
         let policy = &self.shared.policy;
-        let choices = subject.wanted().first().map(|wanted| policy.choices(ruling.id, wanted)).unwrap_or_default();
+        let mut choices = subject.wanted().first().map(|wanted| policy.choices(ruling.id, wanted)).unwrap_or_default();
+        let own = choices.first().map(|(_, text)| format!("{text}/**"));
+        if subject.of == Kind::File && is_plain_file(&subject.path) {
+            // All that lies in a file is no wider than the file, and reads as if it were.
+            choices.retain(|(_, text)| Some(text) != own.as_ref());
+        }
         let cwd = match subject.of {
             Kind::Exec => subject.cwd.clone(),
             Kind::File | Kind::Net => self.cwd_of(call),
@@ -210,4 +217,9 @@ fn shortened(mut argv: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         left -= word.len();
     }
     argv
+}
+
+/// As it is now: only for what is proposed, never for what is allowed.
+fn is_plain_file(path: &[u8]) -> bool {
+    std::fs::symlink_metadata(OsStr::from_bytes(path)).is_ok_and(|seen| seen.is_file())
 }

@@ -35,6 +35,16 @@ fn once_is_for_the_calls_that_wait() {
 }
 
 #[test]
+fn a_file_is_not_offered_as_a_tree() {
+    let lab = Lab::new("[files]\nask = [\"${workdir}/secret/a\"]\n");
+    let (session, mut person) = lab.attended(&[], "cat secret/a");
+    let question = person.one();
+    assert_eq!(choices(&question), [format!("files.read {}", text(&lab.path("work/secret/a")))]);
+    person.answer(&question, "allow", "once", 0);
+    assert_eq!(session.end().0, "AAA\n");
+}
+
+#[test]
 fn session_holds_for_its_pattern_and_always_for_the_next_session_too() {
     let lab = Lab::new(SECRET);
     let (session, mut person) = lab.attended(&[], "cat secret/a; cat secret/z; echo x > secret/z");
