@@ -1,6 +1,7 @@
 //! Each proposal, as its files would then say it.
 
 use super::*;
+use crate::policy::NetOp;
 
 struct Shelf;
 
