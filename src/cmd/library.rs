@@ -231,7 +231,12 @@ pub fn load_source(source: Source, disk: &Disk, session: &Path, own: &[PathBuf])
     DirBuilder::new().mode(0o700).create(scratch).map_err(|error| {
         PolicyError::whole(&source.name, format!("cannot make '{}': {}", scratch.display(), error_text(&error)), None)
     })?;
-    Policy::load(source, disk, &vars)
+    Policy::load(source, disk, &vars).map_err(|error| match in_project(Path::new(error.policy())) {
+        // Somebody else may have written it: it is looked at, not run.
+        true => error
+            .advise("this is the project's policy: nothing runs here until it is right or gone ('cat -v' shows it)"),
+        false => error,
+    })
 }
 
 /// Where the user's own policies lie.

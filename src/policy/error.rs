@@ -31,6 +31,20 @@ impl PolicyError {
         }
     }
 
+    /// The file that is wrong, as shown.
+    pub fn policy(&self) -> &str {
+        match self {
+            PolicyError::At { policy, .. } | PolicyError::Whole { policy, .. } => policy,
+        }
+    }
+
+    /// With one more thing to do about it.
+    pub fn advise(mut self, more: &str) -> PolicyError {
+        let (PolicyError::At { hint, .. } | PolicyError::Whole { hint, .. }) = &mut self;
+        *hint = Some(hint.take().map_or_else(|| more.to_owned(), |hint| format!("{hint}; {more}")));
+        self
+    }
+
     /// A fault of the whole file.
     pub fn whole(policy: &str, reason: impl Into<String>, hint: Option<&str>) -> PolicyError {
         let policy = visible(policy);

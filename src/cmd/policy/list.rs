@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{print, stem, word};
 use crate::cmd::library::{Disk, told};
-use crate::policy::{Layer, Policy, shipped};
+use crate::policy::{Layer, Library, Policy, Source, shipped};
+use crate::recording::visible;
 
 /// Every policy that `--policy` knows by name.
 pub fn list(json: bool) -> Result<i32> {
@@ -37,17 +38,49 @@ pub fn list(json: bool) -> Result<i32> {
         hidden: false,
         kind: kind.word(),
     }));
+    let laid = laid()?;
+    rows.extend(laid.iter().map(|(source, about)| Row {
+        name: source.name.clone(),
+        layer: word(source.layer),
+        matches: Vec::new(),
+        about: about.clone(),
+        source: &source.name,
+        hidden: false,
+        kind: "layer",
+    }));
     if json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
         return print(&format!("{:#}\n", Value::Array(rows)));
     }
-    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    // The files laid over all of them follow, by their places.
+    let named = |row: &&Row| row.kind != "layer";
+    let width = rows.iter().filter(named).map(|row| row.name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for row in rows.iter().filter(|row| !row.hidden) {
+    for row in rows.iter().filter(|row| !row.hidden && named(row)) {
         let matches = if row.matches.is_empty() { String::new() } else { format!(" (for {})", row.matches.join(", ")) };
         writeln!(text, "{:width$}  {:8}  {}{matches}", row.name, row.layer, row.about)?;
     }
+    for (index, row) in rows.iter().filter(|row| row.kind == "layer").enumerate() {
+        let head = if index == 0 { "\nlaid over each of them:\n" } else { "" };
+        writeln!(text, "{head}  {:8}  {}  {}", row.layer, visible(row.name.as_bytes()), row.about)?;
+    }
     print(&text)
+}
+
+/// What is laid over every policy here, each with what there is to know of it.
+fn laid() -> Result<Vec<(Source, String)>> {
+    let disk = Disk::new();
+    let mut laid = Vec::new();
+    for source in disk.layers().map_err(|error| anyhow!(told(&error)))? {
+        let trust = match source.layer {
+            Layer::Project if disk.trusts(&source).map_err(|error| anyhow!(told(&error)))? => "(trusted) ",
+            Layer::Project => "(not trusted: only narrows) ",
+            _ => "",
+        };
+        let about = format!("{trust}{}", about(&source.text)).trim_end().to_owned();
+        laid.push((source, about));
+    }
+    Ok(laid)
 }
 
 struct Row<'s> {
@@ -58,7 +91,7 @@ struct Row<'s> {
     source: &'s str,
     /// Another policy of this name comes first.
     hidden: bool,
-    /// `profile`, or what switches it on: `toolchain`, `device`, `socket`.
+    /// `profile`, what switches it on: `toolchain`, `device`, `socket`; or `layer`.
     kind: &'static str,
 }
 

@@ -2,6 +2,7 @@
 //! and no text makes the reader panic.
 
 mod asks;
+mod layers;
 
 use govsh::policy::{
     Access, Decision, Layer, Library, NetOp, Policy, PolicyError, RuleId, Source, UnixAddr, Vars, Verdict, shipped,
