@@ -25,9 +25,9 @@ pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 pub const FAILED: i32 = 125;
 
 /// The kinds of event that `show --kind` knows, as they stand in a recording.
-pub const KINDS: [&str; 18] = [
+pub const KINDS: [&str; 19] = [
     "start", "policy", "report", "output", "input", "redacted", "resize", "marker", "proc", "file", "exec", "net",
-    "ask", "answer", "alert", "limit", "lost", "exit",
+    "call", "ask", "answer", "alert", "limit", "lost", "exit",
 ];
 
 const EXAMPLES: &str = "\

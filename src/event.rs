@@ -53,7 +53,7 @@ pub enum Event {
         by: String,
     },
     Proc(Box<Proc>),
-    /// A request and what was decided: kinds `file`, `exec` and `net`.
+    /// A request and what was decided: kinds `file`, `exec`, `net` and `call`.
     Judged(Judged),
     /// A question was put: kind `ask`.
     Ask(Box<Ask>),
@@ -165,6 +165,8 @@ pub enum Kind {
     File,
     Exec,
     Net,
+    /// A system call that no policy allows, or a signal to somebody outside.
+    Call,
 }
 
 /// By which mechanism a decision took effect.

@@ -83,7 +83,7 @@ fn told_whole(out: &mut impl Write, id: &str, question: &Pending) -> io::Result<
     let object = match ask.of {
         Kind::Exec if !ask.argv.is_empty() => visible(&ask.argv.join(&b' ')),
         Kind::File => home_short(&object(ask.of, ask.addr, &ask.path, &ask.path2, &ask.argv), &home),
-        Kind::Exec | Kind::Net => visible(&object(ask.of, ask.addr, &ask.path, &ask.path2, &ask.argv)),
+        Kind::Exec | Kind::Net | Kind::Call => visible(&object(ask.of, ask.addr, &ask.path, &ask.path2, &ask.argv)),
     };
     let wants = verb(ask.of, ask.op, ask.access);
     let left = lasted(u64::try_from(Duration::from_millis(question.left).as_nanos()).unwrap_or(u64::MAX));

@@ -32,7 +32,7 @@ pub fn requests(judged: &Judged) -> Vec<Request<'_>> {
             let (first, second) = judged.access.of_ends(judged.op);
             file(path, first).into_iter().chain(file(&judged.path2, second)).collect()
         }
-        (Kind::Exec, _) => Vec::new(),
+        (Kind::Exec | Kind::Call, _) => Vec::new(),
     }
 }
 

@@ -174,8 +174,11 @@ const ESCAPES: [u8; 256] = {
     table[0x0d] = b'r';
     table[b'"' as usize] = b'"';
     table[b'\\' as usize] = b'\\';
+    // First byte of U+0080 to U+00BF in UTF-8: of these the controls up to U+009F drive some terminals.
+    table[0xc2] = CONTROLS;
     table
 };
+const CONTROLS: u8 = b'c';
 
 /// Whether `bytes` are printable ASCII without quotes and backslashes, as nearly all paths are: eight at a time.
 fn is_plain(bytes: &[u8]) -> bool {
@@ -201,6 +204,21 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     for (at, &byte) in bytes.iter().enumerate() {
         let escape = ESCAPES[usize::from(byte)];
         if escape == 0 {
+            continue;
+        }
+        if escape == CONTROLS {
+            if let Some(second @ 0x80..0xa0) = bytes.get(at + 1) {
+                out.extend_from_slice(&bytes[from..at]);
+                from = at + 2;
+                out.extend_from_slice(&[
+                    b'\\',
+                    b'u',
+                    b'0',
+                    b'0',
+                    HEX[usize::from(second >> 4)],
+                    HEX[usize::from(second & 15)],
+                ]);
+            }
             continue;
         }
         out.extend_from_slice(&bytes[from..at]);

@@ -20,7 +20,7 @@ pub(super) type Fault = String;
 /// The event of `kind` from an object with the remaining members; None for a kind of a later version.
 pub(super) fn event(kind: &str, json: &[u8]) -> Result<Option<Event>, Fault> {
     Ok(Some(match kind {
-        "file" | "exec" | "net" => judged(kind, from(json)?)?,
+        "file" | "exec" | "net" | "call" => judged(kind, from(json)?)?,
         "proc" => proc(from(json)?)?,
         "ask" => ask(from(json)?)?,
         "answer" => answer(&from(json)?)?,

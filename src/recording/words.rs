@@ -45,7 +45,8 @@ impl Word for Via {
 }
 
 impl Word for Kind {
-    const WORDS: &'static [(Self, &'static str)] = &[(Self::File, "file"), (Self::Exec, "exec"), (Self::Net, "net")];
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(Self::File, "file"), (Self::Exec, "exec"), (Self::Net, "net"), (Self::Call, "call")];
 }
 
 impl Word for ProcOp {

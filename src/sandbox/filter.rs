@@ -5,12 +5,11 @@
 //!
 //! ```text
 //! allowed     in the list → allow          else ENOSYS   (unknown numbers, x32)
-//! refused     in the list → EPERM          else allow
-//! families    socket() of an odd family or type → EAFNOSUPPORT
-//! protocols   socket() of an odd protocol → EPROTONOSUPPORT
 //! nested      landlock_* → EOPNOTSUPP
-//! notified    in the list → user notification, else allow
+//! notified    in the list, or one that no policy allows (`refused`) → user notification, else allow
 //! ```
+//! What no policy allows could be refused by BPF alone; it is handed over so that the attempt is on record. The front
+//! refuses it before it looks at anything else, and a front that is gone leaves ENOSYS.
 //!
 //! Invariant: a foreign architecture gets ENOSYS from every program.
 
@@ -22,6 +21,7 @@ use seccompiler::{
 };
 
 use super::SandboxError;
+use super::refused as no;
 use super::syscalls as sets;
 use super::tree::{self, Leaf};
 use crate::policy::Audit;
@@ -32,10 +32,6 @@ pub struct Programs {
     pub plain: Vec<BpfProgram>,
     pub notify: BpfProgram,
 }
-
-/// FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION (ioctl_iflags(2)): they change a file that is
-/// only open for reading.
-const INODE_FLAGS: [i64; 4] = [0x4008_6602, 0x4004_6602, 0x401c_5820, 0x4008_7602];
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 type Built<T> = Result<T, seccompiler::BackendError>;
@@ -118,25 +114,14 @@ pub fn programs(audit: Audit, root: bool) -> Result<Programs, SandboxError> {
         sets::ALLOWED,
         sets::ALLOWED_HERE,
         sets::ALLOWED_NEWER,
-        sets::REFUSED,
-        sets::REFUSED_HERE,
         sets::NO_NESTED_LANDLOCK,
         sets::NOTIFIED_AS_ROOT,
     ]);
     allowed.extend(notified.keys().map(|nr| (*nr, Vec::new())));
-    let refused = refused().map_err(SandboxError::Filter)?;
-    let families = families().map_err(SandboxError::Filter)?;
-    let protocols = protocols().map_err(SandboxError::Filter)?;
     let nested = whole(&[sets::NO_NESTED_LANDLOCK]);
     let pass = || SeccompAction::Allow;
     Ok(Programs {
-        plain: vec![
-            compile(allowed, pass(), errno(libc::ENOSYS))?,
-            compile(refused, errno(libc::EPERM), pass())?,
-            compile(families, errno(libc::EAFNOSUPPORT), pass())?,
-            compile(protocols, errno(libc::EPROTONOSUPPORT), pass())?,
-            compile(nested, errno(libc::EOPNOTSUPP), pass())?,
-        ],
+        plain: vec![compile(allowed, pass(), errno(libc::ENOSYS))?, compile(nested, errno(libc::EOPNOTSUPP), pass())?],
         notify: compile(notified, MARKER, pass())?,
     })
 }
@@ -165,6 +150,18 @@ fn notified(audit: Audit, root: bool) -> Built<Rules> {
     }
     let fs = i64::from(libc::CLONE_FS);
     add(&mut rules, libc::SYS_unshare, rule([bits(0, fs, fs)])?);
+    // Who is signalled; but SIGURG, which Go sends its own threads all the time, is Landlock's alone.
+    add(&mut rules, libc::SYS_tgkill, rule([other(2, libc::SIGURG.into())])?);
+    for more in [refused()?, families()?, protocols()?] {
+        for (nr, conditions) in more {
+            match rules.get_mut(&nr) {
+                // Notified whatever its arguments are.
+                Some(already) if already.is_empty() => {}
+                Some(already) if !conditions.is_empty() => already.extend(conditions),
+                _ => drop(rules.insert(nr, conditions)),
+            }
+        }
+    }
     Ok(rules)
 }
 
@@ -183,52 +180,31 @@ fn opens(rules: &mut Rules, nr: c_long, flags: u8, audit: Audit) -> Built<()> {
     Ok(())
 }
 
+/// What `refused` refuses, for BPF.
 fn refused() -> Built<Rules> {
-    let mut rules = whole(&[sets::REFUSED, sets::REFUSED_HERE]);
-    for request in [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD, libc::TIOCCONS] {
-        add(&mut rules, libc::SYS_ioctl, rule([equal(1, request as i64)])?);
-    }
-    for request in INODE_FLAGS {
+    let mut rules: Rules = sets::REFUSED.iter().chain(sets::REFUSED_HERE).map(|(nr, _)| (*nr, Vec::new())).collect();
+    for (request, _) in no::TERMINALS.into_iter().chain(no::INODE_FLAGS).chain(no::INTERFACES) {
         add(&mut rules, libc::SYS_ioctl, rule([equal(1, request)])?);
     }
-    let spaces = [
-        libc::CLONE_NEWNS,
-        libc::CLONE_NEWCGROUP,
-        libc::CLONE_NEWUTS,
-        libc::CLONE_NEWIPC,
-        libc::CLONE_NEWUSER,
-        libc::CLONE_NEWPID,
-        libc::CLONE_NEWNET,
-    ];
-    for space in spaces.map(i64::from) {
+    for space in no::SPACES.map(|(space, _)| i64::from(space)) {
         add(&mut rules, libc::SYS_clone, rule([bits(0, space, space)])?);
         add(&mut rules, libc::SYS_unshare, rule([bits(0, space, space)])?);
     }
-    // CLONE_NEWTIME is in the byte where clone(2) has the exit signal.
-    add(&mut rules, libc::SYS_unshare, rule([bits(0, 0x80, 0x80)])?);
-    // Memory shared with a process that is neither a thread nor a vfork child.
-    let vm = i64::from(libc::CLONE_VM);
-    let shared = vm | i64::from(libc::CLONE_VFORK) | i64::from(libc::CLONE_THREAD);
-    add(&mut rules, libc::SYS_clone, rule([bits(0, shared, vm)])?);
-    // A child that is not one's own: it is known by whom it was forked from (see `supervisor::exec::check`).
-    let parent = i64::from(libc::CLONE_PARENT);
+    let time = i64::from(no::NEWTIME);
+    add(&mut rules, libc::SYS_unshare, rule([bits(0, time, time)])?);
+    let [mask, shared] = no::SHARED_MEMORY.map(i64::from);
+    add(&mut rules, libc::SYS_clone, rule([bits(0, mask, shared)])?);
+    let parent = i64::from(no::SIBLING);
     add(&mut rules, libc::SYS_clone, rule([bits(0, parent, parent)])?);
-    let new_listener = 8;
-    add(&mut rules, libc::SYS_seccomp, rule([bits(1, new_listener, new_listener)])?);
-    // Default, "say 2.6", and the query are harmless; the rest switches off address randomisation and the like.
-    add(&mut rules, libc::SYS_personality, rule([other(0, 0), other(0, 0x20000), other(0, 0xffff_ffff)])?);
+    let listener = i64::from(no::NEW_LISTENER);
+    add(&mut rules, libc::SYS_seccomp, rule([bits(1, listener, listener)])?);
+    add(&mut rules, libc::SYS_personality, rule(no::PERSONALITIES.map(|known| other(0, known.into())))?);
     let fast_open = i64::from(libc::MSG_FASTOPEN);
-    for (nr, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+    for (nr, flags, _) in no::FAST_OPEN {
         add(&mut rules, nr, rule([bits(flags, fast_open, fast_open)])?);
     }
-    for option in [libc::SO_BINDTODEVICE, libc::SO_BINDTOIFINDEX] {
-        let level = i64::from(libc::SOL_SOCKET);
-        add(&mut rules, libc::SYS_setsockopt, rule([equal(1, level), equal(2, option.into())])?);
-    }
-    // Source routes lead past the address that was judged.
-    let routes = [(libc::IPPROTO_IP, 4), (libc::IPPROTO_IPV6, 57), (libc::IPPROTO_IPV6, 5), (libc::IPPROTO_IPV6, 6)];
-    for (level, option) in routes {
-        add(&mut rules, libc::SYS_setsockopt, rule([equal(1, level.into()), equal(2, option)])?);
+    for (level, option, _) in no::OPTIONS {
+        add(&mut rules, libc::SYS_setsockopt, rule([equal(1, level.into()), equal(2, option.into())])?);
     }
     Ok(rules)
 }
@@ -236,11 +212,10 @@ fn refused() -> Built<Rules> {
 /// socket(2): Unix, IPv4, IPv6 and netlink; of the internet families streams and datagrams only.
 fn families() -> Built<Rules> {
     let mut rules = Rules::new();
-    let known = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK].map(i64::from);
-    add(&mut rules, libc::SYS_socket, rule(known.map(|family| other(0, family)))?);
+    add(&mut rules, libc::SYS_socket, rule(no::FAMILIES.map(|family| other(0, family.into())))?);
     add(&mut rules, libc::SYS_socketpair, rule([other(0, libc::AF_UNIX.into())])?);
     for family in [libc::AF_INET, libc::AF_INET6].map(i64::from) {
-        for kind in (0..16).filter(|k| ![libc::SOCK_STREAM, libc::SOCK_DGRAM].contains(k)).map(i64::from) {
+        for kind in (0..16).filter(|kind| !no::TYPES.contains(kind)).map(i64::from) {
             add(&mut rules, libc::SYS_socket, rule([equal(0, family), bits(1, 0xf, kind)])?);
         }
     }
@@ -251,7 +226,7 @@ fn families() -> Built<Rules> {
 fn protocols() -> Built<Rules> {
     let mut rules = Rules::new();
     for family in [libc::AF_INET, libc::AF_INET6].map(i64::from) {
-        let known = [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP].map(|p| other(2, p.into()));
+        let known = no::PROTOCOLS.map(|protocol| other(2, protocol.into()));
         add(&mut rules, libc::SYS_socket, rule(std::iter::once(equal(0, family)).chain(known))?);
     }
     let route = i64::from(libc::NETLINK_ROUTE);
@@ -307,7 +282,8 @@ mod tests {
 
     #[test]
     fn no_call_is_both_plainly_allowed_and_refused() {
-        for nr in sets::REFUSED.iter().chain(sets::REFUSED_HERE).chain(sets::NO_NESTED_LANDLOCK) {
+        let refused = sets::REFUSED.iter().chain(sets::REFUSED_HERE).map(|(nr, _)| nr);
+        for nr in refused.chain(sets::NO_NESTED_LANDLOCK) {
             assert!(!sets::ALLOWED.contains(nr) && !sets::ALLOWED_HERE.contains(nr), "system call {nr}");
             assert!(!sets::NOTIFIED.contains(nr) && !sets::NOTIFIED_HERE.contains(nr), "system call {nr}");
         }
@@ -349,7 +325,7 @@ mod tests {
             built(refused())?,
             built(families())?,
             built(protocols())?,
-            whole(&[sets::ALLOWED, sets::ALLOWED_HERE, sets::REFUSED, sets::NO_NESTED_LANDLOCK]),
+            whole(&[sets::ALLOWED, sets::ALLOWED_HERE, sets::NO_NESTED_LANDLOCK]),
         ];
         let values = [0, 1, 2, 3, 10, 16, 41, 0x5412, 0x4100, 0x80000, 0x200000, 0x2000_0000, u64::MAX, 1 << 32];
         for rules in sets {
@@ -363,6 +339,41 @@ mod tests {
                     let mut args = [1; 6];
                     args[index] = value;
                     assert_eq!(run(&tree, nr, args), run(&chain, nr, args), "call {nr}, argument {index} = {value:#x}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What BPF hands over as refused, and only that, is refused by the front.
+    #[test]
+    fn the_front_refuses_what_bpf_means() -> Result<(), SandboxError> {
+        let built = |rules: Built<Rules>| compile(rules.map_err(SandboxError::Filter)?, MARKER, SeccompAction::Allow);
+        let all = [built(refused())?, built(families())?, built(protocols())?];
+        let spaces = no::SPACES.map(|(space, _)| space as u64);
+        let values = [0, 1, 2, 3, 6, 8, 10, 16, 17, 20, 41, 57, 62, 132, 262, 0x80, 0x100, 0x300, 0x10100, 0x20000];
+        let wide = [
+            0x541c,
+            0x5412,
+            0x5423,
+            0x541d,
+            0x8914,
+            0x4008_6602,
+            0x401c_5820,
+            0x2000_0000,
+            0xffff_ffff,
+            u64::MAX,
+            1 << 32,
+        ];
+        let flags = [0x4100, 0x4111, 0x80800, 0x8_0001, 0x8_0003, 0x1_0000_0002, 25];
+        let values: Vec<u64> = values.into_iter().chain(wide).chain(flags).chain(spaces).collect();
+        for nr in 0..520u32 {
+            let argued = [libc::SYS_socket, libc::SYS_setsockopt, libc::SYS_clone, libc::SYS_unshare, libc::SYS_ioctl];
+            let seconds = if argued.contains(&i64::from(nr)) { &values[..] } else { &values[..3] };
+            for (&first, &second) in values.iter().flat_map(|first| seconds.iter().map(move |second| (first, second))) {
+                for args in [[first, second, 0, second, 0, 0], [first, 1, second, 0, 0, 0]] {
+                    let meant = all.iter().any(|program| run(program, nr, args) == RET_USER_NOTIF);
+                    assert_eq!(meant, no::refusal(i64::from(nr), &args).is_some(), "call {nr} {args:x?}");
                 }
             }
         }

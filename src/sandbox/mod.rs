@@ -17,6 +17,7 @@ pub mod filter;
 mod limits;
 mod plan;
 pub mod probe;
+pub mod refused;
 pub mod syscalls;
 mod tree;
 
@@ -26,7 +27,7 @@ pub use domain::{abi, enter_broker_domain};
 pub use limits::Controllers;
 pub use plan::{AgentPlan, BrokerPlan, Options, Plan, Tree, beneath};
 
-use crate::sys::{Errno, cred, seccomp};
+use crate::sys::{Errno, cred, limits as rlimits, seccomp};
 
 /// Why the sandbox could not be built or entered.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,8 @@ pub fn install(plan: &AgentPlan) -> Result<OwnedFd, SandboxError> {
     let system = |act| move |errno| SandboxError::System { act, errno };
     cred::set_no_new_privs().map_err(system("set no_new_privs"))?;
     plan.set_limits()?;
+    // The kernel writes a core file by itself: past the broker, and so into what is carved out of a writable tree.
+    rlimits::set(libc::RLIMIT_CORE as u32, 0, 0).map_err(system("forbid core files"))?;
     cred::keep_capabilities(plan::KEPT_CAPABILITIES).map_err(system("drop capabilities"))?;
     domain::restrict_agent(plan)?;
     // First: the filters below refuse a second listener, ours too.

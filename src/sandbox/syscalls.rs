@@ -24,17 +24,20 @@ macro_rules! numbers {
     ($($name:ident)*) => { &[$(libc::$name),*] };
 }
 
+macro_rules! named {
+    ($($name:ident)*) => { &[$((libc::$name, stringify!($name))),*] };
+}
+
 /// Allowed as they are: no path that yields content, no address, or bounded by descriptors the target has.
 pub const ALLOWED: &[c_long] = numbers![
     SYS_read SYS_write SYS_close SYS_close_range SYS_fstat SYS_lseek SYS_mmap SYS_mprotect SYS_munmap SYS_brk
-    SYS_rt_sigaction SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigpending SYS_rt_sigtimedwait SYS_rt_sigqueueinfo
+    SYS_rt_sigaction SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigpending SYS_rt_sigtimedwait
     SYS_rt_sigsuspend SYS_rt_tgsigqueueinfo SYS_sigaltstack SYS_pread64 SYS_pwrite64 SYS_readv SYS_writev SYS_preadv
     SYS_pwritev SYS_preadv2 SYS_pwritev2 SYS_faccessat SYS_faccessat2 SYS_pipe2 SYS_pselect6 SYS_ppoll SYS_sched_yield
-    SYS_mremap SYS_msync SYS_mincore SYS_madvise SYS_shmget SYS_shmat SYS_shmctl SYS_shmdt SYS_dup SYS_dup3
+    SYS_mremap SYS_msync SYS_mincore SYS_madvise SYS_shmdt SYS_dup SYS_dup3
     SYS_nanosleep SYS_getitimer SYS_setitimer SYS_getpid SYS_sendfile SYS_accept SYS_accept4 SYS_recvfrom SYS_recvmsg
     SYS_recvmmsg SYS_shutdown SYS_listen SYS_getsockname SYS_getpeername SYS_socketpair SYS_getsockopt SYS_exit
-    SYS_exit_group SYS_wait4 SYS_waitid SYS_kill SYS_tkill SYS_tgkill SYS_uname SYS_semget SYS_semop SYS_semctl
-    SYS_semtimedop SYS_msgget SYS_msgsnd SYS_msgrcv SYS_msgctl SYS_fcntl SYS_flock SYS_fsync SYS_fdatasync
+    SYS_exit_group SYS_wait4 SYS_waitid SYS_tgkill SYS_uname SYS_fcntl SYS_flock SYS_fsync SYS_fdatasync
     SYS_ftruncate SYS_getcwd SYS_readlinkat SYS_umask SYS_gettimeofday SYS_getrlimit SYS_getrusage SYS_sysinfo
     SYS_times SYS_getuid SYS_getgid SYS_geteuid SYS_getegid SYS_setpgid SYS_getppid SYS_setsid SYS_getpgid
     SYS_getsid SYS_getgroups SYS_getresuid SYS_getresgid SYS_capget SYS_statfs SYS_fstatfs SYS_getpriority
@@ -49,7 +52,7 @@ pub const ALLOWED: &[c_long] = numbers![
     SYS_inotify_init1 SYS_inotify_add_watch SYS_inotify_rm_watch SYS_set_robust_list SYS_get_robust_list SYS_splice
     SYS_tee SYS_sync_file_range SYS_signalfd4 SYS_timerfd_create SYS_timerfd_settime SYS_timerfd_gettime
     SYS_eventfd2 SYS_fallocate SYS_getcpu SYS_getrandom SYS_memfd_create SYS_membarrier SYS_copy_file_range SYS_statx
-    SYS_rseq SYS_pkey_mprotect SYS_pkey_alloc SYS_pkey_free SYS_pidfd_open SYS_pidfd_send_signal SYS_newfstatat
+    SYS_rseq SYS_pkey_mprotect SYS_pkey_alloc SYS_pkey_free SYS_pidfd_open SYS_newfstatat
     SYS_clone SYS_unshare SYS_ioctl SYS_personality SYS_seccomp SYS_socket SYS_setsockopt SYS_process_mrelease
     SYS_futex_waitv
     SYS_getdents64
@@ -86,6 +89,8 @@ pub const NOTIFIED: &[c_long] = numbers![
     SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_utimensat
     SYS_setxattr SYS_lsetxattr SYS_fsetxattr SYS_removexattr SYS_lremovexattr SYS_fremovexattr
     SYS_chdir SYS_fchdir SYS_umask SYS_sched_setaffinity SYS_exit_group
+    SYS_shmget SYS_shmat SYS_shmctl SYS_msgget SYS_msgsnd SYS_msgrcv SYS_msgctl SYS_semget SYS_semop SYS_semtimedop
+    SYS_semctl SYS_kill SYS_tkill SYS_rt_sigqueueinfo SYS_pidfd_send_signal
 ];
 
 /// The older forms of the notified calls.
@@ -118,8 +123,8 @@ pub const NOTIFIED_AS_ROOT: &[c_long] = numbers![
     SYS_capset
 ];
 
-/// Refused with EPERM by BPF, without a notification: Landlock does not cover them.
-pub const REFUSED: &[c_long] = numbers![
+/// Refused with EPERM whatever their arguments are (`refused`): Landlock does not cover them.
+pub const REFUSED: &[(c_long, &str)] = named![
     SYS_io_uring_setup SYS_io_uring_enter SYS_io_uring_register SYS_io_setup SYS_io_submit
     SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_process_madvise SYS_pidfd_getfd SYS_kcmp
     SYS_bpf SYS_perf_event_open SYS_userfaultfd SYS_keyctl SYS_add_key SYS_request_key
@@ -134,13 +139,13 @@ pub const REFUSED: &[c_long] = numbers![
 
 /// Refused calls that only x86_64 has.
 #[cfg(target_arch = "x86_64")]
-pub const REFUSED_HERE: &[c_long] = numbers![
+pub const REFUSED_HERE: &[(c_long, &str)] = named![
     SYS_kexec_file_load SYS_iopl SYS_ioperm SYS_modify_ldt
     SYS_uselib SYS_ustat SYS_sysfs SYS__sysctl SYS_quotactl_fd
 ];
 /// Refused calls that only this architecture has.
 #[cfg(not(target_arch = "x86_64"))]
-pub const REFUSED_HERE: &[c_long] = numbers![SYS_kexec_file_load SYS_quotactl_fd];
+pub const REFUSED_HERE: &[(c_long, &str)] = named![SYS_kexec_file_load SYS_quotactl_fd];
 
 /// Refused with EOPNOTSUPP, as a kernel does that has Landlock switched off: a target's own layer would be bypassed
 /// by the broker, which opens with the front's rights, so it is not offered.

@@ -126,7 +126,7 @@ impl Worker {
     pub fn mknod(&mut self, call: &Call, arg: PathArg, mode: u64, device: u64) -> Answer {
         let kind = mode as u32 & libc::S_IFMT;
         if [libc::S_IFCHR, libc::S_IFBLK].contains(&kind) && device != 0 {
-            return Errno(libc::EPERM).into();
+            return self.refuse(call, "mknod", b"device", Errno(libc::EPERM));
         }
         self.make(call, "mknod", arg, |at| Act::Mknod { at, mode: mode as u32, device })
     }

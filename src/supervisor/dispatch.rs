@@ -1,6 +1,7 @@
 //! System call number → handler. A number that BPF notifies and nobody handles is refused.
 
 use super::change::PathArg;
+use super::ipc::Space;
 use super::worker::{Answer, Call, Worker};
 use crate::sandbox::syscalls::newer;
 use crate::sys::{Errno, Sys, mutate, sched};
@@ -62,12 +63,34 @@ impl Worker {
                 Answer::Continue
             }
             libc::SYS_sched_setaffinity => self.affinity(call),
-            libc::SYS_sched_setscheduler | libc::SYS_sched_setparam | libc::SYS_sched_setattr | libc::SYS_prlimit64 => {
-                self.about(call, call.int(0))
-            }
-            libc::SYS_setpriority if call.int(0) == 0 => self.about(call, call.int(1)),
-            libc::SYS_ioprio_set if call.int(0) == 1 => self.about(call, call.int(1)),
-            libc::SYS_setpriority | libc::SYS_ioprio_set => Errno(libc::EPERM).into(),
+            libc::SYS_sched_setscheduler => self.about(call, "sched_setscheduler", call.int(0)),
+            libc::SYS_sched_setparam => self.about(call, "sched_setparam", call.int(0)),
+            libc::SYS_sched_setattr => self.about(call, "sched_setattr", call.int(0)),
+            libc::SYS_prlimit64 => self.about(call, "prlimit64", call.int(0)),
+            libc::SYS_setpriority if call.int(0) == 0 => self.about(call, "setpriority", call.int(1)),
+            libc::SYS_ioprio_set if call.int(0) == 1 => self.about(call, "ioprio_set", call.int(1)),
+            libc::SYS_setpriority => self.refuse(call, "setpriority", b"of a group or user", Errno(libc::EPERM)),
+            libc::SYS_ioprio_set => self.refuse(call, "ioprio_set", b"of a group or user", Errno(libc::EPERM)),
+            libc::SYS_shmget => self.ipc_get(call, Space::Memory, "shmget"),
+            libc::SYS_msgget => self.ipc_get(call, Space::Queue, "msgget"),
+            libc::SYS_semget => self.ipc_get(call, Space::Semaphore, "semget"),
+            libc::SYS_shmat => self.ipc_use(call, Space::Memory, "shmat", None),
+            libc::SYS_shmctl => self.ipc_use(call, Space::Memory, "shmctl", Some(1)),
+            libc::SYS_msgsnd => self.ipc_use(call, Space::Queue, "msgsnd", None),
+            libc::SYS_msgrcv => self.ipc_use(call, Space::Queue, "msgrcv", None),
+            libc::SYS_msgctl => self.ipc_use(call, Space::Queue, "msgctl", Some(1)),
+            libc::SYS_semop => self.ipc_use(call, Space::Semaphore, "semop", None),
+            libc::SYS_semtimedop => self.ipc_use(call, Space::Semaphore, "semtimedop", None),
+            libc::SYS_semctl => self.ipc_use(call, Space::Semaphore, "semctl", Some(2)),
+            libc::SYS_kill => self.signal(call, "kill", call.int(0)),
+            libc::SYS_tkill => self.signal(call, "tkill", call.int(0)),
+            libc::SYS_tgkill => self.signal(call, "tgkill", call.int(0)),
+            libc::SYS_rt_sigqueueinfo => self.signal(call, "rt_sigqueueinfo", call.int(0)),
+            libc::SYS_pidfd_send_signal => match self.behind(call, call.int(0)) {
+                Some(pid) => self.signal(call, "pidfd_send_signal", pid),
+                // No process: the kernel says what is wrong with it.
+                None => Answer::Continue,
+            },
             libc::SYS_setuid
             | libc::SYS_setgid
             | libc::SYS_setreuid
@@ -176,9 +199,33 @@ impl Worker {
     }
 
     /// A call about another process, named in a register: left to the kernel when that process is of the session.
-    fn about(&self, call: &Call, pid: i32) -> Answer {
+    fn about(&self, call: &Call, op: &'static str, pid: i32) -> Answer {
         use super::resolve::Session;
-        if pid == call.tid() || self.shared.contains(pid) { Answer::Continue } else { Errno(libc::EPERM).into() }
+        if pid == call.tid() || self.shared.contains(pid) {
+            return Answer::Continue;
+        }
+        self.refuse(call, op, format!("process {pid}").as_bytes(), Errno(libc::EPERM))
+    }
+
+    /// A signal. Landlock's scope lets none out of the session, so continuing is safe whatever the number comes to mean;
+    /// what is refused here is refused so that the attempt is on record. A group is known
+    /// by its leader; one's own (0) and everybody (-1) are Landlock's alone.
+    fn signal(&self, call: &Call, op: &'static str, pid: i32) -> Answer {
+        use super::resolve::Session;
+        let who = if pid < -1 { pid.saturating_neg() } else { pid };
+        let outside = who > 0 && who != call.pid() && !self.shared.contains(who);
+        // Nobody has that number: the kernel's own answer.
+        if !outside || super::status::Stat::of(who).is_err() {
+            return Answer::Continue;
+        }
+        self.refuse(call, op, format!("process {who}").as_bytes(), Errno(libc::EPERM))
+    }
+
+    /// The process that a descriptor of the target stands for.
+    fn behind(&self, call: &Call, fd: i32) -> Option<i32> {
+        let about = super::status::read(call.tid(), &format!("fdinfo/{fd}")).ok()?;
+        let text = String::from_utf8(about).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok().filter(|pid| *pid > 0)
     }
 
     /// sched_setaffinity(2), done by us: so that holding a target on a CPU for a moment never undoes it.
@@ -191,7 +238,7 @@ impl Worker {
             Err(errno) => return self.unreadable(call, "sched_setaffinity", errno),
         };
         if tid != call.tid() && !self.shared.contains(tid) {
-            return Errno(libc::EPERM).into();
+            return self.refuse(call, "sched_setaffinity", format!("process {tid}").as_bytes(), Errno(libc::EPERM));
         }
         let mut mask: sched::Mask = [0; 16];
         for (to, from) in mask.iter_mut().zip(words) {

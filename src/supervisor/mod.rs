@@ -19,6 +19,7 @@ mod digests;
 mod dispatch;
 mod exec;
 mod identity;
+mod ipc;
 mod links;
 mod listening;
 mod open;
@@ -47,6 +48,14 @@ use crate::sandbox::Plan;
 use crate::sys::{Errno, interrupt, seccomp};
 
 pub use warden::Warden;
+
+/// How bytes of a target are read: pure functions, for those who try them with odd ones.
+pub mod reading {
+    pub use super::act::{access_of, join};
+    pub use super::address::{Address, unix_bytes};
+    pub use super::procfs::{Guard, guard, is_own, magic, process};
+    pub use super::resolve::is_plain;
+}
 
 /// What one session's supervisor needs.
 pub struct Job {
@@ -109,6 +118,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         ptys: std::sync::Mutex::new(pts.into_iter().collect()),
         own_sockets: Default::default(),
         own_names: Default::default(),
+        own_ipc: Default::default(),
         masks: Default::default(),
         lead: AtomicU64::new(0),
         stopping: AtomicBool::new(false),

@@ -18,6 +18,7 @@ use super::shared::Shared;
 use super::status::Status;
 use super::target::lock;
 use super::worker::{Answer, Call, Worker};
+use crate::sandbox::refused::refusal;
 use crate::sys::seccomp::{self, Notification};
 use crate::sys::{Errno, clone, interrupt, sched};
 
@@ -305,7 +306,11 @@ impl Shared {
             // It was killed; should it live a moment longer, it gets nothing either.
             return (Answer::Errno(Errno(libc::EACCES)), None);
         }
-        (worker.answer(&call), Some(call))
+        let answer = match refusal(i64::from(call.n.nr), &call.n.args) {
+            Some(refusal) => worker.refuse(&call, refusal.op, refusal.object.as_bytes(), refusal.errno),
+            None => worker.answer(&call),
+        };
+        (answer, Some(call))
     }
 
     /// Sends the answer. A target that is gone needs none.

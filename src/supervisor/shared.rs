@@ -51,6 +51,8 @@ pub struct Shared {
     /// Unix sockets bound in the session: by inode, and by abstract name.
     pub own_sockets: Mutex<HashSet<(u64, u64)>>,
     pub own_names: Mutex<HashSet<Vec<u8>>>,
+    /// System V objects made in the session, by number.
+    pub own_ipc: Mutex<HashSet<(super::ipc::Space, i32)>>,
     pub masks: Mutex<Masks>,
     /// The thread that receives: see `receiver`.
     pub lead: AtomicU64,

@@ -113,11 +113,16 @@ impl Worker {
     }
 
     fn unix_destination(&mut self, call: &Call, op: &'static str, path: &[u8]) -> Sys<Destination> {
-        let found = {
+        let (found, refused) = {
             let resolver = self.resolver(call);
             let base = resolver.base(libc::AT_FDCWD, path, 0)?;
-            resolver.existing(&base, path, true, 0)?
+            (resolver.existing(&base, path, true, 0), resolver.refused.get())
         };
+        if refused {
+            let why = Ruling::built_in(Verdict::Deny, "built-in: process outside the session");
+            self.concluded(call, op, None, path, &why, libc::EACCES)?;
+        }
+        let found = found?;
         let stat = file::stat(found.fd.as_fd())?;
         // Where the agent can bind nothing, none is its own: the number of one that it has removed may be another's now.
         let own = lock(&self.shared.own_sockets).contains(&(stat.dev, stat.ino));

@@ -241,6 +241,14 @@ impl Worker {
         }
     }
 
+    /// Refuses a call that no policy allows, or that reaches out of the session, and records the attempt.
+    pub fn refuse(&self, call: &Call, op: &'static str, object: &[u8], errno: Errno) -> Answer {
+        let access = Access::empty();
+        let told = Told { kind: Kind::Call, op, access, path: object, path2: b"", via: Via::Brokered, errno: errno.0 };
+        self.tell(call, &told, &Ruling::built_in(Verdict::Deny, "built-in: no policy allows this"));
+        errno.into()
+    }
+
     /// An attack, or what looks like one.
     pub fn alert(&self, call: &Call, what: String) {
         self.shared.bus.publish(Event::Alert { pid: call.pid(), what });

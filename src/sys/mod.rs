@@ -8,6 +8,7 @@ pub mod cred;
 pub mod file;
 pub mod inherited;
 pub mod interrupt;
+pub mod ipc;
 pub mod limits;
 pub mod memory;
 pub mod mutate;

@@ -19,9 +19,9 @@ use crate::recording::{Tally, kind, visible};
 /// Kinds that only a filter naming them shows.
 const QUIET: [&str; 5] = ["output", "input", "redacted", "resize", "report"];
 /// Kinds that a filter can name.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "start", "policy", "report", "output", "input", "redacted", "resize", "marker", "proc", "file", "exec", "net",
-    "ask", "answer", "alert", "limit", "lost", "exit",
+    "call", "ask", "answer", "alert", "limit", "lost", "exit",
 ];
 /// The filters that one key goes through.
 const USUAL: [&str; 7] = ["", "denied", "ask answer", "exec proc", "net", "file", "marker alert limit lost"];

@@ -143,6 +143,7 @@ impl Drawing {
             (Kind::Exec, None) if !judged.argv.is_empty() => {
                 format!("{} ({})", visible(&judged.path), words(&judged.argv))
             }
+            (Kind::Call, None) => visible(&judged.path),
             (Kind::File | Kind::Exec | Kind::Net, None) => home_short(&judged.path, &self.home),
         };
         let second = if judged.path2.is_empty() {

@@ -114,7 +114,7 @@ impl Denial {
     pub fn what(&self, home: &[u8], most: usize) -> String {
         let object = match self.kind {
             Kind::File => home_short(&self.object, home),
-            Kind::Exec | Kind::Net => visible(&self.object),
+            Kind::Exec | Kind::Net | Kind::Call => visible(&self.object),
         };
         format!("{} {}", self.verb, cut(&object, most))
     }
@@ -124,7 +124,7 @@ impl Denial {
 pub fn verb(kind: Kind, op: &'static str, access: Access) -> &'static str {
     match kind {
         Kind::Exec => "run",
-        Kind::Net => op,
+        Kind::Net | Kind::Call => op,
         Kind::File if op.starts_with("open") || op == "creat" => {
             if access.changes() {
                 "write"
@@ -157,7 +157,7 @@ pub fn object(kind: Kind, addr: Option<SocketAddr>, path: &[u8], path2: &[u8], a
     }
     let mut object = match kind {
         Kind::File => any_process(path),
-        Kind::Exec | Kind::Net => path.to_vec(),
+        Kind::Exec | Kind::Net | Kind::Call => path.to_vec(),
     };
     match kind {
         Kind::Exec => {
@@ -173,7 +173,7 @@ pub fn object(kind: Kind, addr: Option<SocketAddr>, path: &[u8], path2: &[u8], a
             object.extend_from_slice(" → ".as_bytes());
             object.extend_from_slice(path2);
         }
-        Kind::File | Kind::Net => {}
+        Kind::File | Kind::Net | Kind::Call => {}
     }
     object
 }

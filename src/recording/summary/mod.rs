@@ -108,7 +108,7 @@ impl Summary {
         match judged.kind {
             Kind::Net => self.reached.add(judged),
             Kind::File if judged.errno == 0 => self.file(judged),
-            Kind::File | Kind::Exec => {}
+            Kind::File | Kind::Exec | Kind::Call => {}
         }
     }
 

@@ -38,6 +38,7 @@ pub fn subject(ask: &Ask, home: &[u8]) -> String {
     let shown = match ask.of {
         Kind::Exec if !ask.argv.is_empty() => command(&ask.argv),
         Kind::Exec => home_short(&ask.path, home),
+        Kind::Call => visible(&ask.path),
         Kind::Net => match ask.addr {
             Some(addr) => addr.to_string(),
             None => visible(&ask.path),

@@ -133,6 +133,7 @@ fn of_events(events: &[Stamped]) -> Span {
                 Kind::Exec => span.exec += 1,
                 Kind::File => span.file += 1,
                 Kind::Net => span.net += 1,
+                Kind::Call => {}
             },
             _ => {}
         }

@@ -191,7 +191,7 @@ pub fn row(stamped: &Stamped, bearings: &Bearings) -> EventRow {
 
 fn fill(row: &mut EventRow, judged: &Judged, bearings: &Bearings) {
     row.tone = match judged.kind {
-        Kind::File => Tone::File,
+        Kind::File | Kind::Call => Tone::File,
         Kind::Exec => Tone::Exec,
         Kind::Net => Tone::Net,
     };

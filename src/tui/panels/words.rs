@@ -50,7 +50,7 @@ pub(super) fn beneath<'p>(path: &'p [u8], dir: &[u8]) -> Option<&'p [u8]> {
 pub fn verb(op: &'static str, kind: Kind, access: Access) -> &'static str {
     match kind {
         Kind::Exec => "run",
-        Kind::Net => op,
+        Kind::Net | Kind::Call => op,
         Kind::File if op.starts_with("open") || op == "creat" => access.letters(),
         Kind::File => op,
     }
@@ -105,6 +105,7 @@ impl Object<'_> {
             Kind::Net if self.path.first() == Some(&0) => {
                 format!("@{}", bounded(self.path.get(1..).unwrap_or(&[]), most))
             }
+            Kind::Call => bounded(self.path, most),
             Kind::File | Kind::Exec | Kind::Net => bearings.near(self.path),
         }
     }
