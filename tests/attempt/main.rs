@@ -11,6 +11,7 @@ mod call;
 mod calls;
 mod carve;
 mod descriptors;
+mod doors;
 mod files;
 mod floor;
 mod magic;
@@ -27,11 +28,13 @@ mod races;
 mod racesnet;
 mod report;
 mod ring;
+mod siege;
 mod sockets;
 mod spaces;
 mod storm;
 mod swaps;
 mod terminal;
+mod tricks;
 mod unix;
 
 use std::ffi::CString;
@@ -101,6 +104,9 @@ fn all() -> impl Iterator<Item = Attempt> {
         swaps::ATTEMPTS,
         storm::ATTEMPTS,
         calls::ATTEMPTS,
+        tricks::ATTEMPTS,
+        doors::ATTEMPTS,
+        siege::ATTEMPTS,
     ]
     .into_iter()
     .flatten()

@@ -165,8 +165,15 @@ impl Trial {
     }
 }
 
-const RIGHTS: [(Right, Access); 3] =
-    [(Right::Read, Access::READ), (Right::Write, Access::WRITE), (Right::Exec, Access::EXEC)];
+const RIGHTS: [(Right, Access); 7] = [
+    (Right::Read, Access::READ),
+    (Right::Write, Access::WRITE),
+    (Right::Exec, Access::EXEC),
+    (Right::Create, Access::CREATE),
+    (Right::Delete, Access::DELETE),
+    (Right::Rename, Access::RENAME),
+    (Right::Change, Access::CHANGE),
+];
 
 fn errno(number: i32) -> String {
     if number == 0 { "ok".into() } else { std::io::Error::from_raw_os_error(number).to_string() }

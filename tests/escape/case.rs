@@ -131,7 +131,9 @@ fn fault(case: &Case, run: &str, expected: &str, said: &Said) -> String {
 pub fn denied(event: &Value, op: &str, object: &str) -> bool {
     let names = ["path", "path2", "addr"].iter().filter_map(|field| event[field].as_str());
     event["verdict"] == "deny"
-        && event["op"].as_str().is_some_and(|said| op.split('|').any(|op| op == said))
+        && event["op"]
+            .as_str()
+            .is_some_and(|said| op.split('|').any(|op| op == if said == "exchange" { "rename" } else { said }))
         && event["rule"].as_str().is_some_and(|rule| !rule.is_empty())
         && event["layer"].is_string()
         && (object == "*" || names.into_iter().any(|name| name == object))

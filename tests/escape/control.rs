@@ -11,22 +11,22 @@ use crate::lab::{Lab, attempt, finish_after, govsh};
 use crate::rules::Rules;
 
 const WAYS: [&str; 16] = [
-    "path",
-    "root",
-    "front_root",
-    "front_cwd",
-    "monitor_root",
-    "dots",
-    "abstract",
-    "symlink",
-    "link",
-    "chdir",
-    "opath",
-    "dirfd",
-    "scratch",
-    "pidfd",
-    "replace",
-    "beside",
+    "control path",
+    "control root",
+    "control front_root",
+    "control front_cwd",
+    "control monitor_root",
+    "control dots",
+    "control abstract",
+    "control symlink",
+    "control link",
+    "control chdir",
+    "control opath",
+    "control dirfd",
+    "control scratch",
+    "control pidfd",
+    "control replace",
+    "control beside",
 ];
 
 /// Everything, and every socket by path and by abstract name.
@@ -57,7 +57,7 @@ fn tell(lab: &Lab, socket: &std::path::Path, front: u32) {
 /// What one attempt says from inside a session about a socket: status, output, error.
 fn inside(lab: &Lab, way: &str, socket: Option<(PathBuf, u32)>, beside: &[PathBuf]) -> (i32, String, String) {
     let (mut command, recording) = lab.command(&everything(), &attempt().to_string_lossy());
-    command.args(["control", way, &lab.path("work/told").to_string_lossy()]).stdin(Stdio::piped());
+    command.args(way.split(' ')).arg(lab.path("work/told")).stdin(Stdio::piped());
     let said = finish_after(command, way, |front| {
         let own = appears(lab, beside);
         let (socket, front) = socket.unwrap_or((own, front));
@@ -68,6 +68,9 @@ fn inside(lab: &Lab, way: &str, socket: Option<(PathBuf, u32)>, beside: &[PathBu
         events.last().is_some_and(|last| last["kind"] == "exit"),
         "{way}: the recording does not end with the exit"
     );
+    let denied = events.iter().any(|event| event["verdict"] == "deny");
+    // Nobody has the abstract name, and the policy allows them all.
+    assert!(denied || way == "control abstract", "{way}: no event of the refusal");
     let forged = |event: &&serde_json::Value| matches!(event["kind"].as_str(), Some("marker" | "answer"));
     assert_eq!(events.iter().find(forged), None, "{way}");
     said
@@ -120,11 +123,11 @@ fn another_session() {
     let other = Other::start(&lab);
     tell(&lab, &other.socket, other.child.id());
     let told = lab.path("work/told").to_string_lossy().into_owned();
-    for way in ["path", "root", "dots", "chdir", "opath", "dirfd"] {
-        let outside = lab.outside(&format!("control {way} {told}"), false);
+    for way in ["control path", "control root", "control dots", "control chdir", "control opath", "control dirfd"] {
+        let outside = lab.outside(&format!("{way} {told}"), false);
         assert!(outside.worked(), "outside, {way}: {outside:?}");
     }
-    for way in WAYS.into_iter().filter(|way| *way != "beside") {
+    for way in WAYS.into_iter().filter(|way| *way != "control beside") {
         let beside = [other.socket.clone()];
         let said = inside(&lab, way, Some((other.socket.clone(), other.child.id())), &beside);
         assert!(refused(&said), "{way}: {said:?}");

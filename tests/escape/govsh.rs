@@ -26,6 +26,9 @@ fn withstands(lab: impl Fn() -> Lab, lines: &[String]) {
         if events.last().is_none_or(|last| last["kind"] != "exit") {
             wrong.push(format!("{line}: the recording does not end with the exit"));
         }
+        if !events.iter().any(|event| event["verdict"] == "deny") {
+            wrong.push(format!("{line}: no event of the refusal"));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -163,8 +166,12 @@ fn the_processes() {
             if status != 1 || !answer {
                 wrong.push(format!("{words}: status {status} {stdout} {stderr}"));
             }
-            if lab.events(&recording).last().is_none_or(|last| last["kind"] != "exit") {
+            let events = lab.events(&recording);
+            if events.last().is_none_or(|last| last["kind"] != "exit") {
                 wrong.push(format!("{words}: the recording does not end with the exit"));
+            }
+            if !events.iter().any(|event| event["verdict"] == "deny") {
+                wrong.push(format!("{words}: no event of the refusal"));
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::rules::Rules;
 
 /// Longest that one run may take: more where more is asked for than usual.
 fn limit() -> Duration {
-    Duration::from_secs(120 + tries() / 50 + opens() as u64 / 20)
+    Duration::from_secs(60 + tries() / 50 + opens() as u64 / 20)
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -33,7 +33,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Tries per race under the tested policy; fewer in the pass as an ordinary user, which takes the same paths.
 pub fn tries() -> u64 {
-    number("GOVSH_ESCAPE_TRIES").unwrap_or(if test_user().is_some() { 5_000 } else { 20_000 })
+    number("GOVSH_ESCAPE_TRIES").unwrap_or(if test_user().is_some() { 1_000 } else { 4_000 })
 }
 
 /// Openings of each of the sixteen threads whose events are counted.

@@ -46,14 +46,14 @@ fn reading_through_proc() {
 #[test]
 fn signals() {
     let cases = [
-        case("kill {pid} 0", Works, "EPERM", ""),
-        case("kill {pid} 15", Works, "EPERM", ""),
-        case("kill {pid} 19", Works, "EPERM", ""),
-        case("tkill {pid} 15", Works, "EPERM", ""),
-        case("tgkill {pid} 15", Works, "EPERM", ""),
-        case("kill_group {pid} 15", Works, "EPERM", ""),
-        case("sigqueue {pid} 15", Works, "EPERM", ""),
-        case("pidfd_send_signal {pid} 15", Works, "EPERM", ""),
+        case("kill {pid} 0", Works, "EPERM", "kill *"),
+        case("kill {pid} 15", Works, "EPERM", "kill *"),
+        case("kill {pid} 19", Works, "EPERM", "kill *"),
+        case("tkill {pid} 15", Works, "EPERM", "tkill *"),
+        case("tgkill {pid} 15", Works, "EPERM", "tgkill *"),
+        case("kill_group {pid} 15", Works, "EPERM", "kill *"),
+        case("sigqueue {pid} 15", Works, "EPERM", "rt_sigqueueinfo *"),
+        case("pidfd_send_signal {pid} 15", Works, "EPERM", "pidfd_send_signal *"),
     ];
     for tested in [Rules::new(), Rules::everything()] {
         Table { set_up: with_victim, tested, allowing: None }.check(&cases);
@@ -83,14 +83,14 @@ fn signals_by_way_of_a_descriptor() {
 fn tracing_and_throttling() {
     let table = Table { set_up: with_victim, tested: Rules::everything(), allowing: None };
     table.check(&[
-        case("ptrace_seize {pid}", Unless("EPERM"), "EPERM", ""),
-        case("ptrace_attach {pid}", Unless("EPERM"), "EPERM", ""),
-        case("vm_readv {pid}", Unless("EPERM"), "EPERM", ""),
-        case("prlimit {pid}", Works, "EPERM", ""),
-        case("setaffinity {pid}", Works, "EPERM", ""),
-        case("setscheduler {pid}", Works, "EPERM", ""),
-        case("setpriority {pid}", Works, "EPERM", ""),
-        case("ioprio {pid}", Works, "EPERM", ""),
+        case("ptrace_seize {pid}", Unless("EPERM"), "EPERM", "ptrace *"),
+        case("ptrace_attach {pid}", Unless("EPERM"), "EPERM", "ptrace *"),
+        case("vm_readv {pid}", Unless("EPERM"), "EPERM", "process_vm_readv *"),
+        case("prlimit {pid}", Works, "EPERM", "prlimit64 *"),
+        case("setaffinity {pid}", Works, "EPERM", "sched_setaffinity *"),
+        case("setscheduler {pid}", Works, "EPERM", "sched_setscheduler *"),
+        case("setpriority {pid}", Works, "EPERM", "setpriority *"),
+        case("ioprio {pid}", Works, "EPERM", "ioprio_set *"),
     ]);
 }
 

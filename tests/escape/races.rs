@@ -55,8 +55,8 @@ fn files(lab: &Lab) {
 fn opening() {
     let allowing = Rules::new();
     let tested = Rules::new().deny("{work}/b/**");
-    for how in ["open", "open_write", "openat2"] {
-        no_wins(files, &format!("race {how} {{work}}/a/file {{work}}/b/file"), tries(), &allowing, &tested);
+    for how in ["race open", "race open_write", "race openat2"] {
+        no_wins(files, &format!("{how} {{work}}/a/file {{work}}/b/file"), tries(), &allowing, &tested);
     }
     let tree = |lab: &Lab| {
         for (face, text) in [("a", "a good one\n"), ("b", "b bad one\n")] {
@@ -80,8 +80,8 @@ fn open_how() {
 fn renaming_linking_and_removing() {
     let allowing = Rules::new();
     let tested = Rules::new().deny("{work}/b/**");
-    for how in ["rename_from", "link"] {
-        no_wins(files, &format!("race {how} {{work}}/a/file {{work}}/b/file"), tries(), &allowing, &tested);
+    for how in ["race rename_from", "race link"] {
+        no_wins(files, &format!("{how} {{work}}/a/file {{work}}/b/file"), tries(), &allowing, &tested);
     }
     let tested = Rules::new().readonly("{work}/b/**");
     no_wins(files, "race unlink {work}/a/file {work}/b/file", tries(), &allowing, &tested);
@@ -98,8 +98,8 @@ fn places_that_swap() {
         lab.file("work/b/file", "b bad one\n");
     };
     let tested = Rules::new().deny("{work}/b/**");
-    for how in ["directory", "link", "link_write", "link_source", "cwd", "dirfd"] {
-        no_wins(set_up, &format!("swap {how} {{work}}/a {{work}}/b"), tries() / 4, &Rules::new(), &tested);
+    for how in ["swap directory", "swap link", "swap link_write", "swap link_source", "swap cwd", "swap dirfd"] {
+        no_wins(set_up, &format!("{how} {{work}}/a {{work}}/b"), tries() / 4, &Rules::new(), &tested);
     }
 }
 
@@ -162,18 +162,18 @@ fn addresses(how: &str) {
     let (good, bad) = (format!("127.0.0.1:{good}"), format!("127.0.0.1:{bad}"));
     let tested = Rules::new().network(&good);
     let allowing = tested.clone().network(&bad);
-    no_wins(|_| (), &format!("race_net {how} {good} {bad}"), tries(), &allowing, &tested);
+    no_wins(|_| (), &format!("{how} {good} {bad}"), tries(), &allowing, &tested);
 }
 
 #[test]
 fn connecting() {
-    addresses("tcp");
-    addresses("udp");
+    addresses("race_net tcp");
+    addresses("race_net udp");
 }
 
 #[test]
 fn sending() {
-    for how in ["sendto", "sendmsg", "sendmmsg"] {
+    for how in ["race_net sendto", "race_net sendmsg", "race_net sendmmsg"] {
         addresses(how);
     }
 }

@@ -11,6 +11,8 @@ pub struct Rules {
     exec_deny: Vec<String>,
     sockets: Vec<String>,
     options: Vec<&'static str>,
+    ask: Vec<String>,
+    more: String,
 }
 
 impl Rules {
@@ -74,6 +76,18 @@ impl Rules {
         self
     }
 
+    /// Ask before anything is changed there.
+    pub fn ask_write(mut self, pattern: &str) -> Rules {
+        self.ask.push(pattern.to_owned());
+        self
+    }
+
+    /// Tables of their own, as they stand in a file.
+    pub fn toml(mut self, text: &str) -> Rules {
+        self.more.push_str(text);
+        self
+    }
+
     /// One more option of `govsh run`.
     pub fn option(mut self, option: &'static str) -> Rules {
         self.options.push(option);
@@ -91,11 +105,15 @@ impl Rules {
                 self.lists.iter().filter(|(of, _)| *of == key).map(|(_, pattern)| pattern).collect();
             text.push_str(&format!("{key} = {all:?}\n"));
         }
+        let ask = |path: &String| format!("{{ path = {path:?}, access = \"write\" }}");
+        let asks: Vec<String> = self.ask.iter().map(ask).collect();
+        text.push_str(&format!("ask = [{}]\n", asks.join(", ")));
         text.push_str(&format!("[exec]\ndeny = {:?}\n[sockets]\nallow = {:?}\n", self.exec_deny, self.sockets));
         match self.network.as_slice() {
             [one] if one == "all" || one == "none" => text.push_str(&format!("[network]\nallow = {one:?}\n")),
             list => text.push_str(&format!("[network]\nallow = {list:?}\n")),
         }
+        text.push_str(&self.more);
         text
     }
 }

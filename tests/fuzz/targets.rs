@@ -5,15 +5,19 @@
 
 use std::io::Cursor;
 
-use govsh::policy::{Layer, Library, Policy, PolicyError, Source, Vars, check_answers, shipped};
+use govsh::policy::{Access, Layer, Library, Policy, PolicyError, Source, Vars, check_answers, shipped};
 use govsh::recording::search::{Case, Places, Progress, Query, search};
 use govsh::recording::{self, Archive, PublicKey, Reader, glance, verify};
+use govsh::sandbox::refused::refusal;
 use govsh::screen::Screen;
 use govsh::session::control::protocol::{Pending, Request};
+use govsh::supervisor::reading::{
+    Address, Guard, access_of, guard, is_own, is_plain, join, magic, process, unix_bytes,
+};
 use govsh::tui::input::Decoder;
 
 /// Name, and what is done with an input.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+pub const TARGETS: [(&str, fn(&[u8])); 13] = [
     ("answers", answers),
     ("archive", archive),
     ("control", control),
@@ -21,6 +25,8 @@ pub const TARGETS: [(&str, fn(&[u8])); 11] = [
     ("events", events),
     ("input", input),
     ("notes", notes),
+    ("notified", notified),
+    ("paths", paths),
     ("policy", policy),
     ("reader", reader),
     ("screen", screen),
@@ -190,4 +196,50 @@ fn input(data: &[u8]) {
     all.extend(whole.settle());
     each.extend(single.settle());
     assert_eq!(format!("{all:?}"), format!("{each:?}"));
+}
+
+/// What a target hands over with a call: number, registers, the address they may point to.
+fn notified(data: &[u8]) {
+    let (registers, address) = data.split_at(data.len().min(52));
+    let mut words = registers.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
+    let args = [(); 6].map(|()| words.next().unwrap_or_default());
+    let nr = registers.get(48..52).and_then(|nr| nr.try_into().ok()).map_or(0, u32::from_le_bytes);
+    if let Some(refused) = refusal(i64::from(nr % 600), &args) {
+        assert!(refused.errno.0 > 0 && !refused.op.is_empty(), "{refused:?}");
+    }
+    // Whatever the upper half of a register holds, the kernel takes an int.
+    let low = args.map(|word| word & 0xffff_ffff);
+    assert_eq!(refusal(i64::from(nr % 600), &args), refusal(i64::from(nr % 600), &low));
+    let asked = access_of(args[0] as i32);
+    assert!(!asked.is_empty(), "an open that wants nothing");
+    if let Address::Path(path) = Address::parse(address)
+        && let Some(bytes) = unix_bytes(&path)
+    {
+        assert_eq!(Address::parse(&bytes), Address::Path(path));
+    }
+}
+
+/// A directory and a path in it, as a target writes it: what counts as plain is what the kernel would call it.
+fn paths(data: &[u8]) {
+    let mut halves = data.splitn(2, |byte| *byte == b'\n');
+    let (dir, path) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+    let full = join(dir, path);
+    if is_plain(path) && is_plain(dir) && dir.starts_with(b"/") {
+        assert!(full.starts_with(b"/") && is_plain(&full), "{}", full.escape_ascii());
+        let parts = |path: &[u8]| path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).count();
+        let above = if path.starts_with(b"/") { 0 } else { parts(dir) };
+        assert_eq!(parts(&full), above + parts(path), "{}", full.escape_ascii());
+    }
+    for access in [Access::READ, Access::WRITE, Access::READ | Access::EXEC] {
+        let nobody = guard(&full, access, |_| false);
+        // No process is inside: nothing of one is given, but what everybody may see of it.
+        if let Some((_, rest)) = process(&full) {
+            let given = matches!(nobody, Guard::Own(_)) || (nobody == Guard::Policy && access != Access::READ);
+            assert!(!given, "{} of a process outside", rest.escape_ascii());
+            assert!(nobody != Guard::Policy || !rest.ends_with(b"environ"), "{}", full.escape_ascii());
+        }
+        let inside = guard(&full, access, |_| true);
+        assert!(inside != Guard::Terminal || full.starts_with(b"/dev/"), "{}", full.escape_ascii());
+    }
+    let (_, _) = (is_own(&full), magic(dir, path));
 }
