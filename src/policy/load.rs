@@ -6,6 +6,7 @@
 //! Leaves to others: reading files (`document`), patterns in place (`compile`), answering (`compiled`).
 
 mod asks;
+mod carves;
 mod compile;
 mod laid;
 mod programs;

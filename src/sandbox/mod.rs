@@ -15,6 +15,7 @@
 mod domain;
 pub mod filter;
 mod limits;
+mod places;
 mod plan;
 pub mod probe;
 pub mod refused;

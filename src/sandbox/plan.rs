@@ -3,13 +3,14 @@
 //! Invariant: a tree is granted to the kernel only where the policy grants all of it; a pattern, or a path that does
 //! not exist yet, is left to the broker and listed as late.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::places::{Kind, Places};
 use super::{SandboxError, domain, filter};
 use crate::event::{Report, ReportLine};
 use crate::policy::{Access, Audit, Cover, Grant, Policy, RuleId};
@@ -108,10 +109,12 @@ impl Plan {
         if options.audit == Audit::Writes && (policy.carves_reads() || asks_reads) {
             return Err(SandboxError::WritesWithCarveOuts);
         }
-        let broker = BrokerPlan { trees: broker_trees(policy, options), late: late_places(policy) };
+        let mut places = Places::default();
+        let broker =
+            BrokerPlan { trees: broker_trees(policy, options, &mut places), late: late_places(policy, &mut places) };
         let programs = filter::programs(options.audit, cred::euid() == 0)?;
         let agent = AgentPlan {
-            trees: agent_trees(policy, options.audit),
+            trees: agent_trees(policy, options.audit, &mut places),
             filters: programs.plain.iter().map(filter::to_words).collect(),
             notify: filter::to_words(&programs.notify),
             limits: limits::resources(policy.limits(), options.cgroup),
@@ -143,29 +146,23 @@ fn path(bytes: &[u8]) -> PathBuf {
     OsStr::from_bytes(bytes).into()
 }
 
-fn exists(bytes: &[u8]) -> bool {
-    path(bytes).symlink_metadata().is_ok()
-}
-
-/// A file, or a device such as `/dev/null`: the kernel takes no rule for pipes and sockets.
-fn is_file_or_device(bytes: &[u8]) -> bool {
-    let kind = path(bytes).metadata().map(|metadata| metadata.file_type());
-    kind.is_ok_and(|kind| kind.is_file() || kind.is_char_device() || kind.is_block_device())
-}
-
 /// What Landlock can hold for the agent. Where some deny may lie inside, only what execve needs (READ and EXECUTE):
 /// every other read goes through the broker. A single directory would mean its whole tree, so it is left out; so is a
 /// pattern, but for programs while every open is judged: execve then needs the kernel's leave for the directory.
-fn agent_trees(policy: &Policy, audit: Audit) -> Vec<Tree> {
+fn agent_trees(policy: &Policy, audit: Audit, places: &mut Places) -> Vec<Tree> {
     let reads = !policy.carves_reads();
     let tree = |grant: &Grant| {
+        let kind = places.at(&grant.path);
         let run = grant.access.contains(Access::EXEC);
         let looks = grant.access.contains(Access::READ);
         let access = match grant.cover {
+            // What is not there needs no rule of the kernel's; whatever comes to stand there is late.
+            _ if kind == Kind::Absent => return None,
             Cover::Tree if run => Access::READ | Access::EXEC,
-            Cover::Exact if run && path(&grant.path).is_file() => Access::READ | Access::EXEC,
+            Cover::Exact if run && kind == Kind::File => Access::READ | Access::EXEC,
             Cover::Tree if reads && looks => Access::READ,
-            Cover::Exact if reads && looks && is_file_or_device(&grant.path) => Access::READ,
+            // The kernel takes no rule for pipes and sockets.
+            Cover::Exact if reads && looks && matches!(kind, Kind::File | Kind::Device) => Access::READ,
             Cover::Beneath if run && audit == Audit::Full => Access::EXEC,
             _ => return None,
         };
@@ -175,9 +172,13 @@ fn agent_trees(policy: &Policy, audit: Audit) -> Vec<Tree> {
 }
 
 /// The union of what the policy mentions, and what monitor and broker need to work at all.
-fn broker_trees(policy: &Policy, options: &Options) -> Vec<Tree> {
+fn broker_trees(policy: &Policy, options: &Options, places: &mut Places) -> Vec<Tree> {
     let mut trees: Vec<Tree> = mentioned(policy)
-        .filter(|grant| grant.cover == Cover::Tree || (grant.cover == Cover::Exact && !path(&grant.path).is_dir()))
+        .filter(|grant| match places.at(&grant.path) {
+            Kind::Absent => false,
+            Kind::Directory => grant.cover == Cover::Tree,
+            _ => grant.cover != Cover::Beneath,
+        })
         .map(|grant| Tree { path: path(&grant.path), access: grant.access })
         .collect();
     let own = |text: &str, access| Tree { path: text.into(), access };
@@ -203,30 +204,34 @@ fn mentioned(policy: &Policy) -> impl Iterator<Item = &Grant> {
     policy.grants().iter().chain(policy.asked_grants())
 }
 
-fn late_places(policy: &Policy) -> Vec<Vec<u8>> {
+fn late_places(policy: &Policy, places: &mut Places) -> Vec<Vec<u8>> {
     // A name is the directory's: what makes, moves or removes a single one needs rights that the kernel would give on all.
     let names = Access::CREATE | Access::DELETE | Access::RENAME;
     let late = |grant: &&Grant| {
         grant.cover == Cover::Beneath
             || grant.cover == Cover::Exact && grant.access.intersects(names)
-            || path(&grant.path).is_dir() == (grant.cover == Cover::Exact)
-            || !exists(&grant.path)
+            || match places.at(&grant.path) {
+                Kind::Absent => true,
+                kind => (kind == Kind::Directory) == (grant.cover == Cover::Exact),
+            }
     };
-    let mut places: Vec<Vec<u8>> = mentioned(policy).filter(late).map(|grant| grant.path.clone()).collect();
-    places.sort();
-    places.dedup();
-    places
+    let mut late: Vec<Vec<u8>> = mentioned(policy).filter(late).map(|grant| grant.path.clone()).collect();
+    late.sort();
+    late.dedup();
+    late
 }
 
 fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report {
     let mut lines = mechanisms(policy, audit, abi);
-    let mut told = vec![RuleId::DEFAULT];
+    let mut told = HashSet::from([RuleId::DEFAULT]);
+    let mut kernel: HashMap<&[u8], Vec<Access>> = HashMap::new();
+    for tree in &agent.trees {
+        kernel.entry(tree.path.as_os_str().as_bytes()).or_default().push(tree.access);
+    }
     for grant in policy.grants() {
-        told.push(grant.rule);
+        told.insert(grant.rule);
         let reads = grant.access - Access::CHANGES;
-        // As bytes: comparing paths part by part took a third of a start.
-        let name = OsStr::from_bytes(&grant.path);
-        let kernel = agent.trees.iter().any(|t| t.path.as_os_str() == name && t.access.contains(reads));
+        let kernel = kernel.get(grant.path.as_slice()).is_some_and(|held| held.iter().any(|held| held.contains(reads)));
         let whole = kernel && !grant.access.changes();
         lines.push(ReportLine {
             rule: policy.rule(grant.rule).name.to_string(),

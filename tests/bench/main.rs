@@ -4,7 +4,7 @@
 //! Leaves to others: nothing is asserted here. A missed target is printed, never an exit status.
 //!
 //! ```text
-//! main ─► launch opens workloads terminal recordings size     each an Item: named cases, each a closure that measures once
+//! main ─► launch opens policies workloads terminal recordings size     each an Item: named cases, each a closure that measures once
 //!           │ commands wrapped by ways (native, bwrap, strace, floor, govsh)
 //!           ▼
 //!         measure: interleave ─► Item of samples ─► table (text or JSON)
@@ -23,6 +23,7 @@ mod inputs;
 mod launch;
 mod measure;
 mod opens;
+mod policies;
 mod recordings;
 mod scratch;
 mod search;
@@ -61,7 +62,7 @@ pub struct Options {
     /// Measure this binary instead of building one; `none` leaves the govsh cases out
     #[arg(long, value_name = "PATH")]
     govsh: Option<PathBuf>,
-    /// Items whose name contains one of these words (launch, opens, make, git, flood, memory, recording, search, size …)
+    /// Items whose name contains one of these words (launch, opens, policy, make, git, flood, memory, recording, search, size …)
     filter: Vec<String>,
 }
 
@@ -101,6 +102,7 @@ fn bench(options: &Options) -> Result<u8> {
     let wants = |name: &str| options.wants(name);
     items.extend(launch::run(&ways, &mut pace, &wants)?);
     items.extend(opens::run(&ways, &mut pace, &wants)?);
+    items.extend(policies::run(&ways, &mut pace, &wants)?);
     items.extend(workloads::run(&ways, &mut pace, &wants)?);
     items.extend(terminal::run(&ways, &mut pace, &wants)?);
     items.extend(recordings::run(&ways, &mut pace, &wants)?);

@@ -3,7 +3,8 @@
 //! Invariant: a question follows every symbolic link, as a deny does; as a possible grant it follows none that the agent could
 //! have placed. Answers come from the user's own file alone.
 
-use super::{Build, File};
+use super::carves::Grants;
+use super::{Build, File, PathRule};
 use crate::policy::asks::{AskedPath, read_answers};
 use crate::policy::chain::Link;
 use crate::policy::compiled::Files;
@@ -108,8 +109,9 @@ impl Build<'_> {
         }
         self.policy.files.asked = asked.into_iter().filter(|grant| !grant.access.is_empty()).collect();
         let reads = |path: &&AskedPath| path.access.contains(Access::READ);
-        let grants = self.paths.iter().filter(|path| !path.key.narrows());
-        let inside = |path: &AskedPath| grants.clone().any(|grant| grant.pattern.meets(&path.pattern));
+        let grants: Vec<&PathRule> = self.paths.iter().filter(|path| !path.key.narrows()).collect();
+        let grants = Grants::new(&grants);
+        let inside = |path: &AskedPath| grants.meet(&path.pattern);
         self.policy.files.carves_reads |= self.policy.asks.files.iter().filter(reads).any(inside);
     }
 

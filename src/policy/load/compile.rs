@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::carves::Grants;
 use super::{Build, PathRule};
 use crate::policy::chain::Link;
 use crate::policy::compiled::{Files, Lift, Policy};
@@ -33,7 +34,8 @@ impl Build<'_> {
         files.denied.sort();
         files.denied.dedup();
         let grants: Vec<&PathRule> = self.paths.iter().filter(|path| !path.key.narrows()).collect();
-        files.carves_reads = denied.into_iter().any(|deny| grants.iter().any(|grant| carves(deny, grant)));
+        let denied: Vec<&PathRule> = denied.collect();
+        files.carves_reads = Grants::new(&grants).are_carved(&denied, &files.trie);
         files.grants = grants.into_iter().map(grant).collect();
         self.place_programs(links);
         self.place_asks(links);
@@ -162,12 +164,6 @@ fn insert(files: &mut Files, path: &PathRule) {
     }
     files.is_fine |= !path.key.narrows() && path.access.changes() && !path.access.contains(Access::CHANGES);
     files.is_fine |= path.key.narrows() && !path.access.contains(Access::CHANGES);
-}
-
-/// Whether the deny may take something out of the grant, which no exception gives back as a whole.
-fn carves(deny: &PathRule, grant: &PathRule) -> bool {
-    let (root, _) = grant.pattern.literal_prefix();
-    grant.pattern.meets(&deny.pattern) && !deny.except.iter().any(|except| except.tree && except.matches(&root))
 }
 
 fn grant(path: &PathRule) -> Grant {
