@@ -23,13 +23,16 @@ struct Ruled<'p> {
     rule: u32,
     effect: Effect,
     access: Access,
+    /// It also says that nothing is there.
+    hide: bool,
     pattern: &'p Pattern,
     except: &'p [Pattern],
 }
 
 fn ruled(placed: &PathRule) -> Ruled<'_> {
     let effect = if placed.key.narrows() { Effect::Denies } else { Effect::Grants };
-    Ruled { rule: placed.rule, effect, access: placed.access, pattern: &placed.pattern, except: &placed.except }
+    let PathRule { rule, access, hide, ref pattern, ref except, .. } = *placed;
+    Ruled { rule, effect, access, hide, pattern, except }
 }
 
 fn all(policy: &Policy) -> Vec<Ruled<'_>> {
@@ -37,6 +40,7 @@ fn all(policy: &Policy) -> Vec<Ruled<'_>> {
         rule: asked.rule,
         effect: Effect::Asks,
         access: asked.access,
+        hide: false,
         pattern: &asked.pattern,
         except: &[],
     });
@@ -91,7 +95,11 @@ fn roots(pattern: &Pattern) -> impl Iterator<Item = Vec<u8>> {
 
 /// Whether `other` leaves nothing for `rule` to decide, and if so whether it says the opposite.
 fn covers(policy: &Policy, other: &Ruled<'_>, rule: &Ruled<'_>) -> Option<bool> {
-    if other.rule == rule.rule || !other.access.contains(decides(rule)) || !within(rule.pattern, other.pattern) {
+    if other.rule == rule.rule
+        || rule.hide && !other.hide
+        || !other.access.contains(decides(rule))
+        || !within(rule.pattern, other.pattern)
+    {
         return None;
     }
     let apart = |except: &Pattern| !except.meets(rule.pattern) || rule.except.iter().any(|own| within(except, own));
