@@ -91,7 +91,7 @@ fn what_is_meant_so_is_a_note_with_its_reason() {
 
 #[test]
 fn shipped_profiles_are_clean() {
-    let vars = Vars { home: b"/home/u".into(), workdir: b"/home/u/w".into(), tmp: b"/tmp".into(), ..Vars::default() };
+    let vars = placeholders();
     let mut wrong = Vec::new();
     for (name, _) in shipped::all() {
         let found = check(&shipped::source(name).unwrap(), &Shelf, &vars).unwrap();
