@@ -248,7 +248,11 @@ impl Worker {
             return Ok(Some(carved()));
         }
         if stat.is_dir() && (policy.floating_beneath(source) || policy.floating_beneath(target)) {
-            return Ok(scan::protected_inside(policy, at, source, target)?.then(carved));
+            let inside = match scan::protected_inside(policy, at, source, target) {
+                Err(Errno(libc::EACCES)) => self.shared.warden.protected_inside(at.clone(), source, target)?,
+                looked => looked?,
+            };
+            return Ok(inside.then(carved));
         }
         Ok(None)
     }

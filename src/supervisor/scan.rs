@@ -1,6 +1,7 @@
 //! Looking through a directory that is about to move for paths that a floating rule (`**/.env`) protects.
 //!
-//! Invariant: what cannot be looked at whole counts as protected.
+//! Invariant: what cannot be looked at whole counts as protected; what this thread alone may not look at is an error,
+//! so that the warden can.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -15,6 +16,7 @@ const MOST: usize = 200_000;
 
 /// Whether something inside the directory `at` (now at `source`) is protected there and would not be at `target`, or the
 /// other way round; moving within the reach of the same floating rule changes nothing.
+/// EACCES where the thread's own Landlock domain ends, as it does in trees that did not exist at the start.
 pub fn protected_inside(policy: &Policy, at: &At, source: &[u8], target: &[u8]) -> Sys<bool> {
     let fd = file::open_how(
         Some(at.dir.as_fd()),
@@ -31,7 +33,11 @@ pub fn protected_inside(policy: &Policy, at: &At, source: &[u8], target: &[u8]) 
     let mut open = vec![(held, Vec::new())];
     let mut seen = 0;
     while let Some((dir, inside)) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(OsStr::from_bytes(&dir)) else { return Ok(true) };
+        let entries = match std::fs::read_dir(OsStr::from_bytes(&dir)) {
+            Ok(entries) => entries,
+            Err(error) if error.raw_os_error() == Some(libc::EACCES) => return Err(Errno(libc::EACCES)),
+            Err(_) => return Ok(true),
+        };
         for entry in entries {
             let Ok(entry) = entry else { return Ok(true) };
             seen += 1;

@@ -10,13 +10,26 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::act::Act;
+use super::act::{Act, At};
+use super::scan::protected_inside;
 use super::target::{Credentials, lock};
 use crate::policy::{Policy, Verdict};
 use crate::sys::{Errno, Sys, clone, file};
 
 /// How often a waiting broker looks whether its target still waits.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// What it is asked for.
+enum Errand {
+    Order(Order),
+    /// Whether a directory may move as a whole; tells nothing but that.
+    Look {
+        at: At,
+        source: Vec<u8>,
+        target: Vec<u8>,
+        reply: SyncSender<bool>,
+    },
+}
 
 struct Order {
     act: Act,
@@ -28,7 +41,7 @@ struct Order {
 /// A way to the thread.
 #[derive(Clone)]
 pub struct Warden {
-    orders: Arc<Mutex<Sender<Order>>>,
+    orders: Arc<Mutex<Sender<Errand>>>,
 }
 
 impl Warden {
@@ -50,7 +63,7 @@ impl Warden {
     ) -> Sys<Option<OwnedFd>> {
         let (reply, answer) = sync_channel(1);
         let order = Order { act, umask, credentials, reply };
-        lock(&self.orders).send(order).map_err(|_| Errno(libc::EACCES))?;
+        lock(&self.orders).send(Errand::Order(order)).map_err(|_| Errno(libc::EACCES))?;
         loop {
             match answer.recv_timeout(LOOK) {
                 Ok(outcome) => return outcome,
@@ -60,14 +73,36 @@ impl Warden {
             }
         }
     }
+
+    /// [`protected_inside`] of a directory that the broker's own domain does not reach; what cannot be told is protected.
+    pub(super) fn protected_inside(&self, at: At, source: &[u8], target: &[u8]) -> Sys<bool> {
+        let (reply, answer) = sync_channel(1);
+        let look = Errand::Look { at, source: source.to_vec(), target: target.to_vec(), reply };
+        lock(&self.orders).send(look).map_err(|_| Errno(libc::EACCES))?;
+        Ok(answer.recv().unwrap_or(true))
+    }
 }
 
-fn serve(policy: &Arc<Policy>, inbox: &Receiver<Order>) {
+fn serve(policy: &Arc<Policy>, inbox: &Receiver<Errand>) {
     // Without a umask of its own it would change the whole front's: then it serves nobody.
     if clone::unshare_fs().is_err() {
         return;
     }
-    while let Ok(order) = inbox.recv() {
+    while let Ok(errand) = inbox.recv() {
+        let order = match errand {
+            Errand::Order(order) => order,
+            Errand::Look { at, source, target, reply } => {
+                let policy = policy.clone();
+                let look = move || {
+                    let inside = protected_inside(&policy, &at, &source, &target).unwrap_or(true);
+                    // The broker waits for this reply unless its thread ended; then nobody needs it.
+                    let _ = reply.send(inside);
+                };
+                // Without a thread the reply is dropped, which the asker takes for protected.
+                drop(std::thread::Builder::new().name("warden".into()).spawn(look));
+                continue;
+            }
+        };
         if !may_wait(&order.act) {
             carry_out(policy, order);
             continue;
