@@ -1,4 +1,4 @@
-//! The real agents, installed once: exactly what `package-lock.json` pins, into a cache outside the repository.
+//! The real agents, installed once: exactly what the lock files pin, into a cache outside the repository.
 //!
 //! Invariant: a directory under its final name is complete; two test binaries that start together install once.
 //! Leaves to others: where an agent sees them (`stage`).
@@ -11,39 +11,100 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const PACKAGE: &str = include_str!("package.json");
-const LOCK: &str = include_str!("package-lock.json");
-
-/// The `node_modules` directory with both agents in it.
-pub fn node_modules() -> &'static Path {
-    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    INSTALLED.get_or_init(install)
+/// Agents of one lock file.
+struct Pinned {
+    name: &'static str,
+    package: &'static str,
+    lock: &'static str,
+    /// Their own steps after an install: puts the program for this machine in its place. Package, script.
+    steps: &'static [(&'static str, &'static str)],
 }
 
-fn install() -> PathBuf {
+const USUAL: Pinned = Pinned {
+    name: "agents",
+    package: include_str!("package.json"),
+    lock: include_str!("package-lock.json"),
+    steps: &[("@anthropic-ai/claude-code", "install.cjs"), ("opencode-ai", "postinstall.mjs")],
+};
+const MORE: Pinned = Pinned {
+    name: "more",
+    package: include_str!("more/package.json"),
+    lock: include_str!("more/package-lock.json"),
+    steps: &[("@ampcode/cli", "install.cjs")],
+};
+const AIDER: &str = "aider-chat==0.86.2";
+
+/// The `node_modules` directory with codex, claude, gemini and opencode in it.
+pub fn node_modules() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| install(&USUAL))
+}
+
+/// The one with those that take long to install: copilot and amp.
+pub fn more_node_modules() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| install(&MORE))
+}
+
+/// Aider and all that it imports, as a directory for `sys.path`.
+pub fn aider() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        once("aider", AIDER, |fresh| {
+            let quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
+            must(
+                Command::new("python3")
+                    .args(["-m", "pip", "install"])
+                    .args(quiet)
+                    .arg("--target")
+                    .arg(fresh)
+                    .arg(AIDER),
+            );
+        })
+    })
+}
+
+fn install(pinned: &Pinned) -> PathBuf {
+    let done = once(pinned.name, pinned.lock, |fresh| {
+        fs::write(fresh.join("package.json"), pinned.package).unwrap();
+        fs::write(fresh.join("package-lock.json"), pinned.lock).unwrap();
+        // Not `npm ci`: it refuses a lock file from a registry that lacks the programs of other machines.
+        must(
+            Command::new("npm")
+                .args([
+                    "install",
+                    "--ignore-scripts",
+                    "--include=optional",
+                    "--no-audit",
+                    "--no-fund",
+                    "--loglevel=error",
+                ])
+                .current_dir(fresh),
+        );
+        for (package, script) in pinned.steps {
+            must(Command::new("node").arg(script).current_dir(fresh.join("node_modules").join(package)));
+        }
+    });
+    done.join("node_modules")
+}
+
+/// The directory `name` of what `pin` says, filled if it is not there yet.
+fn once(name: &str, pin: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     let cache = cache();
     fs::create_dir_all(&cache).unwrap();
     let lock = File::create(cache.join("lock")).unwrap();
     lock.lock().unwrap();
     let mut hash = DefaultHasher::new();
-    LOCK.hash(&mut hash);
-    let done = cache.join(format!("agents-{:016x}", hash.finish()));
+    pin.hash(&mut hash);
+    let done = cache.join(format!("{name}-{:016x}", hash.finish()));
     if !done.exists() {
         let fresh = done.with_extension("new");
         let _ = fs::remove_dir_all(&fresh); // what an interrupted install left, if anything
         fs::create_dir_all(&fresh).unwrap();
-        fs::write(fresh.join("package.json"), PACKAGE).unwrap();
-        fs::write(fresh.join("package-lock.json"), LOCK).unwrap();
-        must(
-            Command::new("npm")
-                .args(["ci", "--ignore-scripts", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"])
-                .current_dir(&fresh),
-        );
-        // Claude Code's own step after an install: puts the program for this machine in its place.
-        must(Command::new("node").arg("install.cjs").current_dir(fresh.join("node_modules/@anthropic-ai/claude-code")));
+        fill(&fresh);
         fs::rename(&fresh, &done).unwrap();
     }
-    done.join("node_modules")
+    done
 }
 
 fn cache() -> PathBuf {

@@ -1,4 +1,4 @@
-//! The real agents, codex and claude from npm, under govsh, against a model server that scripts what they do;
+//! The real agents, from npm and PyPI, under govsh, against a model server that scripts what they do;
 //! and the real tools that agents use all day.
 //!
 //! Invariant: whatever govsh must refuse is shown to work without govsh first, by the same agent on the same stage.
@@ -10,6 +10,7 @@ mod evidence;
 mod install;
 mod learned;
 mod model;
+mod others;
 mod overlay;
 #[path = "../it/overlay/picture.rs"]
 mod picture;

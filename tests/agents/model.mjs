@@ -161,9 +161,9 @@ function completions(body, response) {
   const text = (message) => (typeof message.content === "string" ? message.content : JSON.stringify(message.content));
   const names = (body.tools ?? []).map((tool) => tool.function?.name);
   const shell = ["bash", "run_shell_command", "shell"].find((known) => names.includes(known));
-  // An agent without tools sends what its own commands printed in words.
-  const brought = said.filter((message) => message.role === (names.length > 0 ? "tool" : "user"));
-  const results = brought.map(text).reverse();
+  // An agent without tools tells in words what its own command printed.
+  const told = (message) => message.role === "user" && text(message).includes("got this output");
+  const results = said.filter((message) => message.role === "tool" || told(message)).map(text);
   const call = shell && results.length === 0;
   const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
   const delta = { role: "assistant", content: call ? null : CLOSING };

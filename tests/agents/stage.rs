@@ -143,7 +143,7 @@ fn is_root() -> bool {
 }
 
 /// As `cp -al`: the agents are hundreds of megabytes, and every stage has its own.
-fn hard_link(from: &Path, to: &Path) {
+pub fn hard_link(from: &Path, to: &Path) {
     let copied = |flags: &str| Command::new("cp").arg(flags).arg(from).arg(to).output().unwrap().status.success();
     if !copied("-al") {
         let _ = fs::remove_dir_all(to); // what the first try left
