@@ -221,6 +221,7 @@ fn gemini_runs_a_command() {
 }
 
 #[test]
+#[ignore = "draws late on a slow machine: GOVSH_AGENTS=all tests/run agents"]
 fn gemini_starts_in_a_terminal() {
     first_screen(&GEMINI);
 }
@@ -231,6 +232,7 @@ fn opencode_runs_a_command() {
 }
 
 #[test]
+#[ignore = "draws late on a slow machine: GOVSH_AGENTS=all tests/run agents"]
 fn opencode_starts_in_a_terminal() {
     first_screen(&OPENCODE);
 }
