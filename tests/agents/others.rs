@@ -193,7 +193,13 @@ fn first_screen(agent: &Other) {
             if under_govsh { stage.govsh(["--"].iter().chain(agent.start)) } else { stage.command(agent.start) };
         let terminal = Terminal::start(&stage, &command);
         terminal.shows(agent.banner);
-        terminal.types(agent.quit);
+        for key in agent.quit {
+            terminal.types(&[key]);
+            // typed at once, a command and its Enter are taken for something pasted
+            if key.starts_with('/') {
+                terminal.shows(key);
+            }
+        }
         terminal.ended();
         if under_govsh {
             assert_meant(agent, &stage, &Evidence::of_last(&stage));
