@@ -66,7 +66,7 @@ pub struct Cli {
 /// What was asked for.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Run(Run),
+    Run(Box<Run>),
     Learn(Learn),
     Ls(Ls),
     Show(Show),
@@ -270,7 +270,7 @@ pub fn parse_from(words: impl IntoIterator<Item = OsString>) -> Result<Command, 
         let message = "no command to run\nhint: govsh [OPTIONS] -- COMMAND [ARGS]...";
         return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
     }
-    Ok(Command::Run(Run { options: cli.options, command: cli.command }))
+    Ok(Command::Run(Box::new(Run { options: cli.options, command: cli.command })))
 }
 
 /// `govsh CMD` could be a misspelt subcommand: it is never run, but told how to be.
@@ -322,7 +322,7 @@ mod tests {
 
     fn run(line: &str) -> Run {
         match words(line) {
-            Ok(Command::Run(run)) => run,
+            Ok(Command::Run(run)) => *run,
             other => panic!("{line}: {other:?}"),
         }
     }

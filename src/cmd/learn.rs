@@ -65,7 +65,7 @@ fn commanded(options: &Learn) -> Result<cli::Run> {
     words.push("--".into());
     words.extend(options.command.iter().cloned());
     match cli::parse_from(words) {
-        Ok(cli::Command::Run(run)) => Ok(run),
+        Ok(cli::Command::Run(run)) => Ok(*run),
         _ => bail!("this command cannot be run"),
     }
 }

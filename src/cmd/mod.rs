@@ -30,7 +30,7 @@ use crate::cli::{Command, FAILED, Key, Replay, Show};
 /// Does what was asked for; the exit status.
 pub fn dispatch(command: Command) -> i32 {
     let outcome = match command {
-        Command::Run(options) => return run::run(options),
+        Command::Run(options) => return run::run(*options),
         Command::Monitor(options) => return crate::session::monitor(&options.socket),
         Command::Ls(options) => ls::ls(options.dir.as_deref(), options.json),
         Command::Show(options) => show(options),

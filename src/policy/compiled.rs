@@ -165,10 +165,8 @@ impl Policy {
         if let Some(rule) = hits.rule(Slot::Deny) {
             return Said::Plainly(deny(rule));
         }
-        if access.changes() {
-            if let Some(rule) = hits.rule(Slot::Held).filter(|_| !self.lifted(path)) {
-                return Said::Plainly(deny(rule));
-            }
+        if let Some(rule) = hits.rule(Slot::Held).filter(|_| access.changes() && !self.lifted(path)) {
+            return Said::Plainly(deny(rule));
         }
         if let Some(rule) = hits.refused(access) {
             return Said::Plainly(deny(rule));
