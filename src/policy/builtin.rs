@@ -27,6 +27,8 @@ pub enum Protected {
     Everything,
     /// Not written.
     Write,
+    /// Not written, but as git does (`repository`).
+    Repository,
 }
 
 const SHELL: &str = "shell start-up files";
@@ -136,7 +138,6 @@ const ZSH: &[&str] = &[".zshrc", ".zprofile", ".zshenv", ".zlogin", ".zlogout"];
 
 /// Below the directory the agent works in.
 const WORKDIR: &[(&str, &[&str])] = &[
-    (GIT, &[".git/hooks", ".git/config", ".git/config.worktree"]),
     (EDITOR, &[".vscode", ".idea", ".zed", ".devcontainer", ".devcontainer.json"]),
     (
         AGENT,
@@ -215,23 +216,45 @@ pub fn protections(vars: &Vars) -> Vec<Protection> {
         write(PROJECT, dir, &[".govsh"]);
     }
     SYSTEM.iter().for_each(|(label, names)| write(label, b"", names));
-    for dir in &vars.git {
-        write(GIT, dir, &["hooks", "config", "config.worktree"]);
-    }
+    all.extend(repositories(vars).map(|pattern| Protection {
+        label: GIT,
+        pattern,
+        except: Vec::new(),
+        access: Protected::Repository,
+    }));
+    all
+}
+
+/// What git runs or is led by in a repository: the one in use, its submodules and work trees, and those beneath the working
+/// directory. `config.govsh` is ours for a moment (`supervisor::repository`).
+const LED_BY: [&str; 5] = ["hooks", "config", "config.worktree", "config.govsh", "commondir"];
+
+fn repositories(vars: &Vars) -> impl Iterator<Item = Pattern> {
+    let own = join(&vars.workdir, ".git");
     // A `.git` that is a file points to the real one: it must not be turned elsewhere. What a `.git` directory holds is judged by itself.
-    let git = Pattern::literal(&join(&vars.workdir, ".git"), false);
-    let of_worktrees = vars.git.iter().map(|dir| Pattern {
-        segments: Pattern::literal(dir, false)
+    let mut all = vec![Pattern::literal(&own, false)];
+    let any = || Segment::Glob(Glob::any());
+    for dir in std::iter::once(&own).chain(&vars.git) {
+        all.extend(LED_BY.iter().map(|led| Pattern::literal(&join(dir, led), true)));
+        let below = |way: Vec<Segment>| Pattern {
+            segments: Pattern::literal(dir, false).segments.into_iter().chain(way).collect(),
+            tree: true,
+        };
+        all.push(below(vec![name("worktrees"), any(), name("config.worktree")]));
+        all.extend(LED_BY.iter().map(|led| below(vec![name("modules"), Segment::Deep, any(), name(led)])));
+    }
+    let nested = |way: Vec<Segment>| Pattern {
+        segments: Pattern::literal(&vars.workdir, false)
             .segments
             .into_iter()
-            .chain([name("worktrees"), Segment::Glob(Glob::any()), name("config.worktree")])
+            .chain([Segment::Deep, any(), name(".git")])
+            .chain(way)
             .collect(),
-        tree: false,
-    });
-    for pattern in std::iter::once(git).chain(of_worktrees) {
-        all.push(Protection { label: GIT, pattern, except: Vec::new(), access: Protected::Write });
-    }
-    all
+        tree: true,
+    };
+    all.extend(LED_BY.iter().map(|led| nested(vec![name(led)])));
+    all.extend(LED_BY.iter().map(|led| nested(vec![name("modules"), Segment::Deep, any(), name(led)])));
+    all.into_iter()
 }
 
 /// A directory of govsh's own, whole; but if the agent works in it or below (`--record .`), only the recordings in it.

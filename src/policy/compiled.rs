@@ -55,6 +55,8 @@ pub(super) struct Files {
     pub placed: Vec<super::load::PathRule>,
     /// Built-in protections against writing: rule and pattern.
     pub held: Vec<(u32, Pattern)>,
+    /// Those of them that protect git repositories, in which git itself is at work.
+    pub repositories: HashSet<u32>,
     pub lifts: Vec<Lift>,
     pub grants: Vec<Grant>,
     /// What answers may grant.
@@ -62,6 +64,8 @@ pub(super) struct Files {
     /// Roots of writable trees: used, but not moved or replaced.
     pub roots: HashSet<Vec<u8>>,
     pub denied: Vec<Vec<u8>>,
+    /// What protects, in lower case; made when it is first asked for.
+    pub folded: std::sync::OnceLock<Trie>,
     /// Some rule tells one change from another, or reading from changing, where a whole tree does not.
     pub is_fine: bool,
     pub carves_reads: bool,

@@ -5,8 +5,8 @@
 //! Leaves to others: single decisions (`compiled`), the disk (`supervisor::scan`).
 
 use super::asks::{Kept, Touch};
-use super::compiled::Policy;
-use super::trie::Slot;
+use super::compiled::{Lift, Policy};
+use super::trie::{Slot, Trie};
 use super::{Access, RuleId, Verdict};
 
 impl Policy {
@@ -24,6 +24,42 @@ impl Policy {
         }
         let asks = |right: &Access| self.decide_file(path, *right).verdict == Verdict::Ask;
         (Access::all() - Access::EXEC).iter().filter(asks).collect()
+    }
+
+    /// Whether all beneath `one` is refused and asked about as what has the same name beneath `other`, so that a directory that
+    /// moves from one to the other need not be looked through. May say no where it is.
+    pub fn alike(&self, one: &[u8], other: &[u8]) -> bool {
+        let lifts = |lift: &Lift| lift.pattern.after(one) == lift.pattern.after(other);
+        self.asks.answers.is_empty() && self.files.lifts.iter().all(lifts) && self.files.trie.alike(one, other)
+    }
+
+    /// Whether a directory that takes different names for one (upper and lower case, composed and decomposed letters) could have
+    /// something protected under this name: then the name that the kernel has for it is the one to judge.
+    pub fn is_doubtful(&self, path: &[u8]) -> bool {
+        if !path.is_ascii() {
+            return true;
+        }
+        let folded = self.files.folded.get_or_init(|| self.folded());
+        let meant = folded.hits(&path.to_ascii_lowercase()).guarded_rights();
+        !meant.is_empty() && !(meant - self.files.trie.hits(path).guarded_rights()).is_empty()
+    }
+
+    /// Exceptions are left out: what they cover is looked at more closely, and judged with them.
+    fn folded(&self) -> Trie {
+        let mut folded = Trie::default();
+        let files = &self.files;
+        for path in files.placed.iter().filter(|path| path.key.narrows()) {
+            Slot::refusing(path.access)
+                .iter()
+                .for_each(|slot| folded.insert(&path.pattern.folded(), *slot, path.rule, &[]));
+        }
+        files.held.iter().for_each(|(rule, pattern)| folded.insert(&pattern.folded(), Slot::Held, *rule, &[]));
+        for path in &self.asks.files {
+            Slot::asking(path.access)
+                .iter()
+                .for_each(|slot| folded.insert(&path.pattern.folded(), *slot, path.rule, &[]));
+        }
+        folded
     }
 
     /// Whether a refusal says that nothing is there.

@@ -196,13 +196,18 @@ impl<'v> Build<'v> {
         self.policy.fixed.metadata =
             self.add(built_in("built-in: cloud metadata services", "network", "cloud metadata"));
         for protection in protections(self.vars) {
-            let text = String::from_utf8_lossy(&protection.pattern.literal_prefix().0).into_owned();
+            let literal = String::from_utf8_lossy(&protection.pattern.literal_prefix().0).into_owned();
+            let text = if protection.pattern.is_literal() { None } else { protection.pattern.text() };
+            let text = text.unwrap_or(literal);
             let name = format!("built-in: {}", protection.label);
             if protection.access == Protected::Everything {
                 let rule = self.add(built_in(&name, "files.deny", &text));
                 self.restrict(FileKey::Deny, rule, protection.pattern, protection.except);
             } else {
                 let rule = self.add(built_in(&name, "files.readonly", &text));
+                if protection.access == Protected::Repository {
+                    self.policy.files.repositories.insert(rule);
+                }
                 self.policy.files.held.push((rule, protection.pattern));
             }
         }

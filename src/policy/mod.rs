@@ -28,6 +28,7 @@ mod network;
 pub mod pattern;
 mod programs;
 mod regions;
+pub mod repository;
 mod request;
 mod settings;
 pub mod shipped;

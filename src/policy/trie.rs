@@ -63,7 +63,12 @@ pub struct Trie {
     nodes: Vec<Node>,
     /// What the rules at one place say; the first is for nothing.
     said: Vec<Vec<(Slot, u32)>>,
+    /// Each exception once; as many as are compared for `alike`.
+    excepts: Vec<Pattern>,
 }
+
+/// With more exceptions no two directories are taken for alike.
+const MOST_EXCEPTS: usize = 256;
 
 /// The set of live states: inline while it is small.
 struct States {
@@ -97,6 +102,10 @@ impl States {
         true
     }
 
+    fn len(&self) -> usize {
+        self.len + self.more.len()
+    }
+
     fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.few[..self.len].iter().chain(&self.more).copied()
     }
@@ -104,7 +113,7 @@ impl States {
 
 impl Default for Trie {
     fn default() -> Trie {
-        Trie { names: HashMap::default(), nodes: vec![Node::default()], said: vec![Vec::new()] }
+        Trie { names: HashMap::default(), nodes: vec![Node::default()], said: vec![Vec::new()], excepts: Vec::new() }
     }
 }
 
@@ -129,6 +138,11 @@ impl Trie {
         let node = &mut self.nodes[at as usize];
         if !except.is_empty() {
             node.guarded.push(Guarded { slot, rule, except: except.to_vec() });
+            for pattern in except {
+                if self.excepts.len() < MOST_EXCEPTS && !self.excepts.contains(pattern) {
+                    self.excepts.push(pattern.clone());
+                }
+            }
             return;
         }
         let place = if pattern.tree { &mut node.tree } else { &mut node.exact };
@@ -187,6 +201,17 @@ impl Trie {
             }
         }
         hits
+    }
+
+    /// Whether all beneath `one` is judged as what has the same name beneath `other`. May say no where it is.
+    pub fn alike(&self, one: &[u8], other: &[u8]) -> bool {
+        let mut hits = [Hits::EMPTY; 2];
+        let [first, second] = &mut hits;
+        let (here, there) = (self.walk(one, first), self.walk(other, second));
+        // The automaton goes on from its states alone; exceptions are matched apart from it.
+        let same = here.len() == there.len() && here.iter().all(|state| there.iter().any(|other| other == state));
+        let goes_on = |except: &Pattern| except.after(one) == except.after(other);
+        same && hits[0] == hits[1] && self.excepts.len() < MOST_EXCEPTS && self.excepts.iter().all(goes_on)
     }
 
     fn note(&self, place: u32, hits: &mut Hits) {

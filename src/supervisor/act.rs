@@ -46,6 +46,27 @@ impl At {
         CString::new(name).map_or(Cow::Borrowed(self.name.as_c_str()), Cow::Owned)
     }
 
+    /// Takes the name that the kernel has for what is there, in a directory to which different names are one.
+    pub fn take_real_name(&mut self) -> Sys<()> {
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let found = match file::open(Some(self.dir.as_fd()), &self.name, flags, 0) {
+            Ok(found) => found,
+            // What is not there has no other name.
+            Err(Errno(libc::ENOENT)) => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        if file::stat(found.as_fd())?.links == 0 {
+            return Ok(());
+        }
+        let path = file::path_of(found.as_fd())?;
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let asked = self.name.to_bytes();
+        if !name.is_empty() && (name.eq_ignore_ascii_case(asked) || !asked.is_ascii()) {
+            self.name = CString::new(name).map_err(|_| Errno(libc::EINVAL))?;
+        }
+        Ok(())
+    }
+
     /// The absolute path of the name.
     #[must_use]
     pub fn full(&self) -> Vec<u8> {

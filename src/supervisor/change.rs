@@ -33,7 +33,7 @@ impl PathArg {
 }
 
 /// A path, and what is wanted of it.
-type End<'a> = (&'a [u8], Access);
+pub type End<'a> = (&'a [u8], Access);
 
 fn all_of(ends: &[End<'_>]) -> Access {
     ends.iter().fold(Access::empty(), |all, end| all | end.1)
@@ -53,7 +53,11 @@ impl Worker {
         let path = call.copier().path(arg.addr)?;
         let resolver = self.resolver(call);
         let base = resolver.base(arg.dirfd, path.to_bytes(), 0)?;
-        resolver.place(&base, path.to_bytes())
+        let mut at = resolver.place(&base, path.to_bytes())?;
+        if at.last == Last::Name && self.shared.policy.is_doubtful(&at.full()) {
+            at.take_real_name()?;
+        }
+        Ok(at)
     }
 
     fn object(&self, call: &Call, arg: PathArg, follow: bool) -> Sys<Found> {
@@ -74,6 +78,7 @@ impl Worker {
         let mut ruling = Ruling::built_in(Verdict::Allow, "default");
         for (path, access) in ends {
             let one = self.judge_guarded(call, path, *access).0;
+            let one = self.unless_as_git(one, (path, *access), &act);
             if one.denies() {
                 ruling = one;
                 break;
@@ -101,21 +106,22 @@ impl Worker {
             return Errno(libc::EINTR).into();
         }
         let outcome = if ruling.allows() { self.perform(call, act, creates).map(drop) } else { Err(ruling.refusal()) };
+        self.told(call, op, ends, &ruling, outcome)
+    }
+
+    /// Records what became of a change, and answers.
+    pub fn told(&self, call: &Call, op: &'static str, ends: &[End<'_>], ruling: &Ruling, outcome: Sys<()>) -> Answer {
         let errno = outcome.err().map_or(0, |e| e.0);
         if errno != RESTART.0 {
             let path = |at: usize| ends.get(at).map(|end| end.0).unwrap_or_default();
             let (path, path2, access) = (path(0), path(1), all_of(ends));
             let told = Told { kind: Kind::File, op, access, path, path2, via: Via::Brokered, errno };
-            self.tell(call, &told, &ruling);
+            self.tell(call, &told, ruling);
         }
         match outcome {
             Ok(()) => Answer::Value(0),
             Err(errno) => errno.into(),
         }
-    }
-
-    fn failed(&self, call: &Call, op: &'static str, errno: Errno) -> Answer {
-        self.unreadable(call, op, errno)
     }
 
     pub fn mkdir(&mut self, call: &Call, arg: PathArg, mode: u64) -> Answer {
@@ -135,7 +141,7 @@ impl Worker {
         match call.copier().path(text) {
             Ok(text) if text.is_empty() => Errno(libc::ENOENT).into(),
             Ok(text) => self.make(call, "symlink", arg, |at| Act::Symlink { text: text.clone(), at }),
-            Err(errno) => self.failed(call, "symlink", errno),
+            Err(errno) => self.unreadable(call, "symlink", errno),
         }
     }
 
@@ -159,7 +165,7 @@ impl Worker {
                 }
                 self.change(call, op, &[(&full, wanted)], act, true)
             }
-            Err(errno) => self.failed(call, op, errno),
+            Err(errno) => self.unreadable(call, op, errno),
         }
     }
 
@@ -178,12 +184,12 @@ impl Worker {
                     return Errno(libc::ENOENT).into();
                 }
                 let act = Act::Unlink { at, flags };
-                if is_dir && shared.policy.carves_beneath(&full) {
+                if is_dir && shared.policy.carves_beneath(&full) && !self.is_removable(&full) {
                     return self.conclude(call, op, &[(&full, Access::DELETE)], act, false, carved());
                 }
                 self.change(call, op, &[(&full, Access::DELETE)], act, false)
             }
-            Err(errno) => self.failed(call, op, errno),
+            Err(errno) => self.unreadable(call, op, errno),
         }
     }
 
@@ -193,7 +199,7 @@ impl Worker {
         let places = self.place(call, from).and_then(|from| Ok((from, self.place(call, to)?)));
         let (from, to) = match places {
             Ok(places) => places,
-            Err(errno) => return self.failed(call, "rename", errno),
+            Err(errno) => return self.unreadable(call, "rename", errno),
         };
         if from.last != Last::Name || to.last != Last::Name {
             return Errno(libc::EBUSY).into();
@@ -211,25 +217,35 @@ impl Worker {
         {
             return Errno(libc::EEXIST).into();
         }
+        let ends = [(&*source, old), (&*target, new)];
+        if let Some(answer) = self.configure(call, (&from, &to), &ends, flags) {
+            return answer;
+        }
         let ruling = match self.move_ruling(&from, &source, &target) {
             Err(errno) => return errno.into(),
             Ok(Some(ruling)) => Some(ruling),
             // An exchange moves the other end as well; a replacement removes it.
             Ok(None) => match self.move_ruling(&to, &target, &source) {
-                Ok(ruling) => ruling,
-                Err(Errno(libc::ENOENT)) => None,
+                Ok(ruling) => ruling.or_else(|| self.loses(&source, &target)),
+                Err(Errno(libc::ENOENT)) => self.loses(&source, &target),
                 Err(errno) => return errno.into(),
             },
         };
         let act = Act::Rename { from: from.clone(), to, flags };
         let op = if flags & libc::RENAME_EXCHANGE == 0 { "rename" } else { "exchange" };
-        let ends = [(&*source, old), (&*target, new)];
         let answer = match ruling {
             Some(ruling) => self.conclude(call, op, &ends, act, false, ruling),
             None => self.change(call, op, &ends, act, false),
         };
         shared.table.forget_places();
         answer
+    }
+
+    /// A denial where the new name refuses less than the old one did: what is moved or linked there would be freed of it.
+    fn loses(&self, source: &[u8], target: &[u8]) -> Option<Ruling> {
+        let policy = &self.shared.policy;
+        let lost = || policy.refused_rights(source) - policy.refused_rights(target) - Access::CREATE;
+        (policy.tells_changes_apart() && !lost().is_empty()).then(carved)
     }
 
     /// The flags of a rename; with RENAME_NOREPLACE where nothing is to be replaced and nothing may be. Whatever comes to stand
@@ -247,7 +263,8 @@ impl Worker {
         if (policy.carves_beneath(source) && stat.is_dir()) || policy.carves_beneath(target) {
             return Ok(Some(carved()));
         }
-        if stat.is_dir() && (policy.floating_beneath(source) || policy.floating_beneath(target)) {
+        let floats = || policy.floating_beneath(source) || policy.floating_beneath(target);
+        if stat.is_dir() && floats() && !policy.alike(source, target) {
             let inside = match scan::protected_inside(policy, at, source, target) {
                 Err(Errno(libc::EACCES)) => self.shared.warden.protected_inside(at.clone(), source, target)?,
                 looked => looked?,
@@ -263,28 +280,36 @@ impl Worker {
         let to = match self.place(call, to) {
             Ok(at) if at.last != Last::Name => return Errno(libc::EEXIST).into(),
             Ok(at) => at,
-            Err(errno) => return self.failed(call, "link", errno),
+            Err(errno) => return self.unreadable(call, "link", errno),
         };
         let target = to.full();
         if flags & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) == 0 {
             let from = match self.place(call, from) {
                 Ok(at) if at.last != Last::Name => return Errno(libc::EPERM).into(),
                 Ok(at) => at,
-                Err(errno) => return self.failed(call, "link", errno),
+                Err(errno) => return self.unreadable(call, "link", errno),
             };
             let source = from.full();
+            if let Some(ruling) = self.loses(&source, &target) {
+                let ends = [(&*source, LINKED), (&*target, PLACED)];
+                return self.conclude(call, "link", &ends, Act::Link { from, to }, false, ruling);
+            }
             return self.change(call, "link", &[(&source, LINKED), (&target, PLACED)], Act::Link { from, to }, false);
         }
         let source = match self.link_source(call, from, flags) {
             Ok(found) => found,
-            Err(errno) => return self.failed(call, "link", errno),
+            Err(errno) => return self.unreadable(call, "link", errno),
         };
         let unnamed = file::stat(source.fd.as_fd()).is_ok_and(|s| s.links == 0);
         let act = Act::LinkObject { object: source.fd, to };
         if unnamed {
             return self.change(call, "link", &[(&target, PLACED)], act, false);
         }
-        self.change(call, "link", &[(&source.path, LINKED), (&target, PLACED)], act, false)
+        let ends = [(&*source.path, LINKED), (&*target, PLACED)];
+        match self.loses(&source.path, &target) {
+            Some(ruling) => self.conclude(call, "link", &ends, act, false, ruling),
+            None => self.change(call, "link", &ends, act, false),
+        }
     }
 
     fn link_source(&self, call: &Call, from: PathArg, flags: i32) -> Sys<Found> {
@@ -317,7 +342,7 @@ impl Worker {
     pub fn times(&mut self, call: &Call, arg: PathArg, times: Sys<mutate::Times>, follow: bool) -> Answer {
         match times {
             Ok(times) => self.on_object(call, "utimes", arg, follow, |object| Act::Times { object, times }),
-            Err(errno) => self.failed(call, "utimes", errno),
+            Err(errno) => self.unreadable(call, "utimes", errno),
         }
     }
 
@@ -336,7 +361,7 @@ impl Worker {
                 value: value.clone(),
                 flags,
             }),
-            Err(errno) => self.failed(call, "setxattr", errno),
+            Err(errno) => self.unreadable(call, "setxattr", errno),
         }
     }
 
@@ -344,7 +369,7 @@ impl Worker {
         match call.copier().string(name, 256) {
             Ok(name) => self
                 .on_object(call, "removexattr", arg, follow, |object| Act::RemoveXattr { object, name: name.clone() }),
-            Err(errno) => self.failed(call, "removexattr", errno),
+            Err(errno) => self.unreadable(call, "removexattr", errno),
         }
     }
 
@@ -375,7 +400,7 @@ impl Worker {
                 }
                 self.change(call, op, &[(path, wanted)], act(found.fd.clone()), false)
             }
-            Err(errno) => self.failed(call, op, errno),
+            Err(errno) => self.unreadable(call, op, errno),
         }
     }
 }

@@ -26,6 +26,7 @@ mod open;
 mod procfs;
 pub mod questions;
 mod receiver;
+mod repository;
 mod resolve;
 mod scan;
 mod send;

@@ -8,17 +8,16 @@
 //! the path then, Landlock permits only what the policy permits.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 
-use super::act::{Act, At, access_of, join};
-use super::resolve::{Found, is_plain};
-use super::target::{Dir, lock};
+mod plain;
+mod resolved;
+
+use super::act::access_of;
 use super::worker::{Answer, Call, Ruling, Told, Worker};
 use crate::event::{Kind, Via};
 use crate::policy::{Access, Verdict};
-use crate::sandbox::beneath;
-use crate::sys::{Errno, Sys, clone, file};
+use crate::sys::{Errno, Sys};
 
 /// Flags that open(2) knows; it ignores others, openat2(2) refuses them.
 const KNOWN: i32 = libc::O_ACCMODE
@@ -139,273 +138,14 @@ impl Worker {
         self.open_resolved(call, &wanted, &base).unwrap_or_else(Into::into)
     }
 
-    /// The fast way, for paths that can be judged as written. None: go the long way.
-    fn open_plain(&mut self, call: &Call, wanted: &Wanted, base: &Arc<Dir>) -> Option<Answer> {
-        let path = wanted.path.to_bytes();
-        // A hard link of a denied file must be seen before it is opened, which may already truncate it.
-        let looks_alike = !self.shared.denied_inodes.is_empty();
-        if looks_alike || !is_plain(path) || wanted.limits != 0 || !base.path.starts_with(b"/") {
-            return None;
-        }
-        let full = join(&base.path, path);
-        if full.starts_with(b"/proc/") || full.starts_with(b"/dev/") {
-            return None;
-        }
-        let access = wanted.access();
-        let ruling = self.judge(&full, access);
-        if !ruling.allows() {
-            return None;
-        }
-        let told = |via, errno| Told { kind: Kind::File, op: "open", access, path: &full, path2: b"", via, errno };
-        if self.shared.continues_reads
-            && access == Access::READ
-            && self.shared.readable.iter().any(|root| beneath(&full, root))
-        {
-            return self.continue_read(call, wanted, base, &full, &ruling);
-        }
-        match self.open_without_links(call, wanted, base) {
-            Ok(Some(fd)) => Some(self.hand_over(call, wanted, fd, &full, ruling)),
-            Ok(None) | Err(Errno(libc::ELOOP)) => None,
-            Err(errno) => {
-                if errno != super::worker::RESTART {
-                    self.tell(call, &told(Via::Brokered, errno.0), &ruling);
-                }
-                Some(errno.into())
-            }
-        }
-    }
-
-    /// Leaves a read to the kernel. Where the agent can make links, the record would name what Landlock then refuses, so
-    /// there the way is looked at first; that still costs less than handing a descriptor over. None: a link is on it.
-    fn continue_read(
-        &mut self,
-        call: &Call,
-        wanted: &Wanted,
-        base: &Dir,
-        full: &[u8],
-        ruling: &Ruling,
-    ) -> Option<Answer> {
-        let mut told = self.told_open(wanted, full, Errno(0));
-        told.via = Via::Continued;
-        if !self.is_fixed(full) {
-            let limits = file::NO_SYMLINKS | file::NO_MAGICLINKS;
-            match file::open_how(Some(base.fd.as_fd()), &wanted.path, libc::O_PATH, 0, limits) {
-                Ok(_) => {}
-                Err(Errno(libc::ELOOP)) => return None,
-                Err(errno) => {
-                    (told.via, told.errno) = (Via::Brokered, errno.0);
-                    self.tell(call, &told, ruling);
-                    return Some(errno.into());
-                }
-            }
-        }
-        self.tell(call, &told, ruling);
-        Some(Answer::Continue)
-    }
-
-    /// Opens the path as it is written, straight from the copy; where the broker's domain ends, as an act for the warden.
-    fn open_without_links(&self, call: &Call, wanted: &Wanted, base: &Dir) -> Sys<Option<OwnedFd>> {
-        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
-        if wanted.creates() {
-            clone::set_umask(call.thread.process.umask(call.tid())?);
-        }
-        let dir = Some(base.fd.as_fd());
-        let open = || file::open_how(dir, &wanted.path, wanted.flags, wanted.mode(), resolve);
-        match self.attempt(call, open) {
-            Err(Errno(libc::EACCES | libc::EXDEV)) if !self.shared.late.is_empty() => {
-                let path = wanted.path.to_bytes();
-                let name = CString::new(path.strip_prefix(b"/").unwrap_or(path)).map_err(|_| Errno(libc::EINVAL))?;
-                let at = At::new(base.fd.clone(), base.path.clone(), name);
-                let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
-                self.perform(call, act, wanted.creates())
-            }
-            outcome => outcome.map(Some),
-        }
-    }
-
-    /// A read through links that were followed a moment ago (libraries at the start of a program): the real path is
-    /// opened again without any link on the way, so what is opened is what was judged even if a link has changed since.
-    fn open_remembered(&mut self, call: &Call, wanted: &Wanted, base: &Dir) -> Option<Answer> {
-        if wanted.access() != Access::READ || wanted.limits != 0 || wanted.has(libc::O_NOFOLLOW) {
-            return None;
-        }
-        let asked = join(&base.path, wanted.path.to_bytes());
-        let real = self.links.get(&asked, call.started)?.to_vec();
-        let ruling = self.judge(&real, Access::READ);
-        let name = CString::new(real.strip_prefix(b"/")?).ok()?;
-        let top = super::resolve::root().ok()?;
-        let at = At::new(top.fd.clone(), top.path.clone(), name);
-        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
-        match self.perform(call, Act::Open { at, flags: wanted.flags, mode: 0, resolve }, false) {
-            Ok(Some(fd)) if ruling.allows() => Some(self.hand_over(call, wanted, fd, &real, ruling)),
-            _ => {
-                self.links.forget(&asked);
-                None
-            }
-        }
-    }
-
-    /// Remembers where links led, when neither the way nor the file can be changed by the agent.
-    fn remember(&mut self, call: &Call, wanted: &Wanted, asked: &[u8], real: &[u8]) {
-        let special = |path: &[u8]| !path.starts_with(b"/") || path.starts_with(b"/proc") || path.starts_with(b"/dev");
-        if wanted.access() != Access::READ || asked == real || special(asked) || special(real) {
-            return;
-        }
-        let until = asked.windows(3).position(|w| w == b"/..").unwrap_or(asked.len());
-        let fixed = asked.get(..until).unwrap_or_default();
-        if self.is_fixed(fixed) && self.is_fixed(real) {
-            self.links.put(asked.to_vec(), real.to_vec(), call.started);
-        }
-    }
-
     fn hand_over(&mut self, call: &Call, wanted: &Wanted, fd: OwnedFd, path: &[u8], ruling: Ruling) -> Answer {
         self.tell(call, &self.told_open(wanted, path, Errno(0)), &ruling);
         Answer::Fd { fd, cloexec: wanted.has(libc::O_CLOEXEC) }
     }
 
-    /// The long way: resolve, hold, judge what is held, open that very object.
-    fn open_resolved(&mut self, call: &Call, wanted: &Wanted, base: &Arc<Dir>) -> Sys<Answer> {
-        let path = wanted.path.to_bytes();
-        let exclusive = wanted.has(libc::O_CREAT) && wanted.has(libc::O_EXCL);
-        let follow = !wanted.has(libc::O_NOFOLLOW) && !exclusive;
-        let resolver = self.resolver(call);
-        let found = resolver.existing(base, path, follow, wanted.limits);
-        let refused = resolver.refused.get();
-        match found {
-            Ok(found) if exclusive => self.refuse_or(call, wanted, &found.path, Errno(libc::EEXIST)),
-            Ok(found) => self.open_found(call, wanted, base, found),
-            Err(Errno(libc::ENOENT)) if wanted.has(libc::O_CREAT) => self.create(call, wanted, base),
-            Err(errno) => {
-                let full = join(&base.path, path);
-                let mut ruling = self.judge(&full, wanted.access()).unless_asked();
-                if refused {
-                    ruling = Ruling::built_in(Verdict::Deny, "built-in: process outside the session");
-                } else if !ruling.allows() && matches!(errno.0, libc::ENOENT | libc::ENOTDIR) {
-                    // The kernel's own answer: nothing is withheld, so nothing was denied.
-                    ruling = Ruling::built_in(Verdict::Allow, "built-in: nothing there");
-                }
-                self.tell(call, &self.told_open(wanted, &full, errno), &ruling);
-                Err(errno)
-            }
-        }
-    }
-
     fn told_open<'a>(&self, wanted: &Wanted, path: &'a [u8], errno: Errno) -> Told<'a> {
         let access = wanted.access();
         Told { kind: Kind::File, op: "open", access, path, path2: b"", via: Via::Brokered, errno: errno.0 }
-    }
-
-    /// `errno` when the policy lets the path be used, else a denial.
-    fn refuse_or(&mut self, call: &Call, wanted: &Wanted, path: &[u8], errno: Errno) -> Sys<Answer> {
-        let ruling = self.judge_guarded(call, path, wanted.access()).0.unless_asked();
-        let errno = if ruling.allows() { errno } else { Errno(libc::EACCES) };
-        self.tell(call, &self.told_open(wanted, path, errno), &ruling);
-        Err(errno)
-    }
-
-    fn open_found(&mut self, call: &Call, wanted: &Wanted, base: &Dir, found: Found) -> Sys<Answer> {
-        let wanted = &wanted.of_existing();
-        let stat = file::stat(found.fd.as_fd())?;
-        if stat.is_symlink() {
-            return self.refuse_or(call, wanted, &found.path, Errno(libc::ELOOP));
-        }
-        let gone = stat.links == 0;
-        let path = if gone { found.path.strip_suffix(b" (deleted)").unwrap_or(&found.path) } else { &found.path };
-        // The name it was asked by counts too: a rule that denies `.env` means also a link of that name.
-        let asked = join(&base.path, wanted.path.to_bytes());
-        let (mut ruling, terminal) = if gone && path.starts_with(b"/memfd:") {
-            (Ruling::built_in(Verdict::Allow, "built-in: own descriptor"), None)
-        } else {
-            self.judge_guarded(call, path, wanted.access())
-        };
-        if !ruling.denies() && self.is_denied_inode(&found.fd) {
-            ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
-        }
-        if !ruling.denies() && asked != path && is_plain(&asked) && self.shared.policy.protected(&asked) {
-            let by_name = self.judge(&asked, wanted.access());
-            ruling = if by_name.denies() || ruling.allows() { by_name } else { ruling };
-        }
-        let access = wanted.access();
-        // Through a link, what it was asked by is part of the question.
-        let by = if asked == path { &b""[..] } else { &asked };
-        let ruling = self.settle_file(ruling, "open", access, &[path, by], &[(path, access), (&asked, access)]);
-        let no_tty = matches!(path, b"/dev/tty" | b"/dev/console") && terminal.is_none();
-        if !ruling.allows() || no_tty {
-            let errno = Errno(if ruling.allows() { libc::ENXIO } else { libc::EACCES });
-            self.tell(call, &self.told_open(wanted, path, errno), &ruling);
-            return Err(errno);
-        }
-        let object = match &terminal {
-            Some(tty) => {
-                let tty = CString::new(tty.as_slice()).map_err(|_| Errno(libc::EINVAL))?;
-                Arc::new(file::open(None, &tty, libc::O_PATH, 0)?)
-            }
-            None => found.fd.clone(),
-        };
-        if wanted.flags & TEMPORARY != 0 {
-            let name = CString::new(".").unwrap_or_default();
-            let at = At::new(object, path.to_vec(), name);
-            let act = Act::Open { at, flags: wanted.flags & !libc::O_NOFOLLOW, mode: wanted.mode(), resolve: 0 };
-            let opened = self.perform(call, act, true);
-            return self.opened(call, wanted, opened, path, ruling);
-        }
-        let flags = wanted.flags & !libc::O_NOFOLLOW;
-        if terminal.is_none() && !gone && self.shared.denied_inodes.is_empty() {
-            self.remember(call, wanted, &asked, path);
-        }
-        let opened = self.perform(call, Act::Reopen { object, flags }, false);
-        self.opened(call, wanted, opened, path, ruling)
-    }
-
-    fn opened(
-        &mut self,
-        call: &Call,
-        wanted: &Wanted,
-        opened: Sys<Option<OwnedFd>>,
-        path: &[u8],
-        ruling: Ruling,
-    ) -> Sys<Answer> {
-        match opened {
-            Ok(Some(fd)) => {
-                if path.ends_with(b"/ptmx")
-                    && let Ok(number) = file::pty_number(fd.as_fd())
-                {
-                    lock(&self.shared.ptys).insert(number);
-                }
-                Ok(self.hand_over(call, wanted, fd, path, ruling))
-            }
-            Ok(None) => Err(Errno(libc::EIO)),
-            Err(errno) => {
-                if errno != super::worker::RESTART {
-                    self.tell(call, &self.told_open(wanted, path, errno), &ruling);
-                }
-                Err(errno)
-            }
-        }
-    }
-
-    /// A file that does not exist yet.
-    fn create(&mut self, call: &Call, wanted: &Wanted, base: &Dir) -> Sys<Answer> {
-        let path = wanted.path.to_bytes();
-        if path.last() == Some(&b'/') {
-            return Err(Errno(libc::EISDIR));
-        }
-        let at = self.resolver(call).place_to_create(base, path)?;
-        if at.last != super::act::Last::Name {
-            return Err(Errno(libc::EISDIR));
-        }
-        let full = at.full();
-        let access = wanted.access();
-        let (ruling, _) = self.judge_guarded(call, &full, access);
-        let ruling = self.settle_file(ruling, "open", access, &[&full], &[(&full, access)]);
-        if !ruling.allows() {
-            self.tell(call, &self.told_open(wanted, &full, Errno(libc::EACCES)), &ruling);
-            return Err(Errno(libc::EACCES));
-        }
-        let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
-        let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
-        let opened = self.perform(call, act, true);
-        self.opened(call, wanted, opened, &full, ruling)
     }
 
     /// The target's memory cannot be read: a bad pointer is its own error, anything else a denial with its reason.

@@ -88,11 +88,20 @@ pub struct Ruling {
     pub layer: Layer,
     /// A refusal says that nothing is there.
     pub hides: bool,
+    /// Another name of something protected may be meant: holds for the name that the kernel has for it alone.
+    pub is_doubtful: bool,
 }
 
 impl Ruling {
     pub fn built_in(verdict: Verdict, rule: &str) -> Self {
-        Self { verdict, id: RuleId::DEFAULT, rule: rule.into(), layer: Layer::BuiltIn, hides: false }
+        Self {
+            verdict,
+            id: RuleId::DEFAULT,
+            rule: rule.into(),
+            layer: Layer::BuiltIn,
+            hides: false,
+            is_doubtful: false,
+        }
     }
 
     /// Nothing is yielded, so nothing is asked: the kernel's own answer.
@@ -171,6 +180,7 @@ impl Worker {
         }
         let mut ruling = self.shared.ruling(self.shared.policy.decide_file(path, access));
         ruling.hides = ruling.denies() && self.shared.policy.hides(path);
+        ruling.is_doubtful = !ruling.denies() && self.shared.policy.is_doubtful(path);
         if cache.len() >= CACHE {
             cache.clear();
         }
@@ -310,6 +320,6 @@ impl Shared {
     pub fn ruling(&self, decision: Decision) -> Ruling {
         let rule = self.policy.rule(decision.rule);
         let (verdict, id) = (decision.verdict, decision.rule);
-        Ruling { verdict, id, rule: rule.name.clone(), layer: rule.layer, hides: false }
+        Ruling { verdict, id, rule: rule.name.clone(), layer: rule.layer, hides: false, is_doubtful: false }
     }
 }

@@ -452,3 +452,28 @@ fn rights_that_say_nothing_are_refused() {
         assert!(Policy::load(source, &Disk::default(), &vars()).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn names_that_a_directory_may_take_for_a_protected_one_are_doubtful() {
+    let policy = load("[files]\nwrite = ['/w/**']\ndeny = ['**/.env', '/w/Keys/*.Pem']");
+    let doubtful = |path: &str| policy.is_doubtful(path.as_bytes());
+    assert!(doubtful("/w/.ENV") && doubtful("/W/.Env") && doubtful("/w/keys/A.PEM") && doubtful("/w/.Git/config"));
+    assert!(doubtful("/w/\u{212a}eys/x.pem"));
+    assert!(
+        !policy.is_doubtful(b"/w/src/main.rs")
+            && !policy.is_doubtful(b"/w/.env")
+            && !policy.is_doubtful(b"/w/Keys/x.Pem")
+    );
+}
+
+#[test]
+fn directories_within_the_reach_of_the_same_rules_are_alike() {
+    let policy = load(
+        "[files]\nwrite = ['/w/**']\ndeny = ['**/.env', { path = '**/*.key', except = ['**/fixtures/**'] }, '/w/a/*/x']",
+    );
+    assert!(policy.alike(b"/w/b/c", b"/w/d") && policy.alike(b"/w/b/node_modules/.x-1", b"/w/b/node_modules/x"));
+    assert!(
+        !policy.alike(b"/w/b/fixtures", b"/w/d") && !policy.alike(b"/w/a/c", b"/w/d") && !policy.alike(b"/w/d", b"/x")
+    );
+    assert!(!policy.alike(b"/w/d/.git", b"/w/d/x"));
+}

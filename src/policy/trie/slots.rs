@@ -113,6 +113,13 @@ impl Hits {
         Hits(self.0.map(|rule| if rule < limit { rule } else { NONE }))
     }
 
+    /// As if no rule had said this.
+    pub fn without(&self, slot: Slot) -> Hits {
+        let mut hits = *self;
+        hits.0[slot as usize] = NONE;
+        hits
+    }
+
     /// The rule that grants this one right.
     pub fn granted(&self, right: Access) -> Option<u32> {
         self.of(right, Slot::Write, |of| of.1)
@@ -138,6 +145,12 @@ impl Hits {
         let unwritten = self.rule(Slot::Readonly).is_some() || held && self.rule(Slot::Held).is_some();
         let changes = if unwritten { Access::CHANGES } else { Access::empty() };
         OF_RIGHTS.iter().filter(|of| self.rule(of.2).is_some()).fold(changes, |all, of| all | of.0)
+    }
+
+    /// All rights that a rule refuses or asks about, what is built in included.
+    pub fn guarded_rights(&self) -> Access {
+        let asked = Access::all().iter().filter(|right| self.asked(*right).is_some()).collect::<Access>();
+        self.refused_rights(true) | asked
     }
 
     fn of(&self, right: Access, changes: Slot, slot: impl Fn(&(Access, Slot, Slot, Slot)) -> Slot) -> Option<u32> {
