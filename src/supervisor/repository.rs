@@ -20,6 +20,9 @@ use crate::sys::{Errno, Sys, file, mutate};
 /// Where the new configuration is written: protected (`policy::builtin`).
 const FRESH: &std::ffi::CStr = c"config.govsh";
 
+/// Whose word a refusal of contents is: a protection above every policy.
+const ABOVE: &str = "built-in";
+
 fn as_git() -> Ruling {
     Ruling::built_in(Verdict::Allow, "built-in: a git repository, as git makes it")
 }
@@ -65,7 +68,7 @@ impl Worker {
         let outcome = self.attempt(call, || replace(&policy, from, to, flags));
         let (ruling, outcome) = match outcome {
             Ok(Err(entry)) => {
-                let why = format!("built-in: git configuration that may run something ({entry})");
+                let why = format!("{ABOVE}: git configuration that may run something ({entry})");
                 (Ruling::built_in(Verdict::Deny, &why), Err(Errno(libc::EACCES)))
             }
             Ok(Ok(())) => (as_git(), Ok(())),
