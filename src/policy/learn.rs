@@ -277,14 +277,13 @@ impl Proposal {
     /// needs that are not met are added as they are, lines that let a secret out are taken away.
     pub fn mend(&mut self, lesson: &Lesson<'_>, policy: &Policy) -> bool {
         let mut sound = true;
-        while let Some((_, text)) = lesson.leak(policy) {
+        if let Some((_, text)) = lesson.leak(policy) {
             let before = self.lines.len();
             self.lines.retain(|line| line.text != text);
             sound = false;
-            if self.lines.len() == before {
-                break;
+            if self.lines.len() < before {
+                return sound;
             }
-            return sound;
         }
         for (path, need) in lesson.unmet(policy) {
             for line in trees::exact(&lesson.places, path, need) {

@@ -77,7 +77,7 @@ pub fn install(plan: &AgentPlan) -> Result<OwnedFd, SandboxError> {
     cred::set_no_new_privs().map_err(system("set no_new_privs"))?;
     plan.set_limits()?;
     // The kernel writes a core file by itself: past the broker, and so into what is carved out of a writable tree.
-    rlimits::set(libc::RLIMIT_CORE as u32, 0, 0).map_err(system("forbid core files"))?;
+    rlimits::set(libc::RLIMIT_CORE, 0, 0).map_err(system("forbid core files"))?;
     cred::keep_capabilities(plan::KEPT_CAPABILITIES).map_err(system("drop capabilities"))?;
     domain::restrict_agent(plan)?;
     // First: the filters below refuse a second listener, ours too.

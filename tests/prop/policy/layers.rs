@@ -104,7 +104,7 @@ fn width(verdict: Verdict) -> u8 {
 /// Nothing that is asked for gets a wider verdict from `after` than from `before`.
 fn never_wider(before: &Policy, after: &Policy, path: &str, access: Access) -> Result<(), TestCaseError> {
     let addrs = ["10.0.0.1:80", "10.1.0.1:80", "127.0.0.1:1", "8.8.8.8:53", "169.254.169.254:80"]
-        .map(|addr| addr.parse().unwrap());
+        .map(|addr| addr.parse().expect("an address"));
     let argvs: Vec<Vec<Vec<u8>>> = ["git push x", "git", "make", "ls -l"]
         .iter()
         .map(|words| words.split(' ').map(|word| word.as_bytes().to_vec()).collect())
