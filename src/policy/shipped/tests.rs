@@ -68,7 +68,7 @@ fn agent_works_in_a_project() {
             "-w /home/u/src/shop/.vscode/tasks.json",
             "-w /home/u/src/shop/.claude/settings.local.json",
             "+w /home/u/src/shop/.gitignore",
-            "+w /home/u/src/shop/sub/.git/config",
+            "-w /home/u/src/shop/sub/.git/config",
             "-rw /home/u/src/shop/.env",
             "-rw /home/u/src/shop/a/.env.local",
             "+rw /home/u/src/shop/.env.example",
