@@ -83,6 +83,7 @@ fn is_of_policies(rule: &str) -> bool {
         "nothing there",
         "nothing to ask about",
         "no path leads there",
+        "no policy allows this",
         "program cannot be read",
         "program without a name",
         "program for the loader not found",
