@@ -218,7 +218,7 @@ fn events_come_as_lines_and_as_json_and_can_be_chosen() {
     let values = [
         "\"openat\"",
         "\"/home/u/.ssh/id_rsa\"",
-        "\"r\"",
+        "\"read\"",
         "\"deny\"",
         "\"\\\"~/.ssh/**\\\" agent.toml:18\"",
         "\"shipped\"",

@@ -80,6 +80,8 @@ fn ctrl_z_right_after_fg_is_not_lost() {
     assert!(stopped.contains("Stopped"), "{stopped}");
     outer.types("fg\r");
     outer.sees("exec cat'\r\n");
+    // before that the shell's terminal would take Ctrl-D for itself
+    scene::until("the terminal is the agent's", || outer.attributes() == outer.attributes().raw());
     outer.types("\x04");
     outer.sees("outer$ ");
     assert!(outer.asks("echo status $?").contains("status 0"));

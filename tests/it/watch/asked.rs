@@ -76,7 +76,7 @@ fn a_watcher_answers_and_everybody_hears_of_it() {
 #[test]
 fn of_many_answers_one_wins_and_the_others_are_told_whose() {
     let scene = Scene::new();
-    let (mut session, mut line) = session(&scene, "one");
+    let (mut session, mut line) = session(&scene, "one two");
     go(&scene);
     let asked = question(&mut line)["ask"].to_string();
     let race: Vec<Child> =
@@ -88,9 +88,13 @@ fn of_many_answers_one_wins_and_the_others_are_told_whose() {
         assert_eq!(out.status.code(), Some(1));
         assert!(text(&out.stderr).contains("already answered: "), "{out:?}");
     }
+    // The session was there until the last of them had come.
+    let is_other = |one: &Value| one["ask"].to_string() != asked;
+    let second = line.hears("questions", |told| told["questions"].as_array().unwrap().iter().any(is_other));
+    line.yes(json!({ "op": "answer", "ask": second["questions"][0]["ask"], "verdict": "deny", "scope": "once" }));
     assert_eq!(session.ends(), 0);
     let answers = events(&scene, "answer");
-    assert_eq!((answers.len(), &answers[0]["by"]), (1, &json!("command")));
+    assert_eq!((answers.len(), &answers[0]["by"]), (2, &json!("command")));
     let verdict = if text(&won[0].stdout).contains("allowed") { "allow" } else { "deny" };
     assert_eq!(answers[0]["verdict"], verdict);
 }
