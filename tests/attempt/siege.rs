@@ -22,7 +22,10 @@ fn siege(args: &Args) -> Outcome {
     }
 }
 
-/// So many processes that all live at once.
+/// How long a besieged session has to be ended, where its processes are counted now and then.
+const STAND: std::time::Duration = std::time::Duration::from_secs(4);
+
+/// So many processes that all live at once, and go on living.
 fn forks(many: i64) -> Outcome {
     let mut pids = Vec::new();
     let mut refused = 0;
@@ -37,6 +40,9 @@ fn forks(many: i64) -> Outcome {
             },
             pid => pids.push(pid),
         }
+    }
+    if refused == 0 {
+        std::thread::sleep(STAND);
     }
     for pid in &pids {
         let _ = call(SYS_kill, &[*pid as usize, SIGKILL as usize]);

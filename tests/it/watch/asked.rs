@@ -89,7 +89,7 @@ fn of_many_answers_one_wins_and_the_others_are_told_whose() {
         assert!(text(&out.stderr).contains("already answered: "), "{out:?}");
     }
     // The session was there until the last of them had come.
-    let is_other = |one: &Value| one["ask"].to_string() != asked;
+    let is_other = |one: &Value| one["ask"].as_u64() != asked.parse().ok();
     let second = line.hears("questions", |told| told["questions"].as_array().unwrap().iter().any(is_other));
     line.yes(json!({ "op": "answer", "ask": second["questions"][0]["ask"], "verdict": "deny", "scope": "once" }));
     assert_eq!(session.ends(), 0);
