@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use later::Later;
 
-use crate::event::{Answer, Ask, Event, Judged, Proc, Stamped, Stream};
+use crate::event::{Answer, Ask, Credential, Dns, Event, Http, Judged, Proc, Stamped, Stream, Tunnel};
 
 /// Bytes the ring holds before producers wait.
 const FULL: usize = 4 << 20;
@@ -334,6 +334,11 @@ fn owned(event: &Event) -> usize {
     match event {
         Event::Judged(Judged { path, path2, argv, .. }) => path.len() + path2.len() + all(argv),
         Event::Proc(proc) => heap_of(proc),
+        // Their names are shared with many others.
+        Event::Tunnel(tunnel) => size_of::<Tunnel>() + tunnel.sni.as_ref().map_or(0, String::len),
+        Event::Dns(dns) => size_of::<Dns>() + dns.name.len() + size_of_val(dns.answers.as_slice()),
+        Event::Http(http) => size_of::<Http>() + http.method.len() + http.path.len(),
+        Event::Credential(_) => size_of::<Credential>(),
         Event::Output { data, .. } | Event::Input { data } => data.len(),
         Event::Marker { label, by } => label.len() + by.len(),
         Event::Ask(ask) => {

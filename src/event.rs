@@ -6,6 +6,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+mod net;
+
+pub use net::{Credential, CredentialUse, Dns, Http, Tunnel, TunnelOp};
+
 use crate::policy::{Access, Layer, Vars, Verdict};
 
 /// An event with its place in the session.
@@ -55,6 +59,14 @@ pub enum Event {
     Proc(Box<Proc>),
     /// A request and what was decided: kinds `file`, `exec`, `net` and `call`.
     Judged(Judged),
+    /// A connection through the front: kind `net`, too.
+    Tunnel(Box<Tunnel>),
+    /// A name was looked up.
+    Dns(Box<Dns>),
+    /// A request on a connection that the front reads.
+    Http(Box<Http>),
+    /// A credential was put in, or kept from somebody.
+    Credential(Box<Credential>),
     /// A question was put: kind `ask`.
     Ask(Box<Ask>),
     /// And what became of it: kind `answer`, exactly one for each `ask` of a session that ended in order.
@@ -79,6 +91,23 @@ pub enum Event {
         status: i32,
         signal: Option<i32>,
     },
+}
+
+impl Event {
+    /// What was decided, of an event that holds a decision on something that the agent wanted.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Event::Judged(judged) => Some(judged.verdict),
+            Event::Tunnel(tunnel) => Some(tunnel.verdict),
+            Event::Dns(dns) => Some(dns.verdict),
+            Event::Http(http) => Some(http.verdict),
+            Event::Credential(credential) => Some(match credential.what {
+                CredentialUse::Used | CredentialUse::Redacted => Verdict::Allow,
+                CredentialUse::PlaceholderBlocked | CredentialUse::SecretBlocked => Verdict::Deny,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// First event of a session.
@@ -193,6 +222,10 @@ pub struct Judged {
     /// The second path of rename and link; empty otherwise.
     pub path2: Vec<u8>,
     pub addr: Option<SocketAddr>,
+    /// The name that was judged, where one was: what the client wrote, or what the address is known as.
+    pub host: Option<Arc<str>>,
+    /// The port where no address is known; else 0.
+    pub port: u16,
     /// For exec only.
     pub argv: Vec<Vec<u8>>,
     pub verdict: Verdict,
@@ -218,6 +251,8 @@ pub struct Ask {
     pub path: Vec<u8>,
     pub path2: Vec<u8>,
     pub addr: Option<SocketAddr>,
+    pub host: Option<Arc<str>>,
+    pub port: u16,
     pub argv: Vec<Vec<u8>>,
     /// The first process that asked.
     pub pid: i32,

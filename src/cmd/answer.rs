@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::paint::{Paint, home, printed};
 use crate::cli::{Answer, Holds, Say};
-use crate::event::{Kind, Scope};
+use crate::event::{Ask, Kind, Scope};
 use crate::policy::Verdict;
 use crate::recording::summary::{cut, home_short, lasted, object, verb};
-use crate::recording::visible;
+use crate::recording::{place, visible};
 use crate::session::control::client::{self, Client, ClientError};
 use crate::session::control::protocol::{Given, Pending, Role};
 
@@ -82,8 +82,8 @@ fn told_whole(out: &mut impl Write, id: &str, question: &Pending) -> io::Result<
     let (paint, home, ask) = (Paint::stdout(), home(), &question.ask);
     let object = match ask.of {
         Kind::Exec if !ask.argv.is_empty() => visible(&ask.argv.join(&b' ')),
-        Kind::File => home_short(&object(ask.of, ask.addr, &ask.path, &ask.path2, &ask.argv), &home),
-        Kind::Exec | Kind::Net | Kind::Call => visible(&object(ask.of, ask.addr, &ask.path, &ask.path2, &ask.argv)),
+        Kind::File => home_short(&whole(ask), &home),
+        Kind::Exec | Kind::Net | Kind::Call => visible(&whole(ask)),
     };
     let wants = verb(ask.of, ask.op, ask.access);
     let left = lasted(u64::try_from(Duration::from_millis(question.left).as_nanos()).unwrap_or(u64::MAX));
@@ -106,6 +106,12 @@ fn told_whole(out: &mut impl Write, id: &str, question: &Pending) -> io::Result<
         writeln!(out, "    --choice {number}: {key} \"{text}\"{place}")?;
     }
     writeln!(out, "    {}", paint.dim(&format!("govsh answer {id} {} allow|deny --for once", ask.id)))
+}
+
+/// Path, place or command line.
+fn whole(ask: &Ask) -> Vec<u8> {
+    let place = place(ask.host.as_deref(), ask.addr, ask.port);
+    object(ask.of, place, &ask.path, &ask.path2, &ask.argv)
 }
 
 /// In the words of the session, made visible.

@@ -155,6 +155,8 @@ mod tests {
             path: b"/x".to_vec(),
             path2: Vec::new(),
             addr: None,
+            host: None,
+            port: 0,
             argv: Vec::new(),
             verdict,
             rule: Arc::from(rule),

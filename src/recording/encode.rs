@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::json::Object;
 use super::words::{Word, kind};
-use super::{bound, errno};
+use super::{bound, errno, network};
 use crate::event::{Answer, Ask, Event, Judged, Kind, PolicyUsed, Proc, Report, Stamped, Start, Via};
 use crate::policy::{Access, Layer, Verdict};
 
@@ -35,6 +35,10 @@ pub fn object(stamped: &Stamped, out: &mut Vec<u8>) {
         }
         Event::Proc(proc) => self::proc(&mut object, proc),
         Event::Judged(judged) => self::judged(&mut object, judged),
+        Event::Tunnel(tunnel) => network::tunnel(&mut object, tunnel),
+        Event::Dns(dns) => network::dns(&mut object, dns),
+        Event::Http(http) => network::http(&mut object, http),
+        Event::Credential(credential) => network::credential(&mut object, credential),
         Event::Ask(ask) => self::ask(&mut object, ask),
         Event::Answer(answer) => self::answer(&mut object, answer),
         Event::Alert { pid, what } => {
@@ -154,6 +158,7 @@ fn ruling(object: &mut Object<'_>, judged: &Judged) {
 fn request(object: &mut Object<'_>, judged: &Judged) {
     object.number("pid", judged.pid);
     wanted(object, &judged.path, &judged.path2, judged.addr, &judged.argv);
+    named(object, judged.host.as_deref(), judged.port);
     if judged.duration != 0 {
         object.micros("dur", judged.duration);
     }
@@ -180,6 +185,16 @@ fn wanted(object: &mut Object<'_>, path: &[u8], path2: &[u8], addr: Option<Socke
     }
 }
 
+/// The name that was judged, and the port that no address has.
+fn named(object: &mut Object<'_>, host: Option<&str>, port: u16) {
+    if let Some(host) = host {
+        object.text("host", host);
+    }
+    if port != 0 {
+        object.number("port", port);
+    }
+}
+
 fn ask(object: &mut Object<'_>, ask: &Ask) {
     object.number("ask", ask.id);
     object.text("of", ask.of.word());
@@ -189,6 +204,7 @@ fn ask(object: &mut Object<'_>, ask: &Ask) {
     }
     object.number("pid", ask.pid);
     wanted(object, &ask.path, &ask.path2, ask.addr, &ask.argv);
+    named(object, ask.host.as_deref(), ask.port);
     object.byte_lists("ancestry", "ancestry_bytes", &ask.ancestry);
     object.bytes("cwd", "cwd_bytes", &ask.cwd);
     object.text("rule", &ask.rule);

@@ -17,9 +17,10 @@ use std::net::SocketAddr;
 
 use super::encode::{self, Rulings};
 use super::json::{Object, seconds, string};
+use super::network;
 use super::visible::visible;
 use super::words::Word;
-use crate::event::{Event, Judged, Stamped, Start, Stream};
+use crate::event::{Event, Judged, Stamped, Start, Stream, TunnelOp};
 use crate::policy::Verdict;
 
 /// Version of the format, in the header.
@@ -225,11 +226,12 @@ fn event_line(out: &mut Vec<u8>, interval: u64, code: &str, text: &str) {
 /// The label by which stock players can jump to what went wrong.
 fn marker(event: &Event) -> Option<String> {
     match event {
-        Event::Judged(Judged { verdict: Verdict::Deny, op, addr, path, .. }) => {
-            Some(format!("denied: {op} {}", object(*addr, path)))
+        Event::Judged(judged @ Judged { verdict: Verdict::Deny, op, .. }) => {
+            Some(format!("denied: {op} {}", object(judged.host.as_deref(), judged.addr, judged.port, &judged.path)))
         }
+        _ if is_denied(event) => network::label(event).map(|what| format!("denied: {what}")),
         Event::Ask(ask) => Some(match &ask.argv[..] {
-            [] => format!("asked: {} {}", ask.op, object(ask.addr, &ask.path)),
+            [] => format!("asked: {} {}", ask.op, object(ask.host.as_deref(), ask.addr, ask.port, &ask.path)),
             argv => {
                 let words: Vec<_> = argv.iter().map(|word| visible(word)).collect();
                 format!("asked: {} {}", ask.op, words.join(" "))
@@ -241,14 +243,17 @@ fn marker(event: &Event) -> Option<String> {
     }
 }
 
-fn object(addr: Option<SocketAddr>, path: &[u8]) -> String {
-    addr.map_or_else(|| visible(path), |addr| addr.to_string())
+fn object(host: Option<&str>, addr: Option<SocketAddr>, port: u16, path: &[u8]) -> String {
+    network::place(host, addr, port).unwrap_or_else(|| visible(path))
+}
+
+/// Whether a decision was a denial. That of a tunnel counts once, at its end.
+pub fn is_denied(event: &Event) -> bool {
+    let told = !matches!(event, Event::Tunnel(tunnel) if tunnel.op != TunnelOp::Close);
+    told && event.verdict() == Some(Verdict::Deny)
 }
 
 /// Whether the writer puts a marker of its own after the event.
 pub(super) fn marks(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Judged(Judged { verdict: Verdict::Deny, .. }) | Event::Alert { .. } | Event::Ask(_) | Event::Answer(_)
-    )
+    is_denied(event) || matches!(event, Event::Alert { .. } | Event::Ask(_) | Event::Answer(_))
 }

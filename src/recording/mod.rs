@@ -24,6 +24,7 @@ mod index;
 mod input;
 mod json;
 mod lines;
+mod network;
 mod parse;
 mod plain;
 mod readback;
@@ -44,6 +45,8 @@ pub use base64::{decode as from_base64, encode as to_base64};
 pub use encode::object;
 pub use frame::{End, Index};
 pub use index::{Glance, glance};
+pub use lines::is_denied;
+pub use network::{authority, leads, number_of, place, qtype};
 pub use parse::from_object;
 pub use reader::Reader;
 pub use requests::{Repeated, Requests, requests};
@@ -52,7 +55,7 @@ pub use summary::{Summary, step_summary};
 pub use tally::{Counts, Tally};
 pub use verify::{Integrity, Signer, verify};
 pub use visible::{hides, visible};
-pub use words::{Word, kind};
+pub use words::{Word, kind, pid_of};
 pub use writer::Writer;
 
 /// Why a file cannot be read as a recording.

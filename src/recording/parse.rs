@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::words::{Word, access, interned};
-use super::{base64, bound, errno};
+use super::{base64, bound, errno, network};
 use crate::event::{Answer, Ask, Choice, Event, Judged, Kind, PolicyUsed, Proc, Report, ReportLine, Start};
 use crate::policy::Access;
 
@@ -20,6 +20,10 @@ pub(super) type Fault = String;
 /// The event of `kind` from an object with the remaining members; None for a kind of a later version.
 pub(super) fn event(kind: &str, json: &[u8]) -> Result<Option<Event>, Fault> {
     Ok(Some(match kind {
+        "net" if network::is_tunnel(json) => network::read_tunnel(from(json)?)?,
+        "dns" => network::read_dns(from(json)?)?,
+        "http" => network::read_http(from(json)?)?,
+        "credential" => network::read_credential(from(json)?)?,
         "file" | "exec" | "net" | "call" => judged(kind, from(json)?)?,
         "proc" => proc(from(json)?)?,
         "ask" => ask(from(json)?)?,
@@ -60,7 +64,7 @@ pub(super) fn exact_list(texts: Vec<String>, coded: Option<Vec<String>>) -> Resu
     }
 }
 
-fn word<T: Word>(word: &str) -> Result<T, Fault> {
+pub(super) fn word<T: Word>(word: &str) -> Result<T, Fault> {
     T::from_word(word).ok_or_else(|| format!("unknown word '{}'", word.escape_default()))
 }
 
@@ -83,6 +87,9 @@ struct JudgedLine<'a> {
     path2_bytes: Option<String>,
     addr: Option<SocketAddr>,
     flowinfo: Option<u32>,
+    host: Option<String>,
+    #[serde(default)]
+    port: u16,
     #[serde(default)]
     argv: Vec<String>,
     argv_bytes: Option<Vec<String>>,
@@ -121,15 +128,21 @@ fn judged(kind: &str, line: JudgedLine<'_>) -> Result<Event, Fault> {
         path: exact(line.path, line.path_bytes)?,
         path2: exact(line.path2, line.path2_bytes)?,
         addr: with_flow(line.addr, line.flowinfo),
+        host: line.host.map(Arc::from),
+        port: line.port,
         argv: exact_list(line.argv, line.argv_bytes)?,
         verdict: word(&line.verdict)?,
         rule: Arc::from(line.rule),
         layer: word(&line.layer)?,
         via: word(&line.via)?,
         errno,
-        // Three digits after the point are nanoseconds; exact up to 52 days.
-        duration: (line.dur * 1_000.0).round() as u64,
+        duration: micros(line.dur),
     }))
+}
+
+/// Microseconds with three digits after the point, in nanoseconds; exact up to 52 days.
+pub(super) fn micros(micros: f64) -> u64 {
+    (micros * 1_000.0).round() as u64
 }
 
 fn with_flow(mut addr: Option<SocketAddr>, flowinfo: Option<u32>) -> Option<SocketAddr> {
@@ -160,6 +173,9 @@ struct AskLine {
     path2_bytes: Option<String>,
     addr: Option<SocketAddr>,
     flowinfo: Option<u32>,
+    host: Option<String>,
+    #[serde(default)]
+    port: u16,
     #[serde(default)]
     argv: Vec<String>,
     argv_bytes: Option<Vec<String>>,
@@ -195,6 +211,8 @@ fn ask(line: AskLine) -> Result<Event, Fault> {
         path: exact(line.path.into(), line.path_bytes)?,
         path2: exact(line.path2.into(), line.path2_bytes)?,
         addr: with_flow(line.addr, line.flowinfo),
+        host: line.host.map(Arc::from),
+        port: line.port,
         argv: exact_list(line.argv, line.argv_bytes)?,
         pid: line.pid,
         ancestry,

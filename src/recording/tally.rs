@@ -8,9 +8,9 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::lines::is_denied;
 use super::words::{interned, kind};
-use crate::event::{Event, Judged};
-use crate::policy::Verdict;
+use crate::event::Event;
 
 /// Events by kind; a kind without any is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -102,7 +102,7 @@ impl Tally {
     pub fn add(&mut self, event: &Event) {
         let kind = kind(event);
         self.counts.add(kind, 1);
-        self.denied += u64::from(matches!(event, Event::Judged(Judged { verdict: Verdict::Deny, .. })));
+        self.denied += u64::from(is_denied(event));
         self.asked += u64::from(kind == "ask");
         if let Event::Output { data, .. } = event {
             self.output += data.len() as u64;

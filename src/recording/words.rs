@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use crate::event::{By, Event, Kind, ProcOp, Scope, Stream, Via};
+use crate::event::{By, CredentialUse, Event, Kind, ProcOp, Scope, Stream, TunnelOp, Via};
 use crate::policy::{Access, Layer, Verdict};
 
 /// A value with a word for it.
@@ -56,6 +56,20 @@ impl Word for ProcOp {
 impl Word for Stream {
     const WORDS: &'static [(Self, &'static str)] =
         &[(Self::Terminal, "terminal"), (Self::Stdout, "stdout"), (Self::Stderr, "stderr")];
+}
+
+impl Word for TunnelOp {
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(Self::Open, "open"), (Self::Flow, "flow"), (Self::Close, "close")];
+}
+
+impl Word for CredentialUse {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Used, "used"),
+        (Self::PlaceholderBlocked, "placeholder blocked"),
+        (Self::SecretBlocked, "secret blocked"),
+        (Self::Redacted, "redacted"),
+    ];
 }
 
 impl Word for Scope {
@@ -111,6 +125,10 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Marker { .. } => "marker",
         Event::Proc(_) => "proc",
         Event::Judged(judged) => judged.kind.word(),
+        Event::Tunnel(_) => Kind::Net.word(),
+        Event::Dns(_) => "dns",
+        Event::Http(_) => "http",
+        Event::Credential(_) => "credential",
         Event::Ask(_) => "ask",
         Event::Answer(_) => "answer",
         Event::Alert { .. } => "alert",
@@ -118,6 +136,22 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Lost { .. } => "lost",
         Event::Exit { .. } => "exit",
     }
+}
+
+/// The process that an event is about.
+pub fn pid_of(event: &Event) -> Option<i32> {
+    let pid = match event {
+        Event::Judged(judged) => judged.pid,
+        Event::Tunnel(tunnel) => tunnel.pid,
+        Event::Dns(dns) => dns.pid,
+        Event::Http(http) => http.pid,
+        Event::Credential(credential) => credential.pid,
+        Event::Ask(ask) => ask.pid,
+        Event::Proc(proc) => proc.pid,
+        Event::Alert { pid, .. } => *pid,
+        _ => return None,
+    };
+    (pid != 0).then_some(pid)
 }
 
 /// Words of open sets (names of calls) as they are read back: each is kept once for the life of the process.
@@ -163,6 +197,8 @@ mod tests {
         both_ways::<Kind>();
         both_ways::<ProcOp>();
         both_ways::<Stream>();
+        both_ways::<TunnelOp>();
+        both_ways::<CredentialUse>();
         both_ways::<Scope>();
         both_ways::<By>();
         assert_eq!(access("create delete", "rename"), Some(Access::CREATE | Access::DELETE));

@@ -232,6 +232,8 @@ impl Worker {
             path: told.path.to_vec(),
             path2: told.path2.to_vec(),
             addr: None,
+            host: None,
+            port: 0,
             argv: Vec::new(),
             verdict,
             rule: ruling.rule.clone(),

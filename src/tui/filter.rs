@@ -11,20 +11,44 @@
 //! -WORD                                          not that
 //! ```
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use super::panels::fold::is_routine;
-use crate::event::{Event, Judged, Kind, Stamped};
+use crate::event::{Event, Kind, Stamped};
 use crate::policy::Verdict;
-use crate::recording::{Tally, kind, visible};
+use crate::recording::{Tally, Word, authority, is_denied, kind, pid_of, qtype, visible};
 
 /// Kinds that only a filter naming them shows.
 const QUIET: [&str; 5] = ["output", "input", "redacted", "resize", "report"];
 /// Kinds that a filter can name.
-const KINDS: [&str; 19] = [
-    "start", "policy", "report", "output", "input", "redacted", "resize", "marker", "proc", "file", "exec", "net",
-    "call", "ask", "answer", "alert", "limit", "lost", "exit",
+const KINDS: [&str; 22] = [
+    "start",
+    "policy",
+    "report",
+    "output",
+    "input",
+    "redacted",
+    "resize",
+    "marker",
+    "proc",
+    "file",
+    "exec",
+    "net",
+    "dns",
+    "http",
+    "credential",
+    "call",
+    "ask",
+    "answer",
+    "alert",
+    "limit",
+    "lost",
+    "exit",
 ];
 /// The filters that one key goes through.
-const USUAL: [&str; 7] = ["", "denied", "ask answer", "exec proc", "net", "file", "marker alert limit lost"];
+const USUAL: [&str; 7] =
+    ["", "denied", "ask answer", "exec proc", "net dns http credential", "file", "marker alert limit lost"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Term {
@@ -130,19 +154,17 @@ impl Term {
         match self {
             Term::Denied => is_denial(event),
             Term::Allowed => match event {
-                Event::Judged(judged) => judged.verdict == Verdict::Allow,
                 Event::Answer(answer) => answer.verdict == Verdict::Allow,
-                _ => false,
+                _ => event.verdict() == Some(Verdict::Allow),
             },
             Term::Pid(pid) => pid_of(event) == Some(*pid),
             Term::Path(text) => paths(event).iter().any(|path| contains(path, text)),
-            Term::Host(text) => match event {
-                Event::Judged(Judged { addr: Some(addr), .. }) => addr.to_string().contains(text),
-                Event::Ask(ask) => ask.addr.is_some_and(|addr| addr.to_string().contains(text)),
-                _ => false,
-            },
+            Term::Host(text) => hosts(event).iter().any(|host| host.to_lowercase().contains(text)),
             Term::Rule(text) => match event {
                 Event::Judged(judged) => judged.rule.to_lowercase().contains(text),
+                Event::Tunnel(tunnel) => tunnel.rule.to_lowercase().contains(text),
+                Event::Dns(dns) => dns.rule.to_lowercase().contains(text),
+                Event::Http(http) => http.rule.to_lowercase().contains(text),
                 Event::Ask(ask) => ask.rule.to_lowercase().contains(text),
                 Event::Answer(answer) => answer.rule.to_lowercase().contains(text),
                 _ => false,
@@ -160,19 +182,32 @@ fn paths(event: &Event) -> Vec<&[u8]> {
     match event {
         Event::Judged(judged) => vec![&judged.path, &judged.path2],
         Event::Ask(ask) => vec![&ask.path, &ask.path2],
+        Event::Http(http) => vec![http.path.as_bytes()],
         Event::Proc(proc) => vec![&proc.exe, &proc.cwd],
         _ => Vec::new(),
     }
 }
 
-/// The process that an event is about.
-pub fn pid_of(event: &Event) -> Option<i32> {
+/// Names and addresses that an event is about.
+fn hosts(event: &Event) -> Vec<String> {
+    let both = |host: &Option<Arc<str>>, addr: Option<SocketAddr>, port: u16| -> Vec<String> {
+        let port = addr.map_or(port, |addr| addr.port());
+        let host = host.as_deref().map(|host| authority(host, port));
+        host.into_iter().chain(addr.map(|addr| addr.to_string())).collect()
+    };
     match event {
-        Event::Judged(judged) => Some(judged.pid),
-        Event::Ask(ask) => Some(ask.pid),
-        Event::Proc(proc) => Some(proc.pid),
-        Event::Alert { pid, .. } => Some(*pid),
-        _ => None,
+        Event::Judged(judged) => both(&judged.host, judged.addr, judged.port),
+        Event::Ask(ask) => both(&ask.host, ask.addr, ask.port),
+        Event::Tunnel(tunnel) => {
+            let sni = tunnel.sni.as_ref().map(|sni| visible(sni.as_bytes()));
+            both(&tunnel.host, tunnel.addr, tunnel.port).into_iter().chain(sni).collect()
+        }
+        Event::Dns(dns) => {
+            [visible(dns.name.as_bytes())].into_iter().chain(dns.answers.iter().map(ToString::to_string)).collect()
+        }
+        Event::Http(http) => vec![authority(&http.host, http.port)],
+        Event::Credential(credential) => vec![visible(credential.host.as_bytes())],
+        _ => Vec::new(),
     }
 }
 
@@ -184,7 +219,7 @@ pub fn is_denial(event: &Event) -> bool {
             judged.verdict == Verdict::Deny && !(judged.errno == libc::ENOENT && &*judged.rule == "default")
         }
         Event::Alert { .. } => true,
-        _ => false,
+        _ => is_denied(event),
     }
 }
 
@@ -195,13 +230,18 @@ pub fn has_denial(tally: &Tally) -> bool {
 
 /// A connection, or an attempt at one.
 pub fn is_connection(event: &Event) -> bool {
-    matches!(event, Event::Judged(Judged { kind: Kind::Net, .. }))
+    match event {
+        Event::Judged(judged) => judged.kind == Kind::Net,
+        // What was refused after the connect.
+        Event::Tunnel(_) => is_denied(event),
+        _ => false,
+    }
 }
 
 /// All words of an event, safe to draw: what text is looked for in. Of bytes only those that are short.
 pub fn text_of(event: &Event) -> String {
     let joined = |argv: &[Vec<u8>]| argv.iter().map(|word| visible(word)).collect::<Vec<_>>().join(" ");
-    let address = |addr: &Option<std::net::SocketAddr>| addr.map(|addr| addr.to_string()).unwrap_or_default();
+    let places = || hosts(event).join(" ");
     match event {
         Event::Judged(j) => {
             format!(
@@ -209,7 +249,7 @@ pub fn text_of(event: &Event) -> String {
                 j.op,
                 visible(&j.path),
                 visible(&j.path2),
-                address(&j.addr),
+                places(),
                 joined(&j.argv),
                 visible(j.rule.as_bytes()),
                 j.pid
@@ -220,11 +260,22 @@ pub fn text_of(event: &Event) -> String {
             "{} {} {} {} {} {}",
             ask.op,
             visible(&ask.path),
-            address(&ask.addr),
+            places(),
             joined(&ask.argv),
             visible(ask.rule.as_bytes()),
             visible(ask.reason.as_bytes())
         ),
+        Event::Tunnel(tunnel) => format!("{} {} {} pid {}", tunnel.op.word(), places(), tunnel.end, tunnel.pid),
+        Event::Dns(dns) => format!("{} {} {}", qtype(dns.qtype), places(), visible(dns.rule.as_bytes())),
+        Event::Http(http) => {
+            let (method, path) = (visible(http.method.as_bytes()), visible(http.path.as_bytes()));
+            let rule = visible(http.rule.as_bytes());
+            // As one piece, so that a whole address is found.
+            format!("{method} {}{path} {} {} {rule}", visible(http.host.as_bytes()), http.status, places())
+        }
+        Event::Credential(credential) => {
+            format!("{} {} {}", visible(credential.name.as_bytes()), credential.what.word(), places())
+        }
         Event::Answer(answer) => visible(format!("{} {}", answer.who, answer.rule).as_bytes()),
         Event::Marker { label, by } => visible(format!("{label} {by}").as_bytes()),
         Event::Alert { what, .. } | Event::Limit { what } => visible(what.as_bytes()),

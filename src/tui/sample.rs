@@ -53,6 +53,8 @@ pub fn judged(kind: Kind, op: &'static str, path: &str, addr: Option<&str>, verd
         path: path.as_bytes().to_vec(),
         path2: Vec::new(),
         addr: addr.map(|addr| addr.parse().expect("an address")),
+        host: None,
+        port: 0,
         argv: if kind == Kind::Exec { vec![path.as_bytes().to_vec()] } else { Vec::new() },
         verdict,
         rule: Arc::from(if denied { "deny \"~/.ssh/**\" (agent.toml:18)" } else { "read \"/**\" (agent.toml:3)" }),

@@ -219,6 +219,8 @@ pub fn decided(file: &Path, decisions: u64, different: u64) -> Result<()> {
             path: format!("/usr/lib/x86_64/part-{}/file-{}.so", n % different % 311, n % different).into_bytes(),
             path2: Vec::new(),
             addr: None,
+            host: None,
+            port: 0,
             argv: Vec::new(),
             verdict: Verdict::Allow,
             rule: Arc::clone(&rule),

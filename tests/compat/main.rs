@@ -57,6 +57,8 @@ fn denied() -> Event {
         path: b"/home/u/.ssh/id_rsa".to_vec(),
         path2: Vec::new(),
         addr: None,
+        host: None,
+        port: 0,
         argv: Vec::new(),
         verdict: Verdict::Deny,
         rule: Arc::from("default"),

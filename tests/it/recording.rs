@@ -91,6 +91,8 @@ fn file(access: Access, verdict: Verdict, path: &[u8]) -> Event {
         path: path.to_vec(),
         path2: Vec::new(),
         addr: None,
+        host: None,
+        port: 0,
         argv: Vec::new(),
         verdict,
         rule: Arc::from("\"~/.ssh/**\" agent.toml:18"),

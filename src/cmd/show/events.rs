@@ -13,7 +13,9 @@ use super::{ShowOptions, complain};
 use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped};
 use crate::policy::Verdict;
 use crate::recording::summary::{cut, home_short, lasted};
-use crate::recording::{Reader, Word, errno, kind, object, visible};
+use crate::recording::{Reader, Word, errno, is_denied, kind, object, place, visible};
+
+mod network;
 
 pub(super) fn list(reader: Reader<File>, path: &Path, opts: &ShowOptions) -> anyhow::Result<i32> {
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
@@ -55,8 +57,8 @@ fn gone(error: io::Error) -> io::Result<()> {
 }
 
 fn wanted(stamped: &Stamped, opts: &ShowOptions) -> bool {
-    let denied = || matches!(&stamped.event, Event::Judged(Judged { verdict: Verdict::Deny, .. }));
-    (opts.kinds.is_empty() || opts.kinds.iter().any(|word| word == kind(&stamped.event))) && (!opts.denied || denied())
+    (opts.kinds.is_empty() || opts.kinds.iter().any(|word| word == kind(&stamped.event)))
+        && (!opts.denied || is_denied(&stamped.event))
 }
 
 struct Drawing {
@@ -87,6 +89,7 @@ impl Drawing {
             }
             Event::Proc(proc) => self.proc(proc),
             Event::Judged(judged) => self.judged(judged),
+            Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => self.network(event),
             Event::Ask(ask) => self.ask(ask),
             Event::Answer(answer) => self.answer(answer),
             Event::Alert { pid, what } => self.paint.warm(&format!("{} (pid {pid})", visible(what.as_bytes()))),
@@ -115,9 +118,26 @@ impl Drawing {
         }
     }
 
+    /// Tunnels, names, requests and credentials.
+    fn network(&self, event: &Event) -> String {
+        let (what, why) = match event {
+            Event::Tunnel(tunnel) => network::tunnel(tunnel),
+            Event::Dns(dns) => network::dns(dns),
+            Event::Http(http) => network::http(http),
+            Event::Credential(credential) => network::credential(credential),
+            _ => return String::new(),
+        };
+        let what = match event.verdict() {
+            Some(Verdict::Deny) => self.paint.warm(&format!("✘ {what}")),
+            Some(Verdict::Ask) => format!("? {what}"),
+            _ => format!("  {what}"),
+        };
+        format!("{what}  {}", self.paint.dim(&why))
+    }
+
     fn ask(&self, ask: &Ask) -> String {
-        let object = match ask.addr {
-            Some(addr) => addr.to_string(),
+        let object = match place(ask.host.as_deref(), ask.addr, ask.port) {
+            Some(place) => place,
             None if !ask.argv.is_empty() => words(&ask.argv),
             None => home_short(&ask.path, &self.home),
         };
@@ -138,8 +158,11 @@ impl Drawing {
     }
 
     fn judged(&self, judged: &Judged) -> String {
-        let object = match (judged.kind, judged.addr) {
-            (_, Some(addr)) => addr.to_string(),
+        let object = match (judged.kind, place(judged.host.as_deref(), judged.addr, judged.port)) {
+            (_, Some(place)) => match judged.addr.filter(|_| judged.host.is_some()) {
+                Some(addr) => format!("{place} ({})", addr.ip()),
+                None => place,
+            },
             (Kind::Exec, None) if !judged.argv.is_empty() => {
                 format!("{} ({})", visible(&judged.path), words(&judged.argv))
             }

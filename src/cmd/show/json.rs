@@ -86,7 +86,7 @@ fn denied(summary: &Summary) -> Value {
             "t": seconds(denial.first),
             "last": seconds(denial.last),
             "count": denial.count,
-            "kind": denial.kind.word(),
+            "kind": denial.kind,
             "what": denial.verb,
             "object": text(&denial.object),
             "program": text(&denial.program),

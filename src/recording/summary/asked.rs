@@ -6,7 +6,7 @@ use super::denials::{LONGEST, object, verb};
 use super::phrase::{cut, home_short, lasted};
 use crate::event::{Answer, Ask, By, Kind, Scope};
 use crate::policy::Verdict;
-use crate::recording::visible;
+use crate::recording::{place, visible};
 
 /// Questions that are kept.
 const KEPT: usize = 1_000;
@@ -42,7 +42,7 @@ impl Asked {
         }
         let mut object = match ask.of {
             Kind::Exec if !ask.argv.is_empty() => ask.argv.join(&b' '),
-            _ => object(ask.of, ask.addr, &ask.path, &ask.path2, &ask.argv),
+            _ => object(ask.of, place(ask.host.as_deref(), ask.addr, ask.port), &ask.path, &ask.path2, &ask.argv),
         };
         object.truncate(LONGEST);
         let (verb, rule) = (verb(ask.of, ask.op, ask.access), ask.rule.clone());

@@ -2,13 +2,13 @@
 //!
 //! Invariant: bounded; every denial is counted, whether it is kept or not.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-
 use super::phrase::{cut, home_short};
-use crate::event::{Judged, Kind};
+use crate::event::{Event, Judged, Kind};
 use crate::policy::{Access, Layer};
+use crate::recording::network::{authority, leads, place, qtype};
 use crate::recording::visible;
+use crate::recording::words::{Word, kind};
+use std::collections::HashMap;
 
 /// Different denials that are kept.
 const KEPT: usize = 1_000;
@@ -43,8 +43,9 @@ pub struct Denial {
     pub first: u64,
     pub last: u64,
     pub count: u64,
-    pub kind: Kind,
-    /// `read`, `connect`, `run`, …
+    /// As in `show --events --kind`.
+    pub kind: &'static str,
+    /// `read`, `connect`, `run`, `lookup`, …
     pub verb: &'static str,
     /// Path, address or command line.
     pub object: Vec<u8>,
@@ -57,12 +58,12 @@ pub struct Denial {
 }
 
 impl Denials {
-    pub(super) fn add(&mut self, t: u64, judged: &Judged, program: &[u8]) {
+    /// `event` was denied at `t`; `program` is what its process runs.
+    pub(super) fn add(&mut self, t: u64, event: &Event, program: &[u8]) {
+        let Some(Refused { verb, mut object, rule, layer, pid, errno }) = Refused::of(event) else { return };
         self.total += 1;
-        let mut object = object(judged.kind, judged.addr, &judged.path, &judged.path2, &judged.argv);
         object.truncate(LONGEST);
-        let what = What { verb: verb(judged.kind, judged.op, judged.access), object };
-        let same = Same { what, rule: judged.rule.clone(), program: program.to_vec() };
+        let same = Same { what: What { verb, object }, rule, program: program.to_vec() };
         if let Some(denial) = self.same.get(&same).and_then(|at| self.kept.get_mut(*at)) {
             (denial.count, denial.last) = (denial.count + 1, t);
             return;
@@ -75,14 +76,14 @@ impl Denials {
             first: t,
             last: t,
             count: 1,
-            kind: judged.kind,
+            kind: kind(event),
             verb: same.what.verb,
             object: same.what.object,
             program: same.program,
-            pid: judged.pid,
+            pid,
             rule: same.rule,
-            layer: judged.layer,
-            errno: judged.errno,
+            layer,
+            errno,
         });
     }
 
@@ -109,12 +110,78 @@ impl Denials {
     }
 }
 
+/// A denial of any kind, in the words of a list.
+struct Refused {
+    verb: &'static str,
+    object: Vec<u8>,
+    rule: std::sync::Arc<str>,
+    layer: Layer,
+    pid: i32,
+    errno: i32,
+}
+
+impl Refused {
+    fn of(event: &Event) -> Option<Refused> {
+        Some(match event {
+            Event::Judged(judged) => {
+                let Judged { kind, op, access, path, path2, argv, .. } = judged;
+                let place = place(judged.host.as_deref(), judged.addr, judged.port);
+                Refused {
+                    verb: verb(*kind, op, *access),
+                    object: object(*kind, place, path, path2, argv),
+                    rule: judged.rule.clone(),
+                    layer: judged.layer,
+                    pid: judged.pid,
+                    errno: judged.errno,
+                }
+            }
+            Event::Tunnel(tunnel) => Refused {
+                verb: "connect",
+                object: leads(tunnel).into_bytes(),
+                rule: tunnel.rule.clone(),
+                layer: tunnel.layer,
+                pid: tunnel.pid,
+                errno: 0,
+            },
+            Event::Dns(dns) => Refused {
+                verb: "lookup",
+                object: if matches!(dns.qtype, 1 | 28) {
+                    dns.name.clone().into_bytes()
+                } else {
+                    format!("{} {}", dns.name, qtype(dns.qtype)).into_bytes()
+                },
+                rule: dns.rule.clone(),
+                layer: dns.layer,
+                pid: dns.pid,
+                errno: 0,
+            },
+            Event::Http(http) => Refused {
+                verb: "request",
+                object: format!("{} {}{}", http.method, authority(&http.host, http.port), http.path).into_bytes(),
+                rule: http.rule.clone(),
+                layer: http.layer,
+                pid: http.pid,
+                errno: 0,
+            },
+            Event::Credential(credential) => Refused {
+                verb: "credential",
+                object: format!("{} to {}: {}", credential.name, credential.host, credential.what.word()).into_bytes(),
+                rule: credential.name.clone(),
+                layer: Layer::BuiltIn,
+                pid: credential.pid,
+                errno: 0,
+            },
+            _ => return None,
+        })
+    }
+}
+
 impl Denial {
     /// `read ~/.ssh/id_rsa`, the object in at most `most` characters.
     pub fn what(&self, home: &[u8], most: usize) -> String {
         let object = match self.kind {
-            Kind::File => home_short(&self.object, home),
-            Kind::Exec | Kind::Net | Kind::Call => visible(&self.object),
+            "file" => home_short(&self.object, home),
+            _ => visible(&self.object),
         };
         format!("{} {}", self.verb, cut(&object, most))
     }
@@ -150,10 +217,10 @@ fn any_process(path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Path, address or command line in one piece.
-pub fn object(kind: Kind, addr: Option<SocketAddr>, path: &[u8], path2: &[u8], argv: &[Vec<u8>]) -> Vec<u8> {
-    if let Some(addr) = addr {
-        return addr.to_string().into_bytes();
+/// Path, place or command line in one piece.
+pub fn object(kind: Kind, place: Option<String>, path: &[u8], path2: &[u8], argv: &[Vec<u8>]) -> Vec<u8> {
+    if let Some(place) = place {
+        return place.into_bytes();
     }
     let mut object = match kind {
         Kind::File => any_process(path),

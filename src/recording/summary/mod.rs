@@ -7,6 +7,9 @@
 use crate::event::{Event, Judged, Kind, PolicyUsed, Report, Stamped, Start};
 use crate::policy::{Access, Verdict};
 
+use super::lines::is_denied;
+use super::words::pid_of;
+
 mod asked;
 mod closing;
 mod denials;
@@ -19,7 +22,7 @@ pub use asked::{Asked, Question};
 pub use closing::step_summary;
 pub use denials::{Denial, Denials, object, verb};
 pub use paths::{Group, Paths};
-pub use phrase::{clock, cut, home_short, lasted};
+pub use phrase::{clock, cut, home_short, lasted, size};
 pub use programs::{Program, Programs};
 pub use reached::{Reached, Spot};
 
@@ -87,7 +90,12 @@ impl Summary {
             Event::Resize { .. } => {}
             Event::Marker { label, .. } => self.markers.add(t, label),
             Event::Proc(proc) => self.programs.add(t, proc),
-            Event::Judged(judged) => self.judged(t, judged),
+            Event::Judged(judged) => self.judged(stamped, judged),
+            Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => {
+                if is_denied(&stamped.event) {
+                    self.refused(stamped);
+                }
+            }
             Event::Ask(ask) => self.asked.add(t, ask),
             Event::Answer(answer) => self.asked.answered(answer),
             Event::Alert { what, .. } => self.alerts.add(t, what),
@@ -97,13 +105,18 @@ impl Summary {
         }
     }
 
-    fn judged(&mut self, t: u64, judged: &Judged) {
+    fn refused(&mut self, stamped: &Stamped) {
+        let pid = pid_of(&stamped.event).unwrap_or(0);
+        self.denied.add(stamped.t, &stamped.event, self.programs.name(pid));
+    }
+
+    fn judged(&mut self, stamped: &Stamped, judged: &Judged) {
         if judged.verdict == Verdict::Deny {
             // No rule names it and it is not there: without govsh it would not have opened, either.
             if judged.errno == libc::ENOENT && &*judged.rule == "default" {
                 return;
             }
-            return self.denied.add(t, judged, self.programs.name(judged.pid));
+            return self.refused(stamped);
         }
         match judged.kind {
             Kind::Net => self.reached.add(judged),

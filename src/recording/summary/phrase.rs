@@ -21,6 +21,25 @@ pub fn clock(nanos: u64) -> String {
     }
 }
 
+/// `812 B`, `4.1 kB`, `12 MB`: a number of bytes.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1_000 {
+        return format!("{bytes} B");
+    }
+    let (mut rest, mut units) = (bytes, UNITS.iter());
+    let mut unit = units.next();
+    while rest >= 1_000_000 {
+        rest /= 1_000;
+        unit = units.next();
+    }
+    let unit = unit.copied().unwrap_or_default();
+    match rest {
+        0..10_000 => format!("{}.{} {unit}", rest / 1_000, rest / 100 % 10),
+        _ => format!("{} {unit}", rest / 1_000),
+    }
+}
+
 /// `text` in at most `most` characters, cut in the middle: the end of a path or command is where the danger is.
 pub fn cut(text: &str, most: usize) -> String {
     let length = text.chars().count();
@@ -63,6 +82,12 @@ mod tests {
             ["250ms", "59s", "12m 03s", "2h 05m"]
         );
         assert_eq!([clock(192 * second), clock(3_792 * second)], ["03:12", "1:03:12"]);
+    }
+
+    #[test]
+    fn sizes_stay_short() {
+        let sizes = [0, 999, 4_120, 12_300_000, 1_000_000_000, u64::MAX].map(size);
+        assert_eq!(sizes, ["0 B", "999 B", "4.1 kB", "12 MB", "1.0 GB", "18 EB"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub mod protocol;
 mod pulse;
 mod standing;
 mod visitor;
-mod words;
+pub mod words;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

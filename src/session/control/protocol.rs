@@ -367,6 +367,8 @@ mod tests {
             path: b"/usr/bin/git".to_vec(),
             path2: Vec::new(),
             addr: None,
+            host: None,
+            port: 0,
             argv: Vec::new(),
             pid: 7,
             ancestry: Vec::new(),

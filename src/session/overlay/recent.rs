@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::event::{Event, Judged, Kind, Stamped};
 use crate::policy::Verdict;
 use crate::recording::summary::{home_short, verb};
-use crate::recording::visible;
+use crate::recording::{is_denied, place, visible};
+use crate::session::control::words::of;
 
 use super::text::command;
 
@@ -45,12 +46,17 @@ impl Recent {
 
     /// An event as it goes into the recording.
     pub fn note(&self, stamped: &Stamped) {
-        let Event::Judged(judged) = &stamped.event else { return };
-        let denied = judged.verdict != Verdict::Allow;
-        if !denied && judged.kind == Kind::File {
-            return;
-        }
-        let happened = Happened { t: stamped.t, what: say(judged, &self.home) };
+        let Some(verdict) = stamped.event.verdict() else { return };
+        let denied = verdict != Verdict::Allow;
+        let what = match &stamped.event {
+            Event::Judged(judged) if !denied && judged.kind == Kind::File => return,
+            Event::Judged(judged) => say(judged, &self.home),
+            // Names that were found and connections that went on have been told by their connect.
+            Event::Http(_) => of(&stamped.event).unwrap_or_default(),
+            event if is_denied(event) => of(event).unwrap_or_default(),
+            _ => return,
+        };
+        let happened = Happened { t: stamped.t, what };
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let list = if denied { &mut lists.denied } else { &mut lists.others };
         if list.front().is_some_and(|last| last.what == happened.what) {
@@ -70,7 +76,7 @@ impl Recent {
 fn say(judged: &Judged, home: &[u8]) -> String {
     let object = match judged.kind {
         Kind::Exec if !judged.argv.is_empty() => command(&judged.argv),
-        Kind::Net => judged.addr.map_or_else(|| visible(&judged.path), |addr| addr.to_string()),
+        Kind::Net => place(judged.host.as_deref(), judged.addr, judged.port).unwrap_or_else(|| visible(&judged.path)),
         _ => home_short(&judged.path, home),
     };
     format!("{} {object}", verb(judged.kind, judged.op, judged.access))

@@ -29,6 +29,8 @@ fn question(id: u64, hostile: &str) -> Question {
         path: text("/usr/bin/git"),
         path2: Vec::new(),
         addr: None,
+        host: None,
+        port: 0,
         argv: vec![text("git"), b"push".to_vec(), text("origin")],
         pid: 7,
         ancestry: vec![vec![text("codex")], vec![text("/bin/bash")]],

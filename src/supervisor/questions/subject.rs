@@ -3,6 +3,7 @@
 //! Invariant: an answer for now holds for an equal subject alone: another path, address or argument is another question.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::event::Kind;
 use crate::policy::{Access, Wanted};
@@ -16,6 +17,9 @@ pub struct Subject {
     pub path: Vec<u8>,
     pub path2: Vec<u8>,
     pub addr: Option<SocketAddr>,
+    /// The name that was judged, and the port where no address is known.
+    pub host: Option<Arc<str>>,
+    pub port: u16,
     pub argv: Vec<Vec<u8>>,
     /// For programs alone: the same words mean another thing in another place.
     pub cwd: Vec<u8>,

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 
 use super::{App, Pane};
 use crate::recording::summary::{clock, home_short};
-use crate::recording::visible;
+use crate::recording::{pid_of, visible};
 use crate::tui::panels::header::{Play, Pulse};
 use crate::tui::panels::timeline::{self, Edge as End, Tick, What};
 use crate::tui::panels::{
@@ -16,9 +16,9 @@ use crate::tui::panels::{
     detail, events, framed, header, net, tree,
 };
 use crate::tui::screen_pane::{self, Found, ScreenView};
+use crate::tui::search;
 use crate::tui::source::Condition;
 use crate::tui::watch::short;
-use crate::tui::{filter, search};
 
 /// Hits that are marked on the timeline.
 const HITS: usize = 2_000;
@@ -62,14 +62,14 @@ impl App {
         let event = self.ran(event).flatten();
         let found = self.survey.look();
         self.said = event.as_ref().map_or_else(Vec::new, |stamped| {
-            let doer = filter::pid_of(&stamped.event).map_or_else(Default::default, |pid| found.doer(pid, stamped.t));
+            let doer = pid_of(&stamped.event).map_or_else(Default::default, |pid| found.doer(pid, stamped.t));
             let asked = match &stamped.event {
                 crate::event::Event::Answer(answer) => found.asked(answer.ask),
                 _ => None,
             };
             detail::of(stamped, &doer, asked, &self.bearings)
         });
-        self.chosen = event.as_ref().and_then(|stamped| filter::pid_of(&stamped.event));
+        self.chosen = event.as_ref().and_then(|stamped| pid_of(&stamped.event));
         let exact = found.frames;
         drop(found);
         let spans = self.spans.refresh(&mut *self.source, exact);

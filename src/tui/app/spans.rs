@@ -104,7 +104,7 @@ fn span(index: &Index) -> Span {
         out,
         exec: count("exec"),
         file: count("file"),
-        net: count("net"),
+        net: ["net", "dns", "http", "credential"].map(count).iter().sum(),
         denied: index.tally.denied,
         asked: index.tally.asked,
     }
@@ -135,6 +135,7 @@ fn of_events(events: &[Stamped]) -> Span {
                 Kind::Net => span.net += 1,
                 Kind::Call => {}
             },
+            Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => span.net += 1,
             _ => {}
         }
     }

@@ -15,6 +15,8 @@ use crate::policy::Verdict;
 use crate::recording::{Word, kind};
 use crate::tui::Theme;
 
+mod network;
+
 /// A paragraph, visible already.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Said {
@@ -90,6 +92,9 @@ pub fn of(stamped: &Stamped, doer: &Doer, asked: Asked, bearings: &Bearings) -> 
     let mut page = Page { said: Vec::new(), bearings };
     match &stamped.event {
         Event::Judged(judged) => page.judged(judged, doer),
+        event @ (Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_)) => {
+            network::tell(&mut page, event, doer);
+        }
         Event::Ask(ask) => page.ask(ask),
         Event::Answer(answer) => page.answer(answer, asked),
         Event::Proc(proc) => page.process(proc, doer),
@@ -152,6 +157,9 @@ impl Page<'_> {
             _ => Object::from(judged).shown(self.bearings, WHOLE),
         };
         self.say(tone, format!("{sign}{} {object}", want(judged.op, judged.kind, judged.access)));
+        if let Some(addr) = judged.addr.filter(|_| judged.host.is_some()) {
+            self.say(Tone::Dim, format!("at {addr}"));
+        }
         self.doer(judged.pid, &doer.line);
         let rule = format!("{verdict}: {} ({})", bounded(judged.rule.as_bytes(), MOST), judged.layer.word());
         self.say(if judged.verdict == Verdict::Allow { Tone::Plain } else { tone }, rule);

@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use super::Tone;
 use super::text::{MOST, bounded};
 use super::words::{Bearings, Object, answered, ended, failure, program_of, runs, verb};
-use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped};
+use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped, TunnelOp};
 use crate::policy::{Access, Verdict};
 use crate::recording::kind;
 
+mod network;
 mod place;
 
 use self::place::{Place, common, place};
@@ -70,6 +71,8 @@ struct Group {
 pub fn is_routine(event: &Event) -> bool {
     match event {
         Event::Output { .. } | Event::Input { .. } | Event::Redacted { .. } | Event::Report(_) => true,
+        // The connection's decision is told, and its end.
+        Event::Tunnel(tunnel) => tunnel.op != TunnelOp::Close,
         Event::Proc(proc) => match proc.op {
             ProcOp::Exec => true,
             ProcOp::Exit => proc.signal.is_none() && proc.exit.unwrap_or(0) == 0,
@@ -158,6 +161,9 @@ pub fn row(stamped: &Stamped, bearings: &Bearings) -> EventRow {
     let shown = |text: &str| bounded(text.as_bytes(), MOST);
     match &stamped.event {
         Event::Judged(judged) => fill(&mut row, judged, bearings),
+        Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => {
+            network::fill(&mut row, &stamped.event);
+        }
         Event::Ask(ask) => question(&mut row, ask, bearings),
         Event::Answer(answer) => reply(&mut row, answer),
         Event::Proc(proc) => process(&mut row, proc),

@@ -6,7 +6,7 @@
 use super::text::{MOST, bounded, command};
 use crate::event::{Ask, By, Judged, Kind, Proc, ProcOp, Scope};
 use crate::policy::{Access, Verdict};
-use crate::recording::errno;
+use crate::recording::{errno, place};
 
 /// From where paths are told: both absolute, empty for unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,28 +74,30 @@ pub struct Object<'a> {
     pub path: &'a [u8],
     pub path2: &'a [u8],
     pub addr: Option<std::net::SocketAddr>,
+    pub host: Option<&'a str>,
+    pub port: u16,
     pub argv: &'a [Vec<u8>],
 }
 
 impl<'a> From<&'a Judged> for Object<'a> {
     fn from(judged: &'a Judged) -> Self {
-        let Judged { kind, path, path2, addr, argv, .. } = judged;
-        Self { kind: *kind, path, path2, addr: *addr, argv }
+        let Judged { kind, path, path2, addr, host, port, argv, .. } = judged;
+        Self { kind: *kind, path, path2, addr: *addr, host: host.as_deref(), port: *port, argv }
     }
 }
 
 impl<'a> From<&'a Ask> for Object<'a> {
     fn from(ask: &'a Ask) -> Self {
-        let Ask { of, path, path2, addr, argv, .. } = ask;
-        Self { kind: *of, path, path2, addr: *addr, argv }
+        let Ask { of, path, path2, addr, host, port, argv, .. } = ask;
+        Self { kind: *of, path, path2, addr: *addr, host: host.as_deref(), port: *port, argv }
     }
 }
 
 impl Object<'_> {
     /// As one would write it; `most` bytes of it are looked at.
     pub fn shown(&self, bearings: &Bearings, most: usize) -> String {
-        if let Some(addr) = self.addr {
-            return addr.to_string();
+        if let Some(place) = place(self.host, self.addr, self.port) {
+            return bounded(place.as_bytes(), most);
         }
         match self.kind {
             Kind::Exec if !self.argv.is_empty() => program(self.path, self.argv, most),

@@ -106,6 +106,8 @@ fn a_hostile_recording_stays_in_its_cells() {
         path: bytes.clone(),
         path2: bytes.clone(),
         addr: None,
+        host: None,
+        port: 0,
         argv: vec![bytes.clone(); 3],
         verdict: Verdict::Deny,
         rule: Arc::from(EVIL),

@@ -92,6 +92,8 @@ pub fn file(verdict: Verdict, path: &str) -> Event {
         path: path.as_bytes().to_vec(),
         path2: Vec::new(),
         addr: None,
+        host: None,
+        port: 0,
         argv: Vec::new(),
         verdict,
         rule: Arc::from("\"~/.ssh/**\" agent.toml:18"),

@@ -104,6 +104,8 @@ pub fn judged(kind: Kind, pid: i32, change: impl FnOnce(&mut Judged)) -> Event {
         path: Vec::new(),
         path2: Vec::new(),
         addr: None,
+        host: None,
+        port: 0,
         argv: Vec::new(),
         verdict: Verdict::Allow,
         rule: Arc::from("\"${workdir}/**\" agent.toml:4"),
@@ -126,6 +128,8 @@ pub fn ask() -> Ask {
         path: b"/usr/bin/git".to_vec(),
         path2: Vec::new(),
         addr: None,
+        host: None,
+        port: 0,
         argv: argv(&["git", "push", "origin", "agent/fix-login"]),
         pid: 4190,
         ancestry: vec![
