@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::event::{Judged, Kind, Start};
 use crate::policy::learn::Outcome;
-use crate::policy::{Access, Layer, NetOp, Request, UnixAddr, Vars, Verdict};
+use crate::policy::{Access, Layer, NetOp, Reach, Request, UnixAddr, Vars, Verdict};
 
 /// The requests that one recorded call stands for: a rename is two. None for what cannot be judged again.
 pub fn requests(judged: &Judged) -> Vec<Request<'_>> {
@@ -20,7 +20,7 @@ pub fn requests(judged: &Judged) -> Vec<Request<'_>> {
                 "connect" => NetOp::Connect,
                 _ => NetOp::Send,
             };
-            vec![Request::Net { op, addr }]
+            vec![Request::Net(Reach::to(op, addr))]
         }
         (Kind::Net, None) if judged.op == "bind" => file(path, Access::CREATE).into_iter().collect(),
         (Kind::Net, None) => match path.strip_prefix(b"@") {

@@ -4,17 +4,16 @@
 //! Leaves to others: how rules got here (`load`), matching (`trie`).
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 
 use super::asks::{Asks, Wanted};
 use super::narrow::Withheld;
-use super::network::is_metadata;
 use super::pattern::Pattern;
 use super::programs::Programs;
+use super::reach::Net;
 use super::sockets::Abstract;
 use super::trie::{Hits, Slot, Trie};
 use super::{
-    Access, Agent, Decision, Environment, Grant, Layer, Limits, NetOp, NetRule, Network, Record, Require, Rule, RuleId,
+    Access, Agent, Credential, Decision, Environment, Grant, Layer, Limits, Network, Record, Require, Rule, RuleId,
     UnixAddr, Vars, Verdict,
 };
 
@@ -30,7 +29,8 @@ pub struct Policy {
     pub(super) answers_key: String,
     pub(super) sockets: Sockets,
     pub(super) network: Network,
-    pub(super) network_deny: Vec<NetRule>,
+    pub(super) net: Net,
+    pub(super) credentials: Vec<Credential>,
     /// Where the machine is enrolled, as `file:line`.
     pub(super) enrolled: Option<String>,
     /// Rules from here on are those of files that may only narrow.
@@ -97,6 +97,8 @@ pub(super) struct Fixed {
     pub network: u32,
     pub bind: u32,
     pub metadata: u32,
+    pub special: u32,
+    pub private: u32,
 }
 
 pub(super) fn allow(rule: u32) -> Decision {
@@ -213,7 +215,7 @@ impl Policy {
 
     /// Key and pattern of every answer that can be kept for `wanted`, which `rule` asks about; the narrowest first.
     pub fn choices(&self, rule: RuleId, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
-        self.asks.choices(rule.0, wanted)
+        self.asks.choices(&[&self.net.ask, &self.net.narrow_ask], rule.0, wanted)
     }
 
     /// Whether every built-in protection of `path` is lifted by a rule that names it.
@@ -222,44 +224,6 @@ impl Policy {
         let lifts: Vec<&Lift> = files.lifts.iter().filter(|lift| lift.pattern.matches(path)).collect();
         let open = |held: &u32| lifts.iter().any(|lift| lift.held.contains(held));
         !lifts.is_empty() && files.held.iter().filter(|(_, pattern)| pattern.matches(path)).all(|(held, _)| open(held))
-    }
-
-    /// Bind is always allowed on loopback and wildcard addresses: sockets are tied to the loopback device.
-    pub fn decide_net(&self, op: NetOp, addr: &SocketAddr) -> Decision {
-        let ip = addr.ip().to_canonical();
-        if op == NetOp::Bind {
-            return match self.network {
-                _ if ip.is_loopback() || ip.is_unspecified() => allow(self.fixed.bind),
-                Network::All => allow(self.fixed.network),
-                _ => deny(0),
-            };
-        }
-        if let Some(rule) = self.net_denied(addr) {
-            return deny(rule);
-        }
-        if let Some(rule) = self.net_asked(addr, false) {
-            return self.answered(rule, &Wanted::Net { addr: *addr });
-        }
-        let decision = self.net_listed(addr);
-        match self.net_asked(addr, true).filter(|_| decision.verdict == Verdict::Allow) {
-            Some(rule) => self.answered(rule, &Wanted::Net { addr: *addr }),
-            None => decision,
-        }
-    }
-
-    /// What `network.allow` says.
-    fn net_listed(&self, addr: &SocketAddr) -> Decision {
-        match &self.network {
-            Network::None => deny(self.fixed.network),
-            Network::All if is_metadata(addr) => deny(self.fixed.metadata),
-            Network::All => allow(self.fixed.network),
-            Network::List(rules) if is_metadata(addr) => {
-                rules.iter().find(|rule| rule.names(addr)).map_or(deny(self.fixed.metadata), |rule| allow(rule.rule.0))
-            }
-            Network::List(rules) => {
-                rules.iter().find(|rule| rule.matches(addr)).map_or(deny(0), |rule| allow(rule.rule.0))
-            }
-        }
     }
 
     /// Only what `[sockets]` names. What the session itself bound is the supervisor's to allow.
@@ -329,18 +293,9 @@ impl Policy {
         &self.files.denied
     }
 
-    pub fn network(&self) -> &Network {
-        &self.network
-    }
-
-    /// Some rule allows an address that is not loopback.
-    pub fn names_outside(&self) -> bool {
-        self.network.names_outside() || self.asks.network.iter().any(|rule| !rule.range.is_loopback())
-    }
-
-    /// Some address is reached only after a question.
-    pub fn asks_network(&self) -> bool {
-        !self.asks.network.is_empty()
+    /// Secrets that are put into requests.
+    pub fn credentials(&self) -> &[Credential] {
+        &self.credentials
     }
 
     pub fn environment(&self) -> &Environment {

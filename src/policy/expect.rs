@@ -7,7 +7,7 @@
 //! policy = "agent"              # in a file of expectations alone: a profile, or a file beside this one
 //!
 //! [[test]]
-//! file = "~/.ssh/id_rsa"        # resolved already; or exec = "git push x", connect = "192.0.2.1:443", bind, socket
+//! file = "~/.ssh/id_rsa"        # resolved already; or exec = "git push x", connect = "example.org:443", bind, socket
 //! access = "read write"         # words, or a list of them; without it: read
 //! expect = "deny"
 //! rule = "~/.ssh/**"            # optional: text or list of the rule that decides
@@ -20,7 +20,9 @@ use toml::de::{DeTable, DeValue};
 use super::pattern::Pattern;
 use super::request::rights;
 use super::table::{Located, Table};
-use super::{Access, Decision, NetOp, Policy, PolicyError, Request, Source, UnixAddr, Vars, Verdict};
+use super::{
+    Access, Decision, Host, NetOp, Place, Policy, PolicyError, Reach, Request, Source, UnixAddr, Vars, Verdict,
+};
 
 /// Expectations in one file.
 const MOST: usize = 10_000;
@@ -32,6 +34,7 @@ pub enum Wish {
     File { path: Vec<u8>, access: Access },
     Exec { path: Vec<u8>, argv: Vec<Vec<u8>> },
     Net { op: NetOp, addr: SocketAddr },
+    Host { host: Host, port: u16 },
     Path(Vec<u8>),
     Abstract(Vec<u8>),
 }
@@ -62,7 +65,8 @@ impl Wish {
         match self {
             Wish::File { path, access } => Request::File { path, access: *access },
             Wish::Exec { path, argv } => Request::Exec { path, argv },
-            Wish::Net { op, addr } => Request::Net { op: *op, addr: *addr },
+            Wish::Net { op, addr } => Request::Net(Reach::to(*op, *addr)),
+            Wish::Host { host, port } => Request::Net(Reach::named(host, *port)),
             Wish::Path(path) => Request::Unix { addr: UnixAddr::Path(path) },
             Wish::Abstract(name) => Request::Unix { addr: UnixAddr::Abstract(name) },
         }
@@ -133,7 +137,7 @@ fn wish(table: &Table<'_>, at: usize, vars: &Vars) -> Result<(Wish, String), Pol
     }
     let Some(text) = table.string(key)? else { return Err(table.fault(at, "a test asks one thing", None)) };
     let address = || {
-        let hint = Some("an address and a port, such as \"192.0.2.1:443\"".to_owned());
+        let hint = Some("a host or an address and a port, such as \"example.org:443\" or \"192.0.2.1:443\"".to_owned());
         text.value.parse().map_err(|_| table.fault(text.at, format!("'{}' is no address", text.value), hint))
     };
     let shown = format!("{key} {}", text.value);
@@ -143,7 +147,10 @@ fn wish(table: &Table<'_>, at: usize, vars: &Vars) -> Result<(Wish, String), Pol
             let path = literal(table, &text, vars)?;
             return Ok((Wish::File { path, access }, format!("{} {}", access.words(), text.value)));
         }
-        "connect" => Wish::Net { op: NetOp::Connect, addr: address()? },
+        "connect" => match named(&text.value) {
+            Some((host, port)) => Wish::Host { host, port },
+            None => Wish::Net { op: NetOp::Connect, addr: address()? },
+        },
         "bind" => Wish::Net { op: NetOp::Bind, addr: address()? },
         _ => match text.value.strip_prefix('@') {
             Some(name) => Wish::Abstract(name.as_bytes().to_vec()),
@@ -151,6 +158,15 @@ fn wish(table: &Table<'_>, at: usize, vars: &Vars) -> Result<(Wish, String), Pol
         },
     };
     Ok((wish, shown))
+}
+
+/// `example.org:443`.
+fn named(text: &str) -> Option<(Host, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    match Place::parse(host.as_bytes()) {
+        Ok(Place::Name(host)) => Some((host, port.parse().ok().filter(|port| *port > 0)?)),
+        _ => None,
+    }
 }
 
 /// `exec = "git push x"` or `["git", "push", "x"]`; `program` where it is not in `/usr/bin`.
@@ -247,7 +263,7 @@ mod tests {
             "[[test]]\nfile = '/a'\nexec = 'x'\nexpect = 'deny'",
             "[[test]]\nfile = '/a/*'\nexpect = 'deny'",
             "[[test]]\nfile = '/a'\naccess = 'rites'\nexpect = 'deny'",
-            "[[test]]\nconnect = 'example.org:1'\nexpect = 'deny'",
+            "[[test]]\nconnect = 'example.org'\nexpect = 'deny'",
             "[[test]]\nconnect = '192.0.2.1:1'\naccess = 'read'\nexpect = 'deny'",
             "[[test]]\nexec = ''\nexpect = 'deny'",
             "[[test]]\nfile = '/a'\nexpect = 'yes'",

@@ -7,9 +7,9 @@ use super::asks::{ArgvPattern, Wanted};
 use super::compiled::Policy;
 use super::document::FileKey;
 use super::load::PathRule;
-use super::network::NetRule;
+use super::network::{Purpose, parse};
 use super::pattern::Pattern;
-use super::{Access, Decision, Request, RuleId, UnixAddr, Vars, Verdict};
+use super::{Access, Decision, Reach, Request, RuleId, UnixAddr, Vars, Verdict};
 
 /// A decision and all that had a say in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Policy {
                 matched.extend(self.matching_programs(path, argv));
                 (matched, Access::EXEC)
             }
-            Request::Net { ref addr, .. } => (self.matching_addresses(addr), Access::all()),
+            Request::Net(ref reach) => (self.matching_places(reach), Access::all()),
             Request::Unix { addr } => (self.matching_sockets(addr), Access::all()),
         };
         matched.sort_by_key(|matched| (matched.class, matched.rule));
@@ -125,19 +125,22 @@ impl Policy {
         matched
     }
 
-    fn matching_addresses(&self, addr: &std::net::SocketAddr) -> Vec<Matched> {
-        let mut matched = self.matching_answers(&Wanted::Net { addr: *addr });
+    fn matching_places(&self, reach: &Reach<'_>) -> Vec<Matched> {
+        let mut matched = self.matching_answers(&Wanted::Net(*reach));
+        let never = self.never_reached(reach).map(|decision| decision.rule.0);
         for (index, rule) in self.rules().iter().enumerate() {
             let id = u32::try_from(index).unwrap_or(0);
             let class = match (rule.key, &*rule.text) {
                 ("network.allow", "none") | ("network.deny", _) => Class::Deny,
                 ("network.allow", _) => Class::Grant,
                 ("network.ask", _) => Class::Ask,
-                ("network", _) if id == self.fixed.metadata && super::network::is_metadata(addr) => Class::Readonly,
+                ("network", _) if never == Some(id) => Class::Readonly,
                 _ => continue,
             };
-            let all = matches!(&*rule.text, "all" | "none") || id == self.fixed.metadata;
-            if all || NetRule::parse(&rule.text, RuleId(id)).is_ok_and(|parsed| parsed.matches(addr)) {
+            let all = matches!(&*rule.text, "all" | "none") || never == Some(id);
+            let purpose = if rule.key == "network.allow" { Purpose::Allow } else { Purpose::Deny };
+            let parsed = || parse(&rule.text, purpose, RuleId(id)).unwrap_or_default();
+            if all || parsed().iter().any(|entry| entry.means(reach)) {
                 let replaced = rule.key == "network.allow" && self.replaced(id);
                 let out = replaced.then_some("a file that builds on it says otherwise of the whole network");
                 matched.push(Matched { rule: id, class, access: Access::all(), out });
@@ -149,7 +152,7 @@ impl Policy {
     /// Whether a word or a list of a more derived file took the place of this rule of `network.allow`.
     fn replaced(&self, rule: u32) -> bool {
         match &self.network {
-            super::Network::List(rules) => !rules.iter().any(|known| known.rule.0 == rule),
+            super::Network::List(places) => !places.entries().iter().any(|known| known.rule.0 == rule),
             _ => rule != self.fixed.network,
         }
     }

@@ -21,7 +21,7 @@ mod trees;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{Access, Layer, NetOp, Policy, Request, UnixAddr, Vars, Verdict};
+use super::{Access, Host, Layer, NetOp, Policy, Request, UnixAddr, Vars, Verdict};
 
 use places::Places;
 pub use text::{Header, write};
@@ -75,6 +75,14 @@ impl Use {
     }
 }
 
+/// A place on the network that was needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum To {
+    /// And port.
+    Name(Host, u16),
+    Addr(SocketAddr),
+}
+
 /// A path that was needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Need {
@@ -110,7 +118,7 @@ pub struct Lesson<'p> {
     base: &'p Policy,
     places: Places,
     files: BTreeMap<Vec<u8>, Need>,
-    net: BTreeMap<SocketAddr, Use>,
+    net: BTreeMap<To, Use>,
     /// Paths, and names behind an `@`.
     sockets: BTreeMap<Vec<u8>, Use>,
     /// Also what was denied then.
@@ -189,7 +197,7 @@ impl<'p> Lesson<'p> {
         if self.base.decide(&request).verdict == Verdict::Allow {
             return count(&mut self.left.base);
         }
-        if let Request::Net { op: NetOp::Bind, .. } = request {
+        if matches!(request, Request::Net(reach) if reach.op == NetOp::Bind) {
             return count(self.left.unsaid.entry(told(&request)).or_default());
         }
         count(&mut self.needed);
@@ -204,7 +212,14 @@ impl<'p> Lesson<'p> {
     fn need(&mut self, past: &Past<'_>) {
         let note = |by: &mut Use| by.note(past.program, past.times);
         match past.request {
-            Request::Net { addr, .. } => note(self.net.entry(addr).or_default()),
+            Request::Net(reach) => {
+                let to = match (reach.host, reach.addr) {
+                    (Some(host), _) => To::Name(host.clone(), reach.port),
+                    (None, Some(addr)) => To::Addr(addr),
+                    (None, None) => return,
+                };
+                note(self.net.entry(to).or_default());
+            }
             Request::Unix { addr: UnixAddr::Path(path) } => note(self.sockets.entry(path.to_vec()).or_default()),
             Request::Unix { addr: UnixAddr::Abstract(name) } => {
                 note(self.sockets.entry([b"@", name].concat()).or_default());
@@ -324,13 +339,13 @@ pub fn told(request: &Request<'_>) -> String {
             format!("{verb} {}", shown(path))
         }
         Request::Exec { path, .. } => format!("run {}", shown(path)),
-        Request::Net { op, addr } => {
-            let verb = match op {
+        Request::Net(reach) => {
+            let verb = match reach.op {
                 NetOp::Connect => "connect to",
                 NetOp::Bind => "bind",
                 NetOp::Send => "send to",
             };
-            format!("{verb} {addr}")
+            format!("{verb} {reach}")
         }
         Request::Unix { addr: UnixAddr::Path(path) } => format!("socket {}", shown(path)),
         Request::Unix { addr: UnixAddr::Abstract(name) } => format!("socket @{}", shown(name)),

@@ -23,9 +23,10 @@ use super::document::{Document, FileEntry, FileKey, NetworkEntry, Text};
 use super::environment::By;
 use super::links::Links;
 use super::merge::Settings;
+use super::network::{Entry, Purpose, parse};
 use super::pattern::{Fault, Pattern};
 use super::sockets::{self, Place};
-use super::{Access, Environment, Layer, Library, NetRule, Network, PolicyError, Rule, RuleId, Source, Vars};
+use super::{Access, Environment, Layer, Library, Network, PolicyError, Rule, RuleId, Source, Vars};
 
 /// A path rule with its pattern.
 #[derive(Debug)]
@@ -96,6 +97,26 @@ struct Build<'v> {
     only_exec: Vec<asks::OnlyExec>,
     settings: Settings,
     laid: laid::Laid,
+    net: Lists,
+}
+
+/// `[network]`, entry by entry.
+#[derive(Debug, Default)]
+struct Lists {
+    allow: Listed,
+    deny: Vec<Entry>,
+    ask: Vec<Entry>,
+    narrow_ask: Vec<Entry>,
+    private: Vec<Entry>,
+}
+
+/// `network.allow` of all files so far.
+#[derive(Debug, Default)]
+enum Listed {
+    #[default]
+    None,
+    All,
+    List(Vec<Entry>),
 }
 
 /// A file while its rules are numbered.
@@ -159,7 +180,8 @@ impl<'v> Build<'v> {
             answers_key: String::new(),
             sockets: Sockets::default(),
             network: Network::None,
-            network_deny: Vec::new(),
+            net: Default::default(),
+            credentials: Vec::new(),
             enrolled: None,
             narrow_from: u32::MAX,
             withheld: Vec::new(),
@@ -182,6 +204,7 @@ impl<'v> Build<'v> {
             only_exec: Vec::new(),
             settings: Settings::default(),
             laid: laid::Laid::default(),
+            net: Lists::default(),
         }
     }
 
@@ -195,6 +218,10 @@ impl<'v> Build<'v> {
         self.policy.fixed.bind = self.add(built_in("built-in: binding to loopback", "network", "loopback"));
         self.policy.fixed.metadata =
             self.add(built_in("built-in: cloud metadata services", "network", "cloud metadata"));
+        let special = "link-local, multicast and unspecified addresses";
+        self.policy.fixed.special = self.add(built_in(&format!("built-in: {special}"), "network", special));
+        let private = "private addresses reached by a name";
+        self.policy.fixed.private = self.add(built_in(&format!("built-in: {private}"), "network", private));
         for protection in protections(self.vars) {
             let literal = String::from_utf8_lossy(&protection.pattern.literal_prefix().0).into_owned();
             let text = if protection.pattern.is_literal() { None } else { protection.pattern.text() };
@@ -317,28 +344,29 @@ impl<'v> Build<'v> {
         let list = match entry {
             NetworkEntry::None(at) => {
                 self.policy.fixed.network = self.add(file.rule("network.allow", "none", *at));
-                self.policy.network = Network::None;
+                self.net.allow = Listed::None;
                 // Nobody is asked about what is ruled out as a whole; this file's own questions come after it.
-                self.policy.asks.network.clear();
+                self.net.ask.clear();
+                self.net.narrow_ask.clear();
                 return Ok(());
             }
             NetworkEntry::All(at) => {
                 self.policy.fixed.network = self.add(file.rule("network.allow", "all", *at));
-                self.policy.network = Network::All;
+                self.net.allow = Listed::All;
                 return Ok(());
             }
             NetworkEntry::List(list) => list,
         };
         self.policy.fixed.network = 0;
-        let mut rules = match std::mem::take(&mut self.policy.network) {
-            Network::List(rules) => rules,
-            Network::None | Network::All => Vec::new(),
+        let mut entries = match std::mem::take(&mut self.net.allow) {
+            Listed::List(entries) => entries,
+            Listed::None | Listed::All => Vec::new(),
         };
         for text in list {
             let rule = RuleId(self.add(file.rule("network.allow", &text.value, text.at)));
-            rules.push(NetRule::parse(&text.value, rule).map_err(|fault| file.fault(text.at, fault))?);
+            entries.extend(parse(&text.value, Purpose::Allow, rule).map_err(|fault| file.fault(text.at, fault))?);
         }
-        self.policy.network = Network::List(rules);
+        self.net.allow = Listed::List(entries);
         Ok(())
     }
 }

@@ -4,12 +4,9 @@
 //! others (`load`), so that the lowest hit of a slot is theirs only if no other rule stands there.
 //! Leaves to others: which files those are (`chain`), leaving out what they grant (`load::laid`).
 
-use std::net::SocketAddr;
-
 use super::compiled::{Policy, Said};
-use super::network::is_metadata;
 use super::trie::{Hits, Slot};
-use super::{Access, Decision, NetRule, Rule, RuleId, Verdict};
+use super::{Access, Decision, Rule, RuleId, Verdict};
 
 /// What a file that may not widen wants to grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,17 +71,5 @@ impl Policy {
             (Some(rule), rights) => Said::Asks(rule, rights),
             (None, _) => said,
         }
-    }
-
-    /// The `network.deny` that means this address.
-    pub(super) fn net_denied(&self, addr: &SocketAddr) -> Option<u32> {
-        self.network_deny.iter().find(|rule| rule.matches(addr)).map(|rule| rule.rule.0)
-    }
-
-    /// The question about this address: of a rule that may widen, or else of one that only narrows.
-    pub(super) fn net_asked(&self, addr: &SocketAddr, narrow: bool) -> Option<u32> {
-        let named = |rule: &&NetRule| if is_metadata(addr) { rule.names(addr) } else { rule.matches(addr) };
-        let mut of_kind = self.asks.network.iter().filter(|rule| (rule.rule.0 >= self.narrow_from) == narrow);
-        of_kind.find(named).map(|rule| rule.rule.0)
     }
 }

@@ -4,31 +4,19 @@
 //! answers given for one session only are no part of a policy. Leaves to others: resolving paths and names, and what
 //! the session itself has bound.
 
-use std::net::SocketAddr;
-
-use super::{Access, Decision, NetOp, Policy, UnixAddr};
+use super::{Access, Decision, Policy, Reach, UnixAddr};
 
 /// What an agent wants, already resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'r> {
     /// `path` is absolute, normalised, resolved; several rights are judged together, the worst verdict holds.
-    File {
-        path: &'r [u8],
-        access: Access,
-    },
+    File { path: &'r [u8], access: Access },
     /// `path` is the image, `argv` with the name it is called by.
-    Exec {
-        path: &'r [u8],
-        argv: &'r [Vec<u8>],
-    },
-    Net {
-        op: NetOp,
-        addr: SocketAddr,
-    },
+    Exec { path: &'r [u8], argv: &'r [Vec<u8>] },
+    /// By address, by name, or by a name at an address.
+    Net(Reach<'r>),
     /// Connecting or sending to a Unix socket.
-    Unix {
-        addr: UnixAddr<'r>,
-    },
+    Unix { addr: UnixAddr<'r> },
 }
 
 /// Rights as people write them: words with spaces, commas or `+` between them, or the letters `r`, `w` and `x`.
@@ -50,7 +38,7 @@ impl Policy {
         match *request {
             Request::File { path, access } => self.decide_file(path, access),
             Request::Exec { path, argv } => self.decide_exec(path, argv),
-            Request::Net { op, ref addr } => self.decide_net(op, addr),
+            Request::Net(ref reach) => self.decide_reach(reach),
             Request::Unix { addr } => self.decide_unix(addr),
         }
     }
@@ -59,7 +47,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Layer, Library, PolicyError, Source, Vars, Verdict};
+    use crate::policy::{Host, Layer, Library, NetOp, PolicyError, Source, Vars, Verdict};
 
     struct Bare;
 
@@ -85,7 +73,7 @@ mod tests {
     #[test]
     fn every_kind_is_judged_by_its_rules() {
         let text = "version = 1\n[files]\nread = ['/a/**']\nexec = ['/usr/**']\n[exec]\ndeny = ['su']\n\
-                    [sockets]\nallow = ['@x']\n[network]\nallow = ['192.0.2.1:80']";
+                    [sockets]\nallow = ['@x']\n[network]\nallow = ['192.0.2.1:80', '*.x.org']";
         let source = Source { name: "t.toml".into(), text: text.into(), layer: Layer::User, path: None };
         let policy = Policy::load(source, &Bare, &Vars::default()).unwrap();
         let said = |request: Request<'_>| {
@@ -93,8 +81,11 @@ mod tests {
             (decision.verdict, policy.rule(decision.rule).key)
         };
         let argv = [b"su".to_vec()];
-        let net = |text: &str| Request::Net { op: NetOp::Connect, addr: text.parse().unwrap() };
+        let net = |text: &str| Request::Net(Reach::to(NetOp::Connect, text.parse().unwrap()));
+        let host = Host::parse("a.x.org").unwrap();
         let cases = [
+            (Request::Net(Reach::named(&host, 443)), (Verdict::Allow, "network.allow")),
+            (Request::Net(Reach::named(&host, 22)), (Verdict::Deny, "default")),
             (Request::File { path: b"/a/b", access: Access::READ }, (Verdict::Allow, "files.read")),
             (Request::File { path: b"/a/b", access: Access::WRITE }, (Verdict::Deny, "default")),
             (Request::Exec { path: b"/usr/bin/su", argv: &argv }, (Verdict::Deny, "exec.deny")),

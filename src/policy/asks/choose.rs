@@ -6,26 +6,26 @@ use super::Asks;
 use super::Wanted;
 use super::argv::ArgvPattern;
 use super::kept::Kept;
-use crate::policy::Vars;
-use crate::policy::network::{NetRule, all_addresses};
+use crate::policy::network::{EVERY_PORT, Entry, Purpose, parse};
 use crate::policy::pattern::Pattern;
+use crate::policy::{Places, Reach, RuleId, Vars};
 
 /// Proposals for one question.
 const MOST: usize = 4;
 
 impl Asks {
     /// Key and pattern of each answer that can be kept for `wanted`, which `rule` asks about.
-    pub fn choices(&self, rule: u32, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
+    pub fn choices(&self, asked: &[&Places], rule: u32, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
         let (key, program) = match wanted {
             Wanted::File { access, .. } if access.changes() => ("files.write", &b""[..]),
             Wanted::File { .. } => ("files.read", &b""[..]),
             Wanted::Exec { path, .. } => ("exec", *path),
-            Wanted::Net { .. } => ("network", &b""[..]),
+            Wanted::Net(_) => ("network", &b""[..]),
         };
         let mut texts = match wanted {
             Wanted::File { path, .. } => self.file_texts(rule, path),
             Wanted::Exec { path, argv } => self.exec_texts(rule, path, argv),
-            Wanted::Net { addr } => self.net_texts(rule, addr),
+            Wanted::Net(reach) => net_texts(asked, rule, reach),
         };
         // What does not read back as a pattern that covers the request is not proposed.
         let none = Vars::default();
@@ -68,22 +68,32 @@ impl Asks {
         ];
         texts.into_iter().flatten().collect()
     }
+}
 
-    fn net_texts(&self, rule: u32, addr: &std::net::SocketAddr) -> Vec<String> {
-        let asked = self.network.iter().find(|asked| asked.rule.0 == rule && asked.matches(addr));
-        let is_asked = |all: &NetRule| self.network.contains(all);
+/// The place itself, wider ones as the rule that asks goes, and what the rule says.
+fn net_texts(asked: &[&Places], rule: u32, reach: &Reach<'_>) -> Vec<String> {
+    let entries = asked.iter().flat_map(|places| places.entries()).filter(|entry| entry.rule.0 == rule);
+    let asked = entries.into_iter().find(|entry| entry.means(reach));
+    let any_port = asked.is_some_and(|asked| asked.ports == EVERY_PORT);
+    let mut texts = Vec::new();
+    if let Some(host) = reach.host {
+        texts.push(format!("{host}:{}", reach.port));
+        let beneath = host.split_once('.').map(|(_, rest)| rest).filter(|rest| rest.contains('.'));
+        let wider = beneath.map(|rest| format!("*.{rest}:{}", reach.port));
+        let within = |text: &String| {
+            let parsed = parse(text, Purpose::Allow, RuleId(rule)).unwrap_or_default();
+            !parsed.is_empty() && asked.is_some_and(|asked| parsed.iter().all(|entry| asked.holds(entry)))
+        };
+        texts.extend(wider.filter(within));
+        texts.extend(any_port.then(|| format!("{host}:*")));
+    } else if let Some(addr) = reach.addr {
         let host = match addr.ip().to_canonical() {
             std::net::IpAddr::V4(ip) => ip.to_string(),
             std::net::IpAddr::V6(ip) => format!("[{ip}]"),
         };
-        let any_port = asked.is_some_and(|asked| asked.ports == (0..=u16::MAX));
-        let texts = [
-            Some(format!("{host}:{}", addr.port())),
-            any_port.then(|| host.clone()),
-            asked.map(
-                |asked| if all_addresses(asked.rule).iter().all(is_asked) { "all".to_owned() } else { asked.text() },
-            ),
-        ];
-        texts.into_iter().flatten().collect()
+        texts.push(format!("{host}:{}", addr.port()));
+        texts.extend(any_port.then_some(host));
     }
+    texts.extend(asked.map(Entry::text));
+    texts
 }

@@ -18,7 +18,7 @@ use toml::de::DeTable;
 
 use super::argv::ArgvPattern;
 use super::{Answered, Touch, Wanted};
-use crate::policy::network::{NetRule, all_addresses};
+use crate::policy::network::{Entry, Purpose, parse};
 use crate::policy::pattern::{Fault, Glob, Pattern, Segment};
 use crate::policy::table::Table;
 use crate::policy::{Access, Layer, PolicyError, RuleId, Source, Vars, Verdict};
@@ -34,7 +34,7 @@ pub struct Kept(What);
 enum What {
     Exec { program: Vec<u8>, pattern: ArgvPattern },
     File { access: Access, pattern: Pattern },
-    Net(Vec<NetRule>),
+    Net(Vec<Entry>),
 }
 
 impl Kept {
@@ -49,8 +49,7 @@ impl Kept {
             "files.read" => file(Access::READ),
             "files.write" => file(Access::READ | Access::CHANGES),
             "files.exec" => file(Access::READ | Access::EXEC),
-            "network" if text == "all" => Ok(Kept(What::Net(all_addresses(RuleId::DEFAULT)))),
-            "network" => Ok(Kept(What::Net(vec![NetRule::parse(text, RuleId::DEFAULT)?]))),
+            "network" => Ok(Kept(What::Net(parse(text, Purpose::Deny, RuleId::DEFAULT)?))),
             _ => fault("no kind of question", "one of: exec, files.read, files.write, files.exec, network"),
         }
     }
@@ -73,7 +72,7 @@ impl Kept {
             (What::File { access, pattern }, Wanted::File { path, access: asked }) => {
                 access.contains(*asked) && pattern.matches(path)
             }
-            (What::Net(rules), Wanted::Net { addr }) => rules.iter().any(|rule| rule.matches(addr)),
+            (What::Net(entries), Wanted::Net(reach)) => entries.iter().any(|entry| entry.means(reach)),
             _ => false,
         }
     }
@@ -135,6 +134,7 @@ pub fn check_answers(name: &str, text: &str) -> Result<(), PolicyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{NetOp, Reach};
 
     fn read(text: &str) -> Result<Vec<Answered>, PolicyError> {
         let text = text.to_owned();
@@ -163,7 +163,7 @@ mod tests {
         assert!(kept("files.write").covers(&file(Access::READ | Access::CHANGES)));
         assert!(!kept("files.write").covers(&file(Access::EXEC)));
         let net = Kept::parse("network", "10.0.0.0/8:443", b"", &Vars::default()).expect("an answer");
-        let to = |addr: &str| Wanted::Net { addr: addr.parse().expect("an address") };
+        let to = |addr: &str| Wanted::Net(Reach::to(NetOp::Connect, addr.parse().expect("an address")));
         assert!(net.covers(&to("10.1.1.1:443")) && !net.covers(&to("10.1.1.1:80")) && !net.covers(&file(Access::READ)));
     }
 

@@ -9,22 +9,18 @@ mod choose;
 mod kept;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 pub use argv::ArgvPattern;
 pub use kept::{Kept, check_answers, read_answers};
 
-use super::network::NetRule;
 use super::pattern::Pattern;
-use super::{Access, Verdict};
+use super::{Access, Reach, Verdict};
 
 /// All ask rules, by what they ask about, and the answers that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     pub files: Vec<AskedPath>,
     pub exec: Vec<AskedProgram>,
-    /// `rule` of each says which.
-    pub network: Vec<NetRule>,
     /// How far answers reach by themselves, by rule.
     pub once: HashMap<u32, Touch>,
     /// In their authors' words, by rule.
@@ -78,9 +74,8 @@ pub enum Wanted<'a> {
         path: &'a [u8],
         argv: &'a [Vec<u8>],
     },
-    Net {
-        addr: SocketAddr,
-    },
+    /// Whether connecting or sending makes no difference.
+    Net(Reach<'a>),
 }
 
 impl Asks {

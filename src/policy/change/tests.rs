@@ -1,7 +1,7 @@
 //! Each proposal, as its files would then say it.
 
 use super::*;
-use crate::policy::NetOp;
+use crate::policy::{NetOp, Reach};
 
 struct Shelf;
 
@@ -86,7 +86,7 @@ fn what_is_allowed_is_denied_by_name() {
 
 #[test]
 fn an_address_joins_the_list() {
-    let to = |addr: &str| Request::Net { op: NetOp::Connect, addr: addr.parse().unwrap() };
+    let to = |addr: &str| Request::Net(Reach::to(NetOp::Connect, addr.parse().unwrap()));
     let changes = propose("base", to("192.0.2.9:443")).unwrap();
     assert_eq!(steps(&changes), [("/own/base.toml", "add to network.allow", "allow = [\"192.0.2.9:443\"]")]);
 }

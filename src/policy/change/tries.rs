@@ -33,9 +33,14 @@ pub(super) fn tries(policy: &Policy, request: &Request<'_>, at: &State, wanted: 
     }
     let rule = policy.rule(decision.rule);
     match *request {
-        Request::Net { op: NetOp::Bind, .. } | Request::Unix { .. } => Vec::new(),
-        Request::Net { addr, .. } => {
-            let entry = quoted(&addr.to_string());
+        Request::Unix { .. } => Vec::new(),
+        Request::Net(reach) if reach.op == NetOp::Bind => Vec::new(),
+        Request::Net(reach) => {
+            let entry = match (reach.host, reach.addr) {
+                (None, Some(addr)) => quoted(&addr.to_string()),
+                (Some(host), _) => quoted(&format!("{host}:{}", reach.port)),
+                (None, None) => return Vec::new(),
+            };
             let key = if wanted == Verdict::Allow { "allow" } else { "deny" };
             vec![own("network", key, &entry), Try { place: Place::Without, entry }]
         }
@@ -85,7 +90,7 @@ fn answer(policy: &Policy, request: &Request<'_>, decision: Decision) -> Option<
     let wanted = match *request {
         Request::File { path, access } => Wanted::File { path, access: policy.asked_rights(path, access) },
         Request::Exec { path, argv } => Wanted::Exec { path, argv },
-        Request::Net { addr, .. } => Wanted::Net { addr },
+        Request::Net(reach) => Wanted::Net(reach),
         Request::Unix { .. } => return None,
     };
     let (key, text) = policy.choices(decision.rule, &wanted).into_iter().next()?;

@@ -7,7 +7,7 @@ use super::{Difference, Differences, MOST, side, word};
 use crate::policy::network::NetRule;
 use crate::policy::pattern::Pattern;
 use crate::policy::regions::{meeting, samples};
-use crate::policy::{Access, Decision, NetOp, Policy, Request, RuleId};
+use crate::policy::{Access, Decision, NetOp, Policy, Reach, Request, RuleId};
 
 /// A rule on paths of either policy.
 struct Region<'p> {
@@ -148,7 +148,7 @@ pub(super) fn network(a: &Policy, b: &Policy, all: &mut Differences) {
     for (ip, port) in pairs.take(MOST) {
         all.judged += 1;
         let addr = SocketAddr::new(ip, port);
-        let request = Request::Net { op: NetOp::Connect, addr };
+        let request = Request::Net(Reach::to(NetOp::Connect, addr));
         let (from, to) = (a.decide(&request), b.decide(&request));
         if from.verdict == to.verdict {
             continue;

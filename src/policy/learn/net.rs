@@ -2,7 +2,7 @@
 //!
 //! Invariant: a line covers what was needed; one for any address stands only for one port, and only where three addresses
 //! of it were reached.
-//! Leaves to others: names of hosts, which no rule can say yet.
+//! Leaves to others: which names stand for which addresses (recordings say).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,21 +10,35 @@ use std::net::IpAddr;
 use super::super::pattern::Pattern;
 use super::super::sockets::{self, Place};
 use super::trees::Group;
-use super::{Key, Lesson, Line, Use};
+use super::{Key, Lesson, Line, To, Use};
 
 /// Ports of one loopback address, or addresses of one port, beyond which they are not listed.
 const FEW: usize = 2;
 
 pub(super) fn lines(lessons: &[Lesson<'_>]) -> Vec<Line> {
-    let mut lines = addresses(lessons);
+    let mut lines = hosts(lessons);
+    lines.extend(addresses(lessons));
     lines.extend(places(lessons));
     lines
 }
 
+/// Names, each with its port.
+fn hosts(lessons: &[Lesson<'_>]) -> Vec<Line> {
+    let mut seen: BTreeMap<String, Use> = BTreeMap::new();
+    for (to, by) in lessons.iter().flat_map(|lesson| &lesson.net) {
+        if let To::Name(host, port) = to {
+            seen.entry(format!("{host}:{port}")).or_default().add(by);
+        }
+    }
+    seen.into_iter().map(|(text, by)| Line { key: Key::Network, group: Group::Plain, text, by }).collect()
+}
+
 fn addresses(lessons: &[Lesson<'_>]) -> Vec<Line> {
     let mut seen: BTreeMap<(IpAddr, u16), Use> = BTreeMap::new();
-    for (addr, by) in lessons.iter().flat_map(|lesson| &lesson.net) {
-        seen.entry((addr.ip().to_canonical(), addr.port())).or_default().add(by);
+    for (to, by) in lessons.iter().flat_map(|lesson| &lesson.net) {
+        if let To::Addr(addr) = to {
+            seen.entry((addr.ip().to_canonical(), addr.port())).or_default().add(by);
+        }
     }
     let mut ports: BTreeMap<IpAddr, BTreeSet<u16>> = BTreeMap::new();
     let mut hosts: BTreeMap<(bool, u16), BTreeSet<IpAddr>> = BTreeMap::new();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::policy::{Library, PolicyError, Source, shipped};
+use crate::policy::{Library, PolicyError, Reach, Source, shipped};
 
 /// A disk without symbolic links, and the shipped profiles.
 struct Shipped;
@@ -212,7 +212,7 @@ fn addresses_and_sockets_are_what_a_person_would_write() {
         "169.254.169.254:80",
     ];
     for addr in addresses {
-        take(Request::Net { op: NetOp::Connect, addr: addr.parse().unwrap() }, Outcome::Done);
+        take(Request::Net(Reach::to(NetOp::Connect, addr.parse().unwrap())), Outcome::Done);
     }
     take(Request::Unix { addr: UnixAddr::Path(b"/tmp/ssh-a/agent.7") }, Outcome::Done);
     take(Request::Unix { addr: UnixAddr::Path(b"/run/docker.sock") }, Outcome::Denied);

@@ -2,7 +2,7 @@
 
 use super::Look;
 use crate::policy::asks::ArgvPattern;
-use crate::policy::network::NetRule;
+use crate::policy::network::{Entry, Purpose, parse};
 use crate::policy::pattern::Pattern;
 use crate::policy::{Access, RuleId, Verdict};
 
@@ -46,35 +46,40 @@ fn unrunnable(look: &Look<'_>, program: &str) -> bool {
     })
 }
 
-/// Addresses that an earlier entry of the same list holds, and grants that are asked about as a whole.
+/// Places that an earlier entry of the same list holds, grants that are asked about as a whole, and those behind a denial.
 pub(super) fn network(look: &mut Look<'_>) {
     let policy = look.policy;
-    let all = |key: &'static str| -> Vec<(u32, NetRule)> {
+    let all = |key: &'static str, purpose: Purpose| -> Vec<(u32, Vec<Entry>)> {
         let rules = policy.rules().iter().zip(0..).filter(|(rule, _)| rule.key == key);
-        rules.filter_map(|(rule, id)| Some((id, NetRule::parse(&rule.text, RuleId(id)).ok()?))).collect()
+        rules.filter_map(|(rule, id)| Some((id, parse(&rule.text, purpose, RuleId(id)).ok()?))).collect()
     };
-    let (allowed, asked) = (all("network.allow"), all("network.ask"));
-    for list in [&allowed, &asked] {
+    let allowed = all("network.allow", Purpose::Allow);
+    let (asked, denied) = (all("network.ask", Purpose::Deny), all("network.deny", Purpose::Deny));
+    for list in [&allowed, &asked, &denied] {
         let own: Vec<_> = list.iter().enumerate().filter(|(_, (rule, _))| look.own(*rule)).collect();
         for (at, (rule, inner)) in own {
             let others = list.iter().enumerate().filter(|(other, _)| *other != at);
-            let covering = |other: usize, outer: &NetRule| holds(outer, inner) && (other < at || !holds(inner, outer));
+            let covering = |other: usize, outer: &[Entry]| hold(outer, inner) && (other < at || !hold(inner, outer));
             if let Some((_, (by, _))) = others.into_iter().find(|(other, (_, outer))| covering(*other, outer)) {
-                let says = format!("changes nothing: {} holds every address of it", look.named(*by));
+                let says = format!("changes nothing: {} holds every place of it", look.named(*by));
                 look.warn(*rule, "dead", says, Some("remove it"));
             }
         }
     }
-    let own: Vec<_> = allowed.iter().filter(|(rule, _)| look.own(*rule)).collect();
-    for (rule, inner) in own {
-        if let Some((by, _)) = asked.iter().find(|(_, outer)| holds(outer, inner)) {
-            let says = format!("never decides: {} asks first", look.named(*by));
-            look.warn(*rule, "shadowed", says, None);
+    for (weaker, stronger, says) in
+        [(&allowed, &asked, "asks first"), (&allowed, &denied, "refuses it"), (&asked, &denied, "refuses it")]
+    {
+        let own: Vec<_> = weaker.iter().filter(|(rule, _)| look.own(*rule)).collect();
+        for (rule, inner) in own {
+            if let Some((by, _)) = stronger.iter().find(|(_, outer)| hold(outer, inner)) {
+                let says = format!("never decides: {} {says}", look.named(*by));
+                look.warn(*rule, "shadowed", says, None);
+            }
         }
     }
 }
 
-fn holds(outer: &NetRule, inner: &NetRule) -> bool {
-    let ports = outer.ports.start() <= inner.ports.start() && outer.ports.end() >= inner.ports.end();
-    ports && outer.range.prefix <= inner.range.prefix && outer.range.contains(inner.range.first)
+/// Whether every place of `inner` is one of `outer`.
+fn hold(outer: &[Entry], inner: &[Entry]) -> bool {
+    !inner.is_empty() && inner.iter().all(|inner| outer.iter().any(|outer| outer.holds(inner)))
 }

@@ -10,10 +10,10 @@ use crate::policy::chain::Link;
 use crate::policy::compiled::Files;
 use crate::policy::document::{AskEntry, Document};
 use crate::policy::links::Links;
-use crate::policy::network::all_addresses;
+use crate::policy::network::{Purpose, parse};
 use crate::policy::pattern::Pattern;
 use crate::policy::trie::Slot;
-use crate::policy::{Access, Cover, Grant, Layer, Library, NetRule, PolicyError, RuleId, Touch};
+use crate::policy::{Access, Cover, Grant, Layer, Library, PolicyError, RuleId, Touch};
 
 /// A question about running that needs a grant to be of any use.
 pub(super) struct OnlyExec {
@@ -49,11 +49,10 @@ impl Build<'_> {
         let closed = file.group != 0 && self.closed_network();
         for entry in &document.network_ask {
             let rule = RuleId(self.ask_rule(file, "network.ask", entry));
-            let asked = match entry.text.value.as_str() {
-                "all" => all_addresses(rule),
-                text => vec![NetRule::parse(text, rule).map_err(|fault| file.fault(entry.text.at, fault))?],
-            };
-            self.policy.asks.network.extend(asked.into_iter().filter(|_| !closed));
+            let asked =
+                parse(&entry.text.value, Purpose::Deny, rule).map_err(|fault| file.fault(entry.text.at, fault))?;
+            let list = if file.grants { &mut self.net.ask } else { &mut self.net.narrow_ask };
+            list.extend(asked.into_iter().filter(|_| !closed));
         }
         Ok(())
     }

@@ -6,14 +6,15 @@
 use std::collections::HashSet;
 
 use super::carves::Grants;
-use super::{Build, PathRule};
+use super::{Build, Listed, PathRule};
 use crate::policy::chain::Link;
 use crate::policy::compiled::{Files, Lift, Policy};
 use crate::policy::document::FileKey;
 use crate::policy::links::Links;
 use crate::policy::pattern::Pattern;
+use crate::policy::reach::Net;
 use crate::policy::trie::Slot;
-use crate::policy::{Access, Cover, Grant, Layer, RuleId};
+use crate::policy::{Access, Cover, Grant, Layer, Network, Places, RuleId};
 
 impl Build<'_> {
     /// Puts all patterns in place; the policy is complete.
@@ -40,8 +41,25 @@ impl Build<'_> {
         self.place_programs(links);
         self.place_asks(links);
         self.policy.files.placed = std::mem::take(&mut self.paths);
+        self.place_network();
         self.settings.store(&mut self.policy);
         self.policy
+    }
+
+    fn place_network(&mut self) {
+        let lists = std::mem::take(&mut self.net);
+        self.policy.network = match lists.allow {
+            Listed::None => Network::None,
+            Listed::All => Network::All,
+            Listed::List(entries) => Network::List(Places::new(entries)),
+        };
+        self.policy.net = Net {
+            deny: Places::new(lists.deny),
+            ask: Places::new(lists.ask),
+            narrow_ask: Places::new(lists.narrow_ask),
+            private: Places::new(lists.private),
+            resolvers: Vec::new(),
+        };
     }
 
     /// Puts every pattern in place as it was written.

@@ -3,14 +3,14 @@
 //! Invariant: a file that may not widen adds nothing here but denials, tighter settings and requirements.
 //! Leaves to others: which files may widen (`chain`), questions of such files (`compiled`).
 
-use super::{Build, File};
+use super::{Build, File, Listed};
 use crate::policy::chain::Link;
 use crate::policy::document::{Document, NetworkEntry, Text};
 use crate::policy::merge::Manner;
 use crate::policy::narrow::Withheld;
-use crate::policy::network::all_addresses;
+use crate::policy::network::{Entry, Purpose, parse};
 use crate::policy::sockets::{self, Place};
-use crate::policy::{Audit, Layer, NetRule, Network, OnFailure, PolicyError, Rule, RuleId};
+use crate::policy::{Audit, Layer, OnFailure, PolicyError, Rule, RuleId};
 
 /// What is found out file by file and put in place at the end.
 #[derive(Debug, Default)]
@@ -57,23 +57,18 @@ impl Build<'_> {
             NetworkEntry::All(at) => {
                 if self.hears(file, KEY, "all", *at)? && !self.closed_network() {
                     self.policy.fixed.network = self.add(file.rule(KEY, "all", *at));
-                    self.policy.network = Network::All;
+                    self.net.allow = Listed::All;
                 }
             }
             NetworkEntry::List(list) => {
                 for text in list {
-                    let parsed = NetRule::parse(&text.value, RuleId::DEFAULT);
+                    let parsed = parse(&text.value, Purpose::Allow, RuleId::DEFAULT);
                     let parsed = parsed.map_err(|fault| file.fault(text.at, fault))?;
                     if !self.hears(file, KEY, &text.value, text.at)? {
                         continue;
                     }
                     let rule = RuleId(self.add(file.rule(KEY, &text.value, text.at)));
-                    if matches!(self.policy.network, Network::None) && !self.closed_network() {
-                        self.policy.network = Network::List(Vec::new());
-                    }
-                    if let Network::List(rules) = &mut self.policy.network {
-                        rules.push(NetRule { rule, ..parsed });
-                    }
+                    self.lay(parsed.into_iter().map(|entry| Entry { rule, ..entry }));
                 }
             }
         }
@@ -82,18 +77,23 @@ impl Build<'_> {
 
     /// The profile says `network.allow = "none"`.
     pub(super) fn closed_network(&self) -> bool {
-        matches!(self.policy.network, Network::None) && self.policy.fixed.network != 0
+        matches!(self.net.allow, Listed::None) && self.policy.fixed.network != 0
+    }
+
+    /// Entries on top of what is allowed so far; lost where the network is closed as a whole, or open.
+    pub(super) fn lay(&mut self, entries: impl Iterator<Item = Entry>) {
+        if matches!(self.net.allow, Listed::None) && !self.closed_network() {
+            self.net.allow = Listed::List(Vec::new());
+        }
+        if let Listed::List(list) = &mut self.net.allow {
+            list.extend(entries);
+        }
     }
 
     pub(super) fn network_deny(&mut self, file: &File<'_>, document: &Document) -> Result<(), PolicyError> {
         for text in &document.network_deny {
             let rule = RuleId(self.add(file.rule("network.deny", &text.value, text.at)));
-            if text.value == "all" {
-                self.policy.network_deny.extend(all_addresses(rule));
-                continue;
-            }
-            let parsed = NetRule::parse(&text.value, rule).map_err(|fault| file.fault(text.at, fault))?;
-            self.policy.network_deny.push(parsed);
+            self.net.deny.extend(parse(&text.value, Purpose::Deny, rule).map_err(|fault| file.fault(text.at, fault))?);
         }
         Ok(())
     }
@@ -114,8 +114,9 @@ impl Build<'_> {
     pub(super) fn refuse_network(&mut self) {
         if let Some(rule) = self.laid.no_network {
             self.policy.fixed.network = rule;
-            self.policy.network = Network::None;
-            self.policy.asks.network.clear();
+            self.net.allow = Listed::None;
+            self.net.ask.clear();
+            self.net.narrow_ask.clear();
         }
     }
 

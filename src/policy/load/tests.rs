@@ -103,7 +103,7 @@ fn adds_up_over_files() {
     );
     assert!(may(&policy, "/a/y", Access::READ) && may(&policy, "/b", Access::READ));
     assert!(!may(&policy, "/a/x", Access::READ));
-    assert!(matches!(policy.network(), Network::List(rules) if rules.len() == 1));
+    assert!(matches!(policy.network(), Network::List(places) if places.entries().len() == 1));
     assert_eq!((policy.limits().processes, policy.limits().memory), (Some(9), Some(7)));
     assert_eq!(policy.require().landlock_abi, Some(4));
     assert_eq!(policy.sources(), ["base", "p.toml"]);

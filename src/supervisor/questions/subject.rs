@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::event::Kind;
-use crate::policy::{Access, Wanted};
+use crate::policy::{Access, NetOp, Reach, Wanted};
 
 /// A request that is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ impl Subject {
     pub fn wanted(&self) -> Vec<Wanted<'_>> {
         match (self.of, self.addr) {
             (Kind::Exec, _) => vec![Wanted::Exec { path: &self.path, argv: &self.argv }],
-            (Kind::Net, Some(addr)) => vec![Wanted::Net { addr }],
+            (Kind::Net, Some(addr)) => vec![Wanted::Net(Reach::to(NetOp::Connect, addr))],
             _ => self.about.iter().map(|(path, access)| Wanted::File { path, access: *access }).collect(),
         }
     }

@@ -194,7 +194,7 @@ proptest! {
         // Metadata services alone are refused by a rule.
         prop_assert!(decision.verdict == Verdict::Ask || policy.rule(decision.rule).name.starts_with("built-in"));
         if decision.verdict == Verdict::Ask {
-            let choices = policy.choices(decision.rule, &Wanted::Net { addr: address });
+            let choices = policy.choices(decision.rule, &Wanted::Net(govsh::policy::Reach::to(govsh::policy::NetOp::Connect, address)));
             prop_assert_eq!(choices.len(), 3);
             prop_assert_eq!(&choices[2].1, "all");
         }

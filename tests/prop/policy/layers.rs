@@ -1,7 +1,7 @@
 //! Laws of layers: an untrusted project never widens, a denial in any layer never opens anything, whoever says it.
 
 use govsh::policy::{
-    Access, Layer, Library, NetOp, Policy, PolicyError, Request, Source, UnixAddr, Vars, Verdict, shipped,
+    Access, Layer, Library, NetOp, Policy, PolicyError, Reach, Request, Source, UnixAddr, Vars, Verdict, shipped,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -110,7 +110,7 @@ fn never_wider(before: &Policy, after: &Policy, path: &str, access: Access) -> R
         .map(|words| words.split(' ').map(|word| word.as_bytes().to_vec()).collect())
         .collect();
     let mut requests = vec![Request::File { path: path.as_bytes(), access }];
-    requests.extend(addrs.iter().map(|addr| Request::Net { op: NetOp::Connect, addr: *addr }));
+    requests.extend(addrs.iter().map(|addr| Request::Net(Reach::to(NetOp::Connect, *addr))));
     requests.extend(argvs.iter().map(|argv| Request::Exec { path: path.as_bytes(), argv }));
     requests.push(Request::Unix { addr: UnixAddr::Path(path.as_bytes()) });
     requests.push(Request::Unix { addr: UnixAddr::Abstract(b"x") });

@@ -37,7 +37,7 @@ pub(super) fn of(policy: &Policy, request: &Request<'_>, decision: Decision) -> 
     match request {
         Request::File { path, access } => file(&plan, policy, audit, (path, *access), decision.verdict),
         Request::Exec { path, .. } => file(&plan, policy, audit, (path, Access::EXEC), decision.verdict),
-        Request::Net { .. } => net(policy, decision.verdict),
+        Request::Net(_) => net(policy, decision.verdict),
         Request::Unix { .. } => by("brokered", "the front connects, or refuses"),
     }
 }

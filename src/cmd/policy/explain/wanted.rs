@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::PolicyExplain;
 use crate::cmd::run::place::Place;
 use crate::cmd::run::program::Program;
-use crate::policy::{Access, NetOp, Request, rights};
+use crate::policy::{Access, NetOp, Reach, Request, rights};
 
 enum What {
     File { path: PathBuf, access: Access },
@@ -36,7 +36,7 @@ impl Wanted {
         match &self.what {
             What::File { path, access } => Request::File { path: path.as_os_str().as_bytes(), access: *access },
             What::Exec { path, argv } => Request::Exec { path: path.as_os_str().as_bytes(), argv },
-            What::Net(addr) => Request::Net { op: NetOp::Connect, addr: *addr },
+            What::Net(addr) => Request::Net(Reach::to(NetOp::Connect, *addr)),
         }
     }
 

@@ -1,22 +1,13 @@
-//! `[network]`: which addresses may be reached.
+//! Ranges of addresses with ports: `10.1.0.0/16:5432`.
 //!
 //! Invariant: an IPv4-mapped IPv6 address is judged as the IPv4 address it stands for.
-//! Leaves to others: names (egress), performing connects (`supervisor`).
+//! Leaves to others: names (`names`), many at once (`places`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use super::RuleId;
-use super::pattern::Fault;
-
-/// What the policy says of the network as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Network {
-    #[default]
-    None,
-    All,
-    List(Vec<NetRule>),
-}
+use super::super::RuleId;
+use super::super::pattern::Fault;
 
 /// Addresses `first/prefix`, the host bits of `first` being 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,12 +49,6 @@ impl IpRange {
             IpAddr::V6(first) => self.prefix == 128 && first.is_loopback(),
         }
     }
-
-    /// Whether it is this one address.
-    fn is_only(&self, address: IpAddr) -> bool {
-        let whole = if address.is_ipv4() { 32 } else { 128 };
-        self.prefix == whole && self.first == address
-    }
 }
 
 impl NetRule {
@@ -71,13 +56,8 @@ impl NetRule {
         self.ports.contains(&address.port()) && self.range.contains(address.ip())
     }
 
-    /// Names the one address of `address`, as only a rule that means it does.
-    pub(super) fn names(&self, address: &SocketAddr) -> bool {
-        self.matches(address) && self.range.is_only(address.ip().to_canonical())
-    }
-
     /// As [`NetRule::parse`] reads it.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let IpRange { first, prefix } = self.range;
         let whole = if first.is_ipv4() { 32 } else { 128 };
         let range = if prefix == whole { first.to_string() } else { format!("{first}/{prefix}") };
@@ -90,7 +70,7 @@ impl NetRule {
     }
 
     /// Reads `IP`, `IP/bits`, either with `:port`, `:from-to` or `:*`; IPv6 with a port stands in brackets.
-    pub(super) fn parse(text: &str, rule: RuleId) -> Result<NetRule, Fault> {
+    pub fn parse(text: &str, rule: RuleId) -> Result<NetRule, Fault> {
         let (address, port) = halves(text)?;
         let (ip, bits) = match address.split_once('/') {
             Some((ip, bits)) => (ip, Some(bits)),
@@ -112,36 +92,6 @@ impl NetRule {
             );
         }
         Ok(NetRule { range, ports: ports(text, port)?, rule })
-    }
-}
-
-impl Network {
-    /// Some address that is not loopback may be reached.
-    pub fn names_outside(&self) -> bool {
-        match self {
-            Network::None => false,
-            Network::All => true,
-            Network::List(rules) => rules.iter().any(|rule| !rule.range.is_loopback()),
-        }
-    }
-}
-
-/// Every address there is.
-pub(super) fn all_addresses(rule: RuleId) -> Vec<NetRule> {
-    let range = |first| NetRule { range: IpRange { first, prefix: 0 }, ports: 0..=u16::MAX, rule };
-    vec![range(Ipv4Addr::UNSPECIFIED.into()), range(Ipv6Addr::UNSPECIFIED.into())]
-}
-
-/// Where clouds hand out credentials to whoever asks: reached only by a rule that names the address.
-pub(super) fn is_metadata(address: &SocketAddr) -> bool {
-    // Azure's is its name server too
-    const AZURE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
-    match address.ip().to_canonical() {
-        IpAddr::V4(AZURE) => address.port() != 53,
-        IpAddr::V4(ip) => {
-            [[169, 254, 169, 254], [169, 254, 170, 2], [100, 100, 100, 200], [192, 0, 0, 192]].contains(&ip.octets())
-        }
-        IpAddr::V6(ip) => ip.segments()[..2] == [0xfd00, 0x0ec2],
     }
 }
 
@@ -177,18 +127,10 @@ fn not_an_address(text: &str, ip: &str) -> Fault {
     if ip.is_empty() {
         return Fault { reason: format!("'{text}' has no address"), hint: Some(EXAMPLE.to_owned()) };
     }
-    let name = ip.chars().all(|c| c.is_alphanumeric() || "-_.*".contains(c))
-        && ip.contains(|c: char| c.is_alphabetic() || c == '*');
-    if name {
-        return Fault {
-            reason: format!("host name '{ip}' cannot be enforced by this version: only addresses are judged"),
-            hint: Some(format!("an address, {EXAMPLE}; or allow = \"all\", which records every connection")),
-        };
-    }
     Fault { reason: format!("'{text}' is no IP address"), hint: Some(EXAMPLE.to_owned()) }
 }
 
-fn ports(text: &str, port: Option<&str>) -> Result<Ports, Fault> {
+pub(super) fn ports(text: &str, port: Option<&str>) -> Result<Ports, Fault> {
     let wrong = || fault(format!("'{text}' has no port from 1 to 65535"), "a port, a range such as 8000-8100, or *");
     let Some(port) = port.filter(|port| *port != "*") else { return Ok(0..=u16::MAX) };
     let (from, to) = port.split_once('-').unwrap_or((port, port));
@@ -251,11 +193,6 @@ mod tests {
     #[test]
     fn refuses_names_and_nonsense() {
         let reason = |text| NetRule::parse(text, RuleId(1)).unwrap_err().reason;
-        assert_eq!(
-            reason("api.openai.com:443"),
-            "host name 'api.openai.com' cannot be enforced by this version: only addresses are judged"
-        );
-        assert_eq!(reason("*.x"), "host name '*.x' cannot be enforced by this version: only addresses are judged");
         assert_eq!(reason("10.1.2.3/16"), "'10.1.2.3/16' has bits set behind its prefix");
         assert_eq!(reason("10.0.0.0/33"), "'10.0.0.0/33' has no prefix length from 0 to 32");
         assert_eq!(reason("10.0.0.1:0"), "'10.0.0.1:0' has no port from 1 to 65535");
@@ -272,13 +209,5 @@ mod tests {
         assert!(rule("::/0").matches(&address("[2001:db8::1]:1")));
         assert!(rule("0.0.0.0/0").matches(&address("1.2.3.4:1")));
         assert!(!rule("0.0.0.0/0").matches(&address("[2001:db8::1]:1")));
-    }
-
-    #[test]
-    fn knows_metadata_services() {
-        assert!(is_metadata(&address("169.254.169.254:80")) && is_metadata(&address("[::ffff:169.254.169.254]:80")));
-        assert!(is_metadata(&address("168.63.129.16:80")) && !is_metadata(&address("168.63.129.16:53")));
-        assert!(rule("169.254.169.254").names(&address("169.254.169.254:80")));
-        assert!(!rule("169.254.0.0/16").names(&address("169.254.169.254:80")));
     }
 }
