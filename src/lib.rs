@@ -52,6 +52,7 @@
 pub mod bus;
 pub mod cli;
 pub mod cmd;
+pub mod egress;
 pub mod event;
 pub mod policy;
 pub mod recording;

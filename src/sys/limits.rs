@@ -12,6 +12,14 @@ pub fn set(resource: u32, soft: u64, hard: u64) -> Sys<()> {
     check_int(unsafe { libc::setrlimit(resource as _, &raw const limit) }).map(drop)
 }
 
+/// Descriptors that this process may have open at one time: its soft limit.
+pub fn open_files() -> Sys<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills the structure.
+    check_int(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(limit.rlim_cur)
+}
+
 /// Bytes of a page of memory.
 #[must_use]
 pub fn page_size() -> u64 {

@@ -19,6 +19,7 @@ pub mod process;
 pub mod sched;
 pub mod seccomp;
 pub mod signals;
+pub mod stream;
 pub mod tty;
 pub mod unix;
 

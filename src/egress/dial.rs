@@ -1,0 +1,128 @@
+//! Dialling: by addresses that were checked, one after the other and a little overlapping, or through the machine's proxy.
+//!
+//! Invariant: an address that belongs to a name is dialled only if the policy in force does not forbid it as an answer of
+//! that name (rebinding), however often it was checked before. Nothing here comes from the agent's environment.
+//! Leaves to others: resolving (`dns`), whether to dial at all (`judge`).
+
+mod forward;
+mod race;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+
+use super::errno;
+use super::passage::{Dialled, Passage};
+use super::shared::Shared;
+use crate::policy::{Host, Reach, Verdict};
+use crate::sys::Errno;
+
+pub use forward::{Direct, Forward, Upstream};
+
+/// How long dialling may take in all, every address included.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Addresses tried at most.
+const ADDRESSES: usize = 8;
+/// How often a blocking caller asks whether it is still wanted.
+const ASK: Duration = Duration::from_millis(25);
+
+/// A connection to where the agent wanted.
+#[derive(Debug)]
+pub struct Server {
+    pub stream: TcpStream,
+    /// Where it really leads to: the name's address that answered, or the proxy of the machine.
+    pub addr: SocketAddr,
+}
+
+/// Where to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Tried first; with `names`, only if it may be an answer of one of them.
+    pub addr: Option<IpAddr>,
+    /// The names it is reached by; empty for an address that was judged alone.
+    pub names: Vec<Host>,
+    pub port: u16,
+}
+
+impl Wanted {
+    pub fn of(passage: &Passage) -> Wanted {
+        let names = if passage.by_name { passage.names.clone() } else { Vec::new() };
+        Wanted { addr: Some(passage.to.ip().to_canonical()), names, port: passage.to.port() }
+    }
+}
+
+/// Connects. Gives up after [`PATIENCE`].
+pub async fn dial(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {
+    tokio::time::timeout(PATIENCE, anywhere(shared, wanted))
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)))
+}
+
+async fn anywhere(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {
+    if let Some(proxy) = shared.upstream.proxy_for(wanted) {
+        return forward::through(proxy, wanted).await;
+    }
+    let addresses = checked(shared, wanted).await?;
+    race::first(addresses, wanted.port).await
+}
+
+/// The addresses that may be dialled, the wanted one first.
+async fn checked(shared: &Shared, wanted: &Wanted) -> io::Result<Vec<IpAddr>> {
+    let Some(first) = wanted.names.first() else {
+        return wanted.addr.map(|addr| vec![addr]).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
+    };
+    let mut found: Vec<IpAddr> = wanted.addr.into_iter().collect();
+    // One that cannot be resolved any more may still answer where the agent knows it to be.
+    let resolved = shared.names.addresses(first).await;
+    for ip in resolved.as_deref().unwrap_or_default() {
+        if !found.contains(ip) {
+            found.push(*ip);
+        }
+    }
+    // After the last wait: what the policy says now.
+    let policy = shared.policy.load();
+    let before = found.len();
+    let denied = |name: &Host, ip| {
+        policy.decide_reach(&Reach::at(name, SocketAddr::new(ip, wanted.port))).verdict == Verdict::Deny
+    };
+    found.retain(|ip| wanted.names.iter().any(|name| !denied(name, *ip)));
+    found.truncate(ADDRESSES);
+    match (before, found.is_empty()) {
+        (_, false) => Ok(found),
+        (0, true) => Err(io::Error::from(io::ErrorKind::NotFound)),
+        (_, true) => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+    }
+}
+
+/// For a thread outside of the runtime: waits while `still` holds, and no longer than [`PATIENCE`].
+pub fn blocking(
+    runtime: &Handle,
+    shared: &Arc<Shared>,
+    passage: &Passage,
+    still: &dyn Fn() -> bool,
+) -> Result<Dialled, Errno> {
+    let (tell, told) = mpsc::sync_channel(1);
+    let (shared_there, wanted) = (Arc::clone(shared), Wanted::of(passage));
+    let task = runtime.spawn(async move {
+        let outcome = dial(&shared_there, &wanted).await;
+        // Nobody listens any more: the connection is closed with the outcome.
+        let _ = tell.send(outcome);
+    });
+    loop {
+        match told.recv_timeout(ASK) {
+            Ok(Ok(server)) => return shared.expected.keep(server).ok_or(Errno(libc::ENOBUFS)),
+            Ok(Err(error)) => return Err(errno::of(&error)),
+            Err(RecvTimeoutError::Timeout) if still() => {}
+            Err(RecvTimeoutError::Timeout) => {
+                task.abort();
+                return Err(Errno(libc::EINTR));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(Errno(libc::ENETDOWN)),
+        }
+    }
+}
