@@ -16,7 +16,7 @@ mod learn;
 mod policy;
 mod shelf;
 
-pub use laid::{Laid, Trust};
+pub use laid::{Laid, Trust, key_of, toggles};
 pub use learn::{Learn, PolicyBacktest};
 pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyShow, PolicyTest};
 pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
@@ -35,6 +35,7 @@ Examples:
   govsh -- codex                       run codex under the policy made for it
   govsh --policy locked-down -- bash   a shell that reaches almost nothing
   govsh --policy ./team.toml -- make   a policy of one's own
+  govsh --with docker -- codex         and Docker, for this run
   echo 2+2 | govsh -- bc | cat         pipes stay pipes
   govsh show last                      what was run, written, reached and denied
   govsh doctor                         what this machine can enforce

@@ -142,6 +142,8 @@ pub struct PolicyUsed {
     pub asks: usize,
     /// Arguments the profile added to the agent's command line.
     pub appended: Vec<String>,
+    /// What the user was told before the run: a project's policy that is not trusted, a setuid program.
+    pub notices: Vec<String>,
     /// What the policy's variables stood for, but for `workdir` and `uid`, which are those of [`Start`]. None in recordings
     /// of versions before.
     pub vars: Option<Box<Vars>>,

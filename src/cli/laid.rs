@@ -4,7 +4,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
+
+use crate::policy::SOCKETS;
+use crate::policy::shipped::{self, PartKind};
 
 /// Rules for this run alone; on an enrolled machine only those that take away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -43,6 +47,27 @@ pub struct Laid {
     /// Allow a socket: its path, or a service such as ssh-agent
     #[arg(long, value_name = "SOCKET")]
     pub allow_socket: Vec<String>,
+    /// Switch on a toolchain, a device or a service's socket by its name, with the files that come with it
+    #[arg(long, value_name = "TOGGLE", value_parser = PossibleValuesParser::new(toggles()), hide_possible_values = true)]
+    pub with: Vec<String>,
+}
+
+/// Everything that can be switched on by a name: toolchains, devices, services with a socket.
+pub fn toggles() -> Vec<&'static str> {
+    let parts = [PartKind::Toolchain, PartKind::Device].into_iter().flat_map(shipped::part_names);
+    parts.chain(SOCKETS.iter().copied()).collect()
+}
+
+/// The list of a policy that a toggle stands in.
+pub fn key_of(toggle: &str) -> &'static str {
+    let is = |kind| shipped::part_names(kind).any(|name| name == toggle);
+    if is(PartKind::Toolchain) {
+        "toolchains.allow"
+    } else if is(PartKind::Device) {
+        "devices.allow"
+    } else {
+        "sockets.allow"
+    }
 }
 
 impl Laid {
@@ -61,9 +86,10 @@ impl Laid {
             ("--allow-net", "network.allow", &self.allow_net, false),
             ("--allow-socket", "sockets.allow", &self.allow_socket, false),
         ];
-        lists
-            .into_iter()
-            .flat_map(|(option, key, values, path)| values.iter().map(move |value| (option, key, value.as_str(), path)))
+        let lists = lists.into_iter().flat_map(|(option, key, values, path)| {
+            values.iter().map(move |value| (option, key, value.as_str(), path))
+        });
+        lists.chain(self.with.iter().map(|toggle| ("--with", key_of(toggle), toggle.as_str(), false)))
     }
 }
 

@@ -61,4 +61,6 @@ pub struct PolicyBacktest {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub laid: Box<super::Laid>,
 }

@@ -1,6 +1,7 @@
 //! `govsh policy …`: what can be asked of policies.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 
 use clap::{ArgGroup, Args, Subcommand, ValueHint};
 
@@ -54,13 +55,15 @@ pub struct PolicyCheck {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub laid: Box<super::Laid>,
 }
 
 /// Say what a policy makes of one request: verdict, deciding rule, how it is held here, and what would alter it
 #[derive(Debug, Args)]
 #[command(
-    group(ArgGroup::new("request").required(true).args(["file", "exec", "connect"])),
-    after_help = "Examples:\n  govsh policy explain codex --file .env\n  govsh policy explain ./team.toml --file ~/notes --access write,create\n  govsh policy explain agent --connect example.org:443\n  govsh policy explain agent --exec git push origin main\n\nExit status: 0 allowed, 1 denied, 2 asked about."
+    group(ArgGroup::new("request").required(true).args(["file", "exec", "connect", "bind", "socket"])),
+    after_help = "Examples:\n  govsh policy explain codex --file .env\n  govsh policy explain ./team.toml --file ~/notes --access write,create\n  govsh policy explain agent --connect example.org:443\n  govsh policy explain agent --socket /run/docker.sock\n  govsh policy explain agent --with docker --file ~/.docker/contexts/meta\n  govsh policy explain agent --exec git push origin main\n\nExit status: 0 allowed, 1 denied, 2 asked about."
 )]
 pub struct PolicyExplain {
     /// A profile's name, or a file
@@ -78,9 +81,17 @@ pub struct PolicyExplain {
     /// An address or a host's name, and a port
     #[arg(long, value_name = "HOST:PORT")]
     pub connect: Option<String>,
+    /// An address and a port to listen at
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub bind: Option<SocketAddr>,
+    /// A Unix socket to connect to: its path, or @NAME for an abstract one
+    #[arg(long, value_name = "PATH|@NAME", value_hint = ValueHint::AnyPath)]
+    pub socket: Option<OsString>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub laid: Box<super::Laid>,
 }
 
 /// Say what a second policy lets happen that the first does not, and the other way round

@@ -21,6 +21,7 @@ use super::json::pretty;
 use super::library::{Disk, told};
 use super::paint::printed;
 use super::past;
+use super::run::laid;
 use crate::cli::{FAILED, PolicyBacktest};
 use crate::policy::{Policy, Source, Vars};
 use crate::recording::{ReadError, requests, visible};
@@ -32,7 +33,8 @@ const CHANGED: i32 = 1;
 
 /// Judges as asked.
 pub fn backtest(options: &PolicyBacktest) -> Result<i32> {
-    let disk = Disk::new();
+    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let disk = Disk::new().with_flags(laid::sources(&options.laid, &cwd));
     let source = disk.find(&options.policy).map_err(|error| anyhow!(told(&error)))?;
     let files = past::files(&options.sessions)?;
     if files.is_empty() {

@@ -36,7 +36,7 @@ pub fn learn(options: &Learn) -> Result<i32> {
     if let Some(name) = &options.save {
         kept_at(name)?;
     }
-    let teacher = Teacher::new(&disk, &options.command, &options.pass)?;
+    let mut teacher = Teacher::new(&disk, &options.command, &options.pass)?;
     // A session that has ended has closed standard output for whoever reads it; the policy comes after that.
     let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from).ok();
     let (status, files) = match options.from.is_empty() {
@@ -49,6 +49,9 @@ pub fn learn(options: &Learn) -> Result<i32> {
         false => (0, past::files(&options.from)?),
     };
     let notes = files.iter().map(|path| Notes::read(path)).collect::<Result<Vec<_>>>()?;
+    for notes in &notes {
+        teacher.recognise(&disk, &notes.program)?;
+    }
     let learned = learned(options, &disk, &teacher, &notes)?;
     if !options.quiet {
         learned.summary(&notes).iter().for_each(|line| eprintln!("govsh: {line}"));

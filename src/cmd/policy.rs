@@ -33,6 +33,12 @@ pub fn run(options: cli::Policy) -> Result<i32> {
     }
 }
 
+/// The disk, with the rules of this command line laid over everything on it.
+fn disk(laid: &cli::Laid) -> Disk {
+    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    Disk::new().with_flags(super::run::laid::sources(laid, &cwd))
+}
+
 /// The policy of this name or file, as it holds here.
 fn load(disk: &Disk, name: &str) -> Result<(Source, Policy)> {
     let source = disk.find(name).map_err(|error| anyhow!(told(&error)))?;

@@ -3,7 +3,7 @@
 //! Invariant: whatever can be refused is refused before a process is started or a file made, in one line and a hint.
 //! Leaves to others: the run itself (`session`).
 
-mod laid;
+pub(super) mod laid;
 pub(super) mod place;
 pub(super) mod program;
 

@@ -4,7 +4,8 @@
 //! what then gives the other verdict is returned. Leaves to others: the disk (`Desk`), printing (`cmd`).
 //!
 //! ```text
-//! denied, nothing grants it     an entry for this very path in files.read, .write, .exec or files.allow, or network.allow
+//! denied, nothing grants it     an entry for this very path in files.read, .write, .exec or files.allow, or network.allow;
+//!                             a socket by its service's name, where it has one
 //! denied by a rule              an exception to that rule; for a program the rule is left out
 //! asked about                   an answer, as "always" would keep it
 //! allowed                       a deny of this very path, program or address
@@ -16,7 +17,8 @@ mod tries;
 
 use std::cell::Cell;
 
-use edit::{Edited, quoted};
+use edit::Edited;
+pub use edit::quoted;
 use tries::{Place, Try, tries};
 
 use super::{Access, Decision, Kind, Layer, Library, Policy, PolicyError, Request, Source, Vars, Verdict};
@@ -142,7 +144,7 @@ impl<'d> Drafts<'d> {
         at: &State,
         wanted: Verdict,
     ) -> Option<(Drafts<'d>, Policy, State, Change)> {
-        for tried in tries(policy, request, at, wanted) {
+        for tried in tries(policy, self.desk.vars, request, at, wanted) {
             let Some((next, change)) = self.with(policy, at.decision, &tried) else { continue };
             let Ok(changed) = Policy::load(next.source.clone(), &next, self.desk.vars) else { continue };
             let decision = changed.decide(request);
@@ -252,6 +254,11 @@ impl<'d> Drafts<'d> {
             Some(Source { name: file.clone(), text: edited.text, layer: Layer::User, path: Some(file.into()) });
         Some((next, change))
     }
+}
+
+/// The text of a policy with `entry`, already in TOML, more in the list `table.key`; None where it cannot be placed.
+pub fn with_entry(text: &str, table: &str, key: &str, entry: &str) -> Option<String> {
+    edit::add(text, table, key, entry).map(|edited| edited.text)
 }
 
 fn told(

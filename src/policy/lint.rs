@@ -107,6 +107,13 @@ impl Library for Apart<'_> {
         Ok(source)
     }
 
+    /// Only what was typed beside the policy that is checked.
+    fn layers(&self) -> Result<Vec<Source>, PolicyError> {
+        let mut layers = self.library.layers()?;
+        layers.retain(|layer| layer.layer == Layer::CommandLine);
+        Ok(layers)
+    }
+
     /// A project's file is looked at as if it held.
     fn trusts(&self, _: &Source) -> Result<bool, PolicyError> {
         Ok(true)
@@ -134,7 +141,7 @@ impl Look<'_> {
     fn own(&self, rule: u32) -> bool {
         let rule = self.policy.rule(RuleId(rule));
         match self.shipped {
-            true => *rule.source == *super::error::visible(&self.top.name),
+            true => rule.layer == Layer::CommandLine || *rule.source == *super::error::visible(&self.top.name),
             false => !matches!(rule.layer, Layer::Shipped | Layer::BuiltIn),
         }
     }

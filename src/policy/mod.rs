@@ -57,6 +57,7 @@ pub use programs::{Carried, Digest, carried};
 pub use reach::Reach;
 pub use request::{Request, rights};
 pub use settings::{Agent, Audit, Limits, OnFailure, Record, Require, Retention};
+pub use sockets::NAMES as SOCKETS;
 pub use source::{Kind, Library, Source, Vars};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ macro_rules! profiles {
 }
 
 const PROFILES: &[(&str, &str, &str)] = profiles! {
+    "accounts" "grants nothing, takes away what agents log in with"
     "agent" "works in a project: toolchains, caches, network; no secrets"
     "aider" "agent, for Aider: its state and API keys"
     "amp" "agent, for Amp: its state and token"
@@ -25,7 +26,7 @@ const PROFILES: &[(&str, &str, &str)] = profiles! {
     "gemini" "agent, for Gemini CLI: its state and API keys"
     "goose" "agent, for Goose: its state and API keys"
     "learn" "everything but secrets and the built-in protections: for 'govsh learn'"
-    "locked-down" "the working directory and the system's programs, no network"
+    "locked-down" "the working directory without its secrets and the system's programs, no network"
     "mcp-server" "a server of MCP: toolchains' caches and network, no project"
     "observe" "everything but the built-in protections, everything recorded"
     "office" "mail, calendar, records: no project, every address asked about"

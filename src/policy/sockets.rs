@@ -6,8 +6,8 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::Vars;
 use super::pattern::{Fault, Glob, Pattern};
+use super::{UnixAddr, Vars};
 
 /// Which sockets an entry stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,16 @@ pub fn places(text: &str, vars: &Vars) -> Result<Vec<Place>, Fault> {
         });
     }
     Ok(Finder { vars }.named(text))
+}
+
+/// The well-known name that stands for this socket here.
+pub fn name_of(addr: UnixAddr<'_>, vars: &Vars) -> Option<&'static str> {
+    let is_it = |place: &Place| match (place, addr) {
+        (Place::Path(pattern), UnixAddr::Path(path)) => pattern.matches(path),
+        (Place::Abstract(known), UnixAddr::Abstract(name)) => known.matches(name),
+        _ => false,
+    };
+    NAMES.iter().copied().find(|name| Finder { vars }.named(name).iter().any(is_it))
 }
 
 /// Whether an entry is one of the well-known names.
@@ -228,6 +238,15 @@ mod tests {
         let x = Place::Abstract(Abstract::Exact((*b"/tmp/.X11-unix/X1").into()));
         assert_eq!(places("x11", &vars), Ok(vec![path("/tmp/.X11-unix/X1"), x]));
         assert_eq!(places("tmux", &vars), Ok(vec![path("/tmp/tmux-7/work"), path("/tmp/tmux-7/default")]));
+    }
+
+    #[test]
+    fn knows_whose_socket_it_is() {
+        let vars = vars(&[("SSH_AUTH_SOCK", "/tmp/ssh-1/agent.2"), ("DISPLAY", ":1")]);
+        let name = |path: &str| name_of(UnixAddr::Path(path.as_bytes()), &vars);
+        let asked = ["/tmp/ssh-1/agent.2", "/run/docker.sock", "/run/systemd/userdb/x", "/tmp/ssh-1/agent.3"];
+        assert_eq!(asked.map(name), [Some("ssh-agent"), Some("docker"), Some("userdb"), None]);
+        assert_eq!(name_of(UnixAddr::Abstract(b"/tmp/.X11-unix/X1"), &vars), Some("x11"));
     }
 
     #[test]

@@ -99,6 +99,9 @@ fn policy(object: &mut Object<'_>, policy: &PolicyUsed) {
     object.number("denies", policy.denies);
     object.number("asks", policy.asks);
     object.text_list("appended", &policy.appended);
+    if !policy.notices.is_empty() {
+        object.text_list("notices", &policy.notices);
+    }
     if let Some(vars) = &policy.vars {
         object.object("vars", |object| bound::write(object, vars));
     }

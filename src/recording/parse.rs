@@ -340,13 +340,16 @@ struct PolicyLine {
     denies: usize,
     asks: usize,
     appended: Vec<String>,
+    #[serde(default)]
+    notices: Vec<String>,
     vars: Option<bound::VarsLine>,
 }
 
 fn policy(line: PolicyLine) -> Result<Event, Fault> {
-    let PolicyLine { name, sources, audit, denies, asks, appended, vars } = line;
+    let PolicyLine { name, sources, audit, denies, asks, appended, notices, vars } = line;
     let vars = vars.map(bound::read).transpose()?.map(Box::new);
-    Ok(Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks, appended, vars })))
+    let used = PolicyUsed { name, sources, audit, denies, asks, appended, notices, vars };
+    Ok(Event::Policy(Box::new(used)))
 }
 
 #[derive(Deserialize)]

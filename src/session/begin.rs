@@ -83,6 +83,7 @@ pub fn publish(bus: &Bus, start: Start, run: &Run, plan: &Plan) {
         denies,
         asks,
         appended: run.appended.clone(),
+        notices: run.notice.clone(),
         vars: Some(Box::new(run.policy.vars().clone())),
     })));
     bus.publish(Event::Report(Box::new(plan.report())));

@@ -1,4 +1,4 @@
-//! The lines before and after a run, on stderr: only where that is a terminal and nobody asked for quiet.
+//! The lines before and after a run, on stderr: only where that is a terminal (in CI warnings always) and nobody asked for quiet.
 //!
 //! Invariant: printed only while the terminal is as the user left it; control characters of foreign text are made visible.
 //! Leaves to others: what the closing lines say (`recording::Summary`).
@@ -29,7 +29,7 @@ pub fn opening(run: &Run, recording: Option<&Path>) {
     let policy = run.policy.name();
     say(run, &format!("{agent} under policy {policy} (deny {denies}, ask {asks}) · {network} · {recording}"));
     for notice in &run.notice {
-        say(run, notice);
+        warn(run, notice);
     }
     if !run.appended.is_empty() {
         let added = run.appended.join(" ");
@@ -51,8 +51,7 @@ pub fn closing(run: &Run, outcome: &Outcome) {
     if let Some(why) = &outcome.unsigned {
         say(run, &format!("the recording is not signed: {why}"));
     }
-    let in_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|_| in_ci) {
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|_| in_ci()) {
         let file = std::fs::File::options().append(true).create(true).open(path);
         // The summary is a courtesy: the recording has everything.
         let _ = file.and_then(|mut file| file.write_all(recording::step_summary(&outcome.summary, &home).as_bytes()));
@@ -61,13 +60,30 @@ pub fn closing(run: &Run, outcome: &Outcome) {
 
 /// One line, dimmed, if anybody is there to read it.
 pub fn say(run: &Run, line: &str) {
-    let mut stderr = std::io::stderr();
-    if run.quiet || line.is_empty() || !stderr.is_terminal() {
+    if std::io::stderr().is_terminal() {
+        write(run, line);
+    }
+}
+
+/// Something that is not as whoever started the run may believe: told in the log of a CI job, too, where no terminal is.
+fn warn(run: &Run, line: &str) {
+    if in_ci() || std::io::stderr().is_terminal() {
+        write(run, line);
+    }
+}
+
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|ci| ci == "true")
+}
+
+fn write(run: &Run, line: &str) {
+    if run.quiet || line.is_empty() {
         return;
     }
+    let mut stderr = std::io::stderr();
     let line = recording::visible(line.as_bytes());
     let plain = std::env::var_os("NO_COLOR").is_some_and(|no| !no.is_empty())
-        || std::env::var_os("CI").is_some_and(|ci| ci == "true")
+        || in_ci()
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let line = if plain { format!("govsh: {line}\n") } else { format!("\x1b[2mgovsh: {line}\x1b[0m\n") };
     // A terminal that has gone away needs no lines.

@@ -35,6 +35,7 @@ pub fn policy() -> Event {
         denies: 14,
         asks: 3,
         appended: Vec::new(),
+        notices: Vec::new(),
         vars: None,
     }))
 }

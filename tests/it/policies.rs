@@ -67,7 +67,7 @@ fn every_shipped_profile_holds_and_is_listed() {
     let (profiles, parts): (Vec<&Value>, Vec<&Value>) =
         listed.as_array().unwrap().iter().partition(|row| row["kind"] == "profile");
     let names = |rows: &[&Value]| rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    let shipped = "agent aider amp base ci claude codex copilot cursor-agent gemini goose learn locked-down mcp-server observe \
+    let shipped = "accounts agent aider amp base ci claude codex copilot cursor-agent gemini goose learn locked-down mcp-server observe \
                    office opencode secrets shell";
     assert_eq!(names(&profiles), shipped.split_whitespace().collect::<Vec<_>>());
     let toggles = "toolchain:node toolchain:python toolchain:rust toolchain:go toolchain:java toolchain:ruby toolchain:native \

@@ -141,6 +141,7 @@ fn session(id: &str) -> Vec<Event> {
         denies: 14,
         asks: 0,
         appended: Vec::new(),
+        notices: vec!["x is not trusted".into()],
         vars: None,
     };
     vec![

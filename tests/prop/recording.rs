@@ -174,10 +174,12 @@ fn vars() -> impl Strategy<Value = Vars> {
 }
 
 fn rare() -> impl Strategy<Value = Event> {
-    let policy = (text(), vec(text(), 0..3), text(), any::<usize>(), vec(text(), 0..3), option::of(vars())).prop_map(
-        |(name, sources, audit, denies, appended, vars)| {
+    let lists = (vec(text(), 0..3), vec(text(), 0..3));
+    let policy = (text(), vec(text(), 0..3), text(), any::<usize>(), lists, option::of(vars())).prop_map(
+        |(name, sources, audit, denies, (appended, notices), vars)| {
             let vars = vars.map(Box::new);
-            Event::Policy(Box::new(PolicyUsed { name, sources, audit, denies, asks: 3, appended, vars }))
+            let used = PolicyUsed { name, sources, audit, denies, asks: 3, appended, notices, vars };
+            Event::Policy(Box::new(used))
         },
     );
     let line = (text(), select(vec!["enforced", "brokered", "observed", "missing"]), text());

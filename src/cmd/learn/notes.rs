@@ -4,7 +4,7 @@
 //! Leaves to others: which of them matter (`policy::learn`).
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -21,6 +21,8 @@ pub(super) struct Notes {
     pub id: String,
     pub audit: String,
     pub vars: Vars,
+    /// The first word of the command line.
+    pub program: OsString,
     /// The command line, shortened, and the day.
     command: String,
     day: String,
@@ -67,11 +69,12 @@ impl Notes {
             }
         }
         let (vars, _) = past::vars(recorded.as_deref(), start.as_ref());
+        let first = start.as_ref().and_then(|start| start.argv.first()).cloned().unwrap_or_default();
         let (id, command, day) = start.map_or_else(Default::default, |start| {
             let when = jiff::Timestamp::from_second(start.timestamp).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
             (start.id, command(&start.argv), when.strftime("%Y-%m-%d").to_string())
         });
-        Ok(Notes { id, audit, vars, command, day, requests })
+        Ok(Notes { id, audit, vars, program: OsString::from_vec(first), command, day, requests })
     }
 
     /// With real paths where they have changed: requests are recorded by those.

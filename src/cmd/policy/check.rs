@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{here, print};
+use super::{disk, here, print};
 use crate::cli::PolicyCheck;
-use crate::cmd::library::{Disk, told};
+use crate::cmd::library::told;
 use crate::cmd::paint::Paint;
 use crate::policy::lint::{self, Finding, Severity};
 use crate::policy::{Policy, PolicyError, expect};
 
 /// Silence and 0 when there is nothing to say; errors go to stderr, findings to stdout.
 pub fn check(options: &PolicyCheck) -> Result<i32> {
-    let disk = Disk::new();
+    let disk = disk(&options.laid);
     let found = disk.find(&options.policy).and_then(|source| {
         let policy = Policy::load(source.clone(), &disk, &here())?;
         expect::read(&source, &here())?;

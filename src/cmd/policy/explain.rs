@@ -4,6 +4,7 @@
 //! Leaves to others: the verdict (`policy`), what would alter it (`policy::change`), what holds it (`mechanism`).
 
 mod mechanism;
+mod toggles;
 mod wanted;
 
 use std::fmt::Write as _;
@@ -12,7 +13,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{here, load, print, rule_json, rule_text, verdict_word};
+use super::{disk, here, load, print, rule_json, rule_text, verdict_word};
 use crate::cli::PolicyExplain;
 use crate::cmd::library::{Disk, answers_file, own_policies};
 use crate::cmd::paint::Paint;
@@ -30,18 +31,25 @@ struct Answer {
     explanation: Explanation,
     mechanism: Mechanism,
     change: Result<Vec<Change>, Unchangeable>,
+    /// Names that would allow it, each with the list it stands in.
+    toggles: Vec<(&'static str, &'static str)>,
 }
 
 /// Explains each request that was asked for: the worst verdict is the exit status.
 pub fn explain(options: &PolicyExplain) -> Result<i32> {
-    let disk = Disk::new();
+    let disk = disk(&options.laid);
     let (source, policy) = load(&disk, &options.policy)?;
     let mut answers = Vec::new();
     for wanted in wanted::find(options)? {
         let explanation = policy.explain(&wanted.request());
         let mechanism = mechanism::of(&policy, &wanted.request(), explanation.decision);
         let change = alter(&disk, &source, &policy, &wanted, &explanation);
-        answers.push(Answer { wanted, explanation, mechanism, change });
+        let is_denied = explanation.decision.verdict == Verdict::Deny;
+        let toggles = match is_denied {
+            true => toggles::that_allow(&options.laid, &source, &here(), &wanted.request()),
+            false => Vec::new(),
+        };
+        answers.push(Answer { wanted, explanation, mechanism, change, toggles });
     }
     if options.json {
         let all: Vec<Value> = answers.iter().map(|answer| answer.json(&policy)).collect();
@@ -111,6 +119,10 @@ impl Answer {
             writeln!(text, "    {}\n      {}", rule_text(policy, other.rule), paint.dim(&other.why))?;
         }
         self.change_text(&mut text, paint)?;
+        for (key, name) in &self.toggles {
+            writeln!(text, "  or switch on {name}: {}", paint.bold(&format!("govsh --with {name} -- …")))?;
+            writeln!(text, "    in a policy: {key} = [\"{name}\"]")?;
+        }
         Ok(text)
     }
 
@@ -170,6 +182,7 @@ impl Answer {
             "reason": policy.reason(self.explanation.decision.rule),
             "mechanism": { "how": self.mechanism.how, "by": self.mechanism.by },
             "others": others, "changes": changes, "unchangeable": why_not,
+            "toggles": self.toggles.iter().map(|(key, name)| json!({ "key": key, "name": name })).collect::<Vec<_>>(),
         })
     }
 }

@@ -74,6 +74,7 @@ fn policy(summary: &Summary) -> Value {
             "denies": policy.denies,
             "asks": policy.asks,
             "appended": policy.appended,
+            "notices": policy.notices,
             "landlock_abi": summary.report.as_ref().map(|report| report.landlock_abi),
             "report": lines,
         })

@@ -72,6 +72,9 @@ impl<W: Write> Page<'_, W> {
             let (name, audit) = (visible(policy.name.as_bytes()), visible(policy.audit.as_bytes()));
             let text = format!("policy {name} (deny {}, ask {}) · audit {audit}{appended}", policy.denies, policy.asks);
             writeln!(self.out, "{}", self.paint.dim(&text))?;
+            for notice in &policy.notices {
+                writeln!(self.out, "{}", self.paint.warm(&visible(notice.as_bytes())))?;
+            }
         }
         Ok(())
     }

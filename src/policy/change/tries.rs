@@ -4,7 +4,8 @@ use super::State;
 use super::edit::quoted;
 use crate::policy::asks::Wanted;
 use crate::policy::pattern::Pattern;
-use crate::policy::{Access, Decision, Layer, NetOp, Policy, Request, Verdict};
+use crate::policy::sockets;
+use crate::policy::{Access, Decision, Layer, NetOp, Policy, Request, UnixAddr, Vars, Verdict};
 
 /// Where a change goes.
 pub(super) enum Place {
@@ -25,7 +26,7 @@ pub(super) struct Try {
 }
 
 /// What might bring the verdict nearer, the narrowest first.
-pub(super) fn tries(policy: &Policy, request: &Request<'_>, at: &State, wanted: Verdict) -> Vec<Try> {
+pub(super) fn tries(policy: &Policy, vars: &Vars, request: &Request<'_>, at: &State, wanted: Verdict) -> Vec<Try> {
     let own = |table, key, entry: &str| Try { place: Place::Own { table, key }, entry: entry.to_owned() };
     let decision = at.decision;
     if wanted == Verdict::Allow && decision.verdict == Verdict::Ask {
@@ -33,7 +34,8 @@ pub(super) fn tries(policy: &Policy, request: &Request<'_>, at: &State, wanted: 
     }
     let rule = policy.rule(decision.rule);
     match *request {
-        Request::Unix { .. } => Vec::new(),
+        Request::Unix { addr } => socket(vars, addr, wanted),
+        // Listening elsewhere than on loopback is part of an open network: no one entry of a list says so.
         Request::Net(reach) if reach.op == NetOp::Bind => Vec::new(),
         Request::Net(reach) => {
             let entry = match (reach.host, reach.addr) {
@@ -57,6 +59,21 @@ pub(super) fn tries(policy: &Policy, request: &Request<'_>, at: &State, wanted: 
             }
         }
     }
+}
+
+/// A well-known service by its name, which goes on meaning it where its socket moves; else this very socket.
+fn socket(vars: &Vars, addr: UnixAddr<'_>, wanted: Verdict) -> Vec<Try> {
+    let text = match addr {
+        UnixAddr::Path(path) => Pattern::literal(path, false).text(),
+        UnixAddr::Abstract(name) => std::str::from_utf8(name).ok().map(|name| format!("@{name}")),
+    };
+    let Some(text) = text else { return Vec::new() };
+    let key = if wanted == Verdict::Allow { "allow" } else { "deny" };
+    let own = |entry: &str| Try { place: Place::Own { table: "sockets", key }, entry: quoted(entry) };
+    let named = sockets::name_of(addr, vars).map(own);
+    let mut all: Vec<Try> = named.into_iter().chain([own(&text)]).collect();
+    all.push(Try { place: Place::Without, entry: quoted(&text) });
+    all
 }
 
 /// Lists that take an allowed access away, the narrower first.

@@ -3,8 +3,8 @@
 //! Leaves to others: the paths behind the names, which `policy::toggles` has put in place already.
 
 use super::{Build, File};
-use crate::policy::PolicyError;
 use crate::policy::document::{Document, ToolchainEntry};
+use crate::policy::{Layer, PolicyError};
 
 impl Build<'_> {
     pub(super) fn toggles(&mut self, file: &File<'_>, document: &Document) -> Result<(), PolicyError> {
@@ -16,7 +16,9 @@ impl Build<'_> {
             Some(ToolchainEntry::List(list)) => {
                 for text in list {
                     // One that is on already is kept by its name here, also where nothing may be added.
-                    let on = self.policy.sources.contains(&format!("toolchain/{}.toml", text.value));
+                    // Of the command line it would leave out the others: whoever typed it believes that it adds.
+                    let typed = file.source.layer == Layer::CommandLine && file.source.path.is_none();
+                    let on = !typed && self.policy.sources.contains(&format!("toolchain/{}.toml", text.value));
                     if on || self.hears(file, TOOLCHAINS, &text.value, text.at)? {
                         self.add(file.rule(TOOLCHAINS, &text.value, text.at));
                     }

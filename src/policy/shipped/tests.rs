@@ -238,13 +238,22 @@ fn toolchains_and_devices_are_switched_one_by_one() {
 }
 
 #[test]
-fn locked_down_has_no_network_and_no_carve_out() {
+fn locked_down_has_no_network_and_no_secrets() {
     let policy = load("locked-down");
     check(
         &policy,
         &["+rwx /home/u/src/shop/x", "-r /home/u/.bashrc", "+rx /usr/bin/ls", "-r /etc/shadow", "+r /etc/passwd"],
     );
-    assert!(!policy.carves_reads() && !policy.names_outside());
+    check(
+        &policy,
+        &[
+            "-r /home/u/src/shop/a/.env",
+            "-r /home/u/src/shop/tls/x.key",
+            "-r /home/u/src/shop/id_rsa",
+            "-r /proc/kcore",
+        ],
+    );
+    assert!(!policy.names_outside());
     let somewhere = "1.1.1.1:443".parse().unwrap();
     assert_eq!(policy.decide_net(NetOp::Connect, &somewhere).verdict, Verdict::Deny);
     assert_eq!(policy.decide_net(NetOp::Bind, &"127.0.0.1:80".parse().unwrap()).verdict, Verdict::Allow);

@@ -17,6 +17,9 @@ use crate::tui::Theme;
 
 mod network;
 
+/// Notices of a run's start that are shown.
+const NOTICES: usize = 8;
+
 /// A paragraph, visible already.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Said {
@@ -281,6 +284,9 @@ impl Page<'_> {
                 Tone::Plain,
                 format!("added to the command: {}", bounded(policy.appended.join(" ").as_bytes(), MOST)),
             );
+        }
+        for notice in policy.notices.iter().take(NOTICES) {
+            self.say(Tone::Ask, bounded(notice.as_bytes(), MOST));
         }
     }
 

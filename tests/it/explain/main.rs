@@ -116,6 +116,75 @@ fn what_is_granted_by_nothing_is_granted_by_a_file_of_ones_own() {
 }
 
 #[test]
+fn sockets_and_listening_are_explained_and_the_change_holds() {
+    let place = Place::new();
+    for (args, entry) in [
+        (&["agent", "--socket", "/run/docker.sock"][..], "\"docker\""),
+        (&["agent", "--socket", "/run/other/service.sock"], "\"/run/other/service.sock\""),
+        (&["agent", "--socket", "@some/name"], "\"@some/name\""),
+    ] {
+        let (status, why) = place.explain(args);
+        assert_eq!(status, Some(1), "{why}");
+        let changes = why["changes"].as_array().unwrap();
+        assert_eq!((changes.len(), changes[0]["entry"].as_str()), (1, Some(entry)), "{why}");
+        place.apply(&changes[0]);
+        let (status, now) = place.explain(args);
+        assert_eq!(status, Some(0), "{args:?} after {changes:?}: {now}");
+        fs::remove_file(changes[0]["file"].as_str().unwrap()).unwrap();
+    }
+    let (status, why) = place.explain(&["locked-down", "--bind", "192.0.2.1:80"]);
+    assert_eq!((status, &why["request"]["kind"]), (Some(1), &"bind".into()), "{why}");
+    assert_eq!(why["unchangeable"], "no one line in a file of yours alters it");
+    assert_eq!(place.explain(&["locked-down", "--bind", "127.0.0.1:80"]).0, Some(0));
+    // And the other way round.
+    let (status, why) = place.explain(&["agent", "--socket", "/run/nscd/socket"]);
+    assert_eq!((status, &why["changes"][0]["what"]), (Some(0), &"add to sockets.deny".into()), "{why}");
+    place.apply(&why["changes"][0]);
+    assert_eq!(place.explain(&["agent", "--socket", "/run/nscd/socket"]).0, Some(1));
+}
+
+#[test]
+fn rules_of_the_command_line_are_judged_with_the_policy() {
+    let place = Place::new();
+    let read = ["agent", "--file", "/srv/data/x"];
+    assert_eq!(place.explain(&read).0, Some(1));
+    assert_eq!(place.explain(&[&["--allow-read", "/srv/data/**"], &read[..]].concat()).0, Some(0));
+    let (status, why) = place.explain(&["agent", "--deny", "notes", "--file", "notes/x"]);
+    assert_eq!((status, &why["rule"]["source"]), (Some(1), &"--deny notes".into()), "{why}");
+    let (status, why) = place.explain(&["agent", "--ask-exec", "make **", "--exec", "make", "all"]);
+    assert_eq!((status, &why["verdict"]), (Some(2), &"ask".into()), "{why}");
+
+    let twice = place.json(&["policy", "check", "--json", "agent", "--deny", "**/.env"]).1;
+    let found = &twice["findings"][0];
+    assert_eq!((&found["code"], &found["policy"]), (&"dead".into(), &"--deny **/.env".into()), "{twice}");
+    let wrong = place.govsh(&["policy", "check", "agent", "--allow-net", "nowhere at all"]);
+    let told = String::from_utf8(wrong.stderr).unwrap();
+    assert!(wrong.status.code() == Some(1) && told.contains("policy '--allow-net nowhere at all' line 1"), "{told}");
+}
+
+#[test]
+fn toggles_are_told_of_and_hold_for_one_run() {
+    let place = Place::new();
+    let small = place.write("small.toml", "version = 1\nextends = ['base']\n[files]\nwrite = ['${workdir}/**']\n");
+    let read = ["--file", "~/.cargo/registry/x"];
+    let (status, why) = place.explain(&[&[small.as_str()], &read[..]].concat());
+    assert_eq!((status, &why["toggles"][0]["name"]), (Some(1), &"rust".into()), "{why}");
+    assert_eq!(why["toggles"][0]["key"], "toolchains.allow");
+    assert_eq!(place.explain(&[&["--with", "rust", &small], &read[..]].concat()).0, Some(0));
+    // One that is on stays on, beside it; and several at once.
+    let both = ["--with", "gpu", "--with", "go", "agent", "--access", "w", "--file"];
+    for path in ["~/.cargo/registry/x", "~/go/pkg/x", "/dev/dri/card0"] {
+        assert_eq!(place.explain(&[&both[..], &[path]].concat()).0, Some(0), "{path}");
+    }
+    assert_eq!(place.explain(&["--with", "docker", "agent", "--socket", "/run/docker.sock"]).0, Some(0));
+    let (status, _) = place.explain(&["--with", "docker", "agent", "--file", "~/.docker/contexts/meta/x"]);
+    assert_eq!(status, Some(0), "with the files that come with it");
+    let unknown = place.govsh(&["policy", "explain", "--with", "dokcer", "agent", "--file", "x"]);
+    let told = String::from_utf8(unknown.stderr).unwrap();
+    assert!(unknown.status.code() == Some(125) && told.contains("'docker'"), "{told}");
+}
+
+#[test]
 fn verdicts_have_their_statuses_and_nothing_lifts_what_is_built_in() {
     let place = Place::new();
     let team = place.write(

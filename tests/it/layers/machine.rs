@@ -134,6 +134,11 @@ fn an_enrolled_machine_is_only_narrowed() {
             assert!(told.contains("this machine is enrolled (/etc/govsh/policy.d/10-base.toml:3)"), "{told}");
         };
         refused(&["--allow-read", "../other"], "'--allow-read ../other' line 1");
+        refused(&["--with", "rust"], "'--with rust' line 1");
+        refused(&["--with", "docker"], "'--with docker' line 1");
+        // Where it is on already, it would leave the others out: that is not what was typed.
+        let (status, _, told) = machine.run(&["--policy", "agent", "--with", "rust", "--", "true"]);
+        assert!(status == Some(125) && told.contains("'--with rust' line 1"), "{told}");
         refused(&["--no-record"], "--no-record does not");
         refused(&["--audit", "writes"], "--audit writes does not");
         machine.scene.write("work/mine.toml", "version = 1\nextends = ['plain']\n[files]\nread = ['/**']\n");

@@ -61,6 +61,20 @@ fn a_run_says_what_does_not_count_and_what_to_type() {
         let path = scene.text("work/.govsh/policy.toml");
         assert!(said[0].contains(&path) && said[0].contains("its 1 grant does not count"), "{screen}");
         assert!(said[0].contains("govsh trust"), "{screen}");
+        // Recorded, shown again, and told in a job's log, where no terminal is.
+        let (_, shown, _) = scene.govsh(&["show", "last"]);
+        assert!(shown.contains(&format!("{path} is not trusted")), "{shown}");
+        let (_, events, _) = scene.govsh(&["show", "last", "--events", "--kind", "policy", "--json"]);
+        let event: serde_json::Value = serde_json::from_str(events.lines().next().unwrap()).unwrap();
+        assert!(event["notices"][0].as_str().unwrap().contains("its 1 grant does not count"), "{event}");
+        let job = |ci: &str, words: &[&str]| {
+            let words = [&["env", ci, GOVSH], words, &["--policy", "plain", "--", "true"]].concat();
+            crate::scene::told(&scene.output(&words)).2
+        };
+        assert_eq!(job("CI=", &[]), "", "no terminal");
+        let told = job("CI=true", &[]);
+        assert!(told.starts_with(&format!("govsh: {path} is not trusted")) && told.lines().count() == 1, "{told}");
+        assert_eq!(job("CI=true", &["--quiet"]), "");
         scene.write("work/.govsh/policy.toml", "version = 1\n[files]\ndeny = ['${workdir}/x']\n");
         let (_, screen, _) = crate::scene::told(&scene.output(&["script", "-qec", &line, "/dev/null"]));
         assert!(!screen.contains("trusted"), "nothing to trust: {screen}");

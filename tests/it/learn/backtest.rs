@@ -88,9 +88,30 @@ fn each_session_is_judged_with_its_own_directories() {
 }
 
 #[test]
+fn rules_of_the_command_line_count() {
+    let stage = Stage::new();
+    assert!(stage.govsh(["--policy", "agent", "--", "sh", "-c", "echo x > made; cat made"]).status.success());
+    assert_eq!(stage.govsh(["policy", "backtest", "agent", "last"]).status.code(), Some(0));
+    let output = stage.govsh(["policy", "backtest", "--deny", "made", "--json", "agent", "last"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{json}");
+    let all = json["changes"].as_array().unwrap();
+    assert!(
+        all.iter().all(|change| change["rule"].as_str().is_some_and(|rule| rule.contains("--deny made"))),
+        "{json}"
+    );
+}
+
+#[test]
 fn what_cannot_be_judged_is_said() {
     let stage = Stage::new();
-    let arguments = ["--policy", "locked-down", "--audit", "writes", "--quiet", "--", "sh", "-c", "echo x > made"];
+    // Nothing is denied inside what it lets be read.
+    let plain = "version = 1\n[files]\nread = ['/etc/ld.so.cache']\nwrite = ['${workdir}/**', '/dev/null']\n\
+                 exec = ['/usr/**', '/bin/**', '/lib/**', '/lib64/**']\n";
+    stage.write("elsewhere/plain.toml", plain);
+    let plain = stage.path("elsewhere/plain.toml");
+    let plain = plain.to_str().unwrap();
+    let arguments = ["--policy", plain, "--audit", "writes", "--quiet", "--", "sh", "-c", "echo x > made"];
     let output = stage.govsh(arguments);
     assert!(output.status.success(), "{output:?}");
     let (said, _) = stage.told(["policy", "backtest", "locked-down", "last"]);

@@ -54,6 +54,42 @@ fn assert_person_would_accept(text: &str) {
 }
 
 #[test]
+fn accounts_of_other_agents_are_never_proposed() {
+    let stage = Stage::new();
+    for file in [".codex/auth.json", ".claude/.credentials.json", ".codex/history.jsonl", ".claude/history.jsonl"] {
+        stage.write(&format!("home/{file}"), "token\n");
+    }
+    let script =
+        "cat ~/.codex/auth.json ~/.claude/.credentials.json ~/.codex/history.jsonl ~/.claude/history.jsonl || true";
+    // A shell is no agent, and gets none of them; one that is called codex gets its own.
+    std::fs::copy("/bin/bash", stage.path("home/codex")).unwrap();
+    let codex = stage.path("home/codex");
+    for (program, own) in [("bash", ""), (codex.to_str().unwrap(), "~/.codex/auth.json")] {
+        let output = stage.govsh(["learn", "--no-adapt", "--output", "-", "--", program, "-c", script]);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = out.split_at(out.find("# Learned").unwrap_or_else(|| panic!("{output:?}"))).1;
+        let rules = entries(text, "files.read").join(" ");
+        assert!(!rules.contains("credentials") && err.contains(".credentials.json"), "{program}: {err}{text}");
+        assert_eq!(rules.contains("~/.codex/auth.json") || rules.contains("~/.codex/**"), !own.is_empty(), "{text}");
+        assert!(rules.contains("~/.claude/history.jsonl") && !rules.contains("~/.claude/**"), "{text}");
+        stage.write("project/learned.toml", text);
+        let again = stage.govsh([
+            "--no-adapt",
+            "--policy",
+            "./learned.toml",
+            "--allow-exec",
+            program,
+            "--",
+            program,
+            "-c",
+            script,
+        ]);
+        let out = String::from_utf8_lossy(&again.stdout).into_owned();
+        assert_eq!(out.matches("token").count(), 2 + usize::from(!own.is_empty()), "{again:?}");
+    }
+}
+
+#[test]
 fn secrets_are_refused_while_learning_and_never_proposed() {
     let stage = Stage::new();
     let script = "cat ~/.ssh/id_rsa .env || echo refused; echo x > .git/hooks/pre-commit || true; cat ~/.notes; echo made > made";

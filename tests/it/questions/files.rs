@@ -35,6 +35,38 @@ fn once_is_for_the_calls_that_wait() {
 }
 
 #[test]
+fn the_first_touch_of_each_file_or_directory_is_asked_about() {
+    let lab = Lab::new("[files]\nask = [{ path = \"${workdir}/secret/**\", once = \"file\" }]\n");
+    let script = "cat secret/a; cat secret/a; echo b > secret/a; cat secret/a; cat secret/z; cat secret/z";
+    let (session, mut person) = lab.attended(&[], script);
+    let first = person.one();
+    assert_eq!((&first["op"], first["path"].as_str()), (&"open".into(), lab.path("work/secret/a").to_str()));
+    person.answer(&first, "allow", "once", 0);
+    // Reading was answered; changing is another touch, and holds for reading what was changed.
+    let write = person.until(|list| list.len() == 1 && list[0]["ask"] == 2).remove(0);
+    assert_eq!((&write["access"], &write["path"]), (&"write".into(), &first["path"]), "{write}");
+    person.answer(&write, "allow", "once", 0);
+    let other = person.until(|list| list.len() == 1 && list[0]["ask"] == 3).remove(0);
+    person.answer(&other, "deny", "once", 0);
+    let (out, _) = session.end();
+    assert_eq!(out, "AAA\nAAA\nb\ncat: secret/z: Permission denied\ncat: secret/z: Permission denied\n");
+    assert_eq!(lab.events("ask").len(), 3);
+
+    let lab = Lab::new("[files]\nask = [{ path = \"${workdir}/secret/**\", once = \"directory\" }]\n");
+    std::fs::create_dir(lab.path("work/secret/sub")).expect("made");
+    lab.write("work/secret/sub/b", "BBB\n");
+    let (session, mut person) = lab.attended(&[], "cat secret/a secret/z; cat secret/sub/b; cat secret/z secret/sub/b");
+    let first = person.one();
+    person.answer(&first, "allow", "once", 0);
+    let below = person.until(|list| list.len() == 1 && list[0]["ask"] == 2).remove(0);
+    assert_eq!(below["path"], text(&lab.path("work/secret/sub/b")), "another directory");
+    person.answer(&below, "allow", "once", 0);
+    assert_eq!(session.end().0, "AAA\nZZZ\nBBB\nZZZ\nBBB\n");
+    assert_eq!(lab.events("ask").len(), 2);
+    assert!(lab.answers().is_none(), "kept for this session alone");
+}
+
+#[test]
 fn a_file_is_not_offered_as_a_tree() {
     let lab = Lab::new("[files]\nask = [\"${workdir}/secret/a\"]\n");
     let (session, mut person) = lab.attended(&[], "cat secret/a");

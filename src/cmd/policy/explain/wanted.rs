@@ -14,12 +14,14 @@ use serde_json::{Value, json};
 use crate::cli::PolicyExplain;
 use crate::cmd::run::place::Place;
 use crate::cmd::run::program::Program;
-use crate::policy::{Access, NetOp, Reach, Request, rights};
+use crate::policy::{Access, NetOp, Reach, Request, UnixAddr, rights};
 
 enum What {
     File { path: PathBuf, access: Access },
     Exec { path: PathBuf, argv: Vec<Vec<u8>> },
-    Net(SocketAddr),
+    Net(NetOp, SocketAddr),
+    Path(PathBuf),
+    Abstract(Vec<u8>),
 }
 
 /// A request and how it came about.
@@ -36,7 +38,9 @@ impl Wanted {
         match &self.what {
             What::File { path, access } => Request::File { path: path.as_os_str().as_bytes(), access: *access },
             What::Exec { path, argv } => Request::Exec { path: path.as_os_str().as_bytes(), argv },
-            What::Net(addr) => Request::Net(Reach::to(NetOp::Connect, *addr)),
+            What::Net(op, addr) => Request::Net(Reach::to(*op, *addr)),
+            What::Path(path) => Request::Unix { addr: UnixAddr::Path(path.as_os_str().as_bytes()) },
+            What::Abstract(name) => Request::Unix { addr: UnixAddr::Abstract(name) },
         }
     }
 
@@ -49,7 +53,10 @@ impl Wanted {
                 let argv: Vec<_> = argv.iter().map(|word| String::from_utf8_lossy(word)).collect();
                 json!({ "kind": "exec", "path": path.to_string_lossy(), "argv": argv })
             }
-            What::Net(addr) => json!({ "kind": "connect", "addr": addr.to_string() }),
+            What::Net(NetOp::Bind, addr) => json!({ "kind": "bind", "addr": addr.to_string() }),
+            What::Net(_, addr) => json!({ "kind": "connect", "addr": addr.to_string() }),
+            What::Path(path) => json!({ "kind": "socket", "path": path.to_string_lossy() }),
+            What::Abstract(name) => json!({ "kind": "socket", "path": format!("@{}", String::from_utf8_lossy(name)) }),
         };
         json["asked"] = self.shown.clone().into();
         json["judged"] = self.judged.clone().into();
@@ -72,16 +79,18 @@ pub(super) fn find(options: &PolicyExplain) -> Result<Vec<Wanted>> {
     if let Some(text) = &options.connect {
         return connect(text);
     }
+    if let Some(addr) = options.bind {
+        let shown = format!("listen at {addr}");
+        return Ok(vec![Wanted { what: What::Net(NetOp::Bind, addr), shown, judged: Vec::new() }]);
+    }
+    if let Some(socket) = &options.socket {
+        return Ok(vec![unix(socket, &place.cwd)]);
+    }
     Ok(vec![exec(&options.exec, &place)])
 }
 
 fn file(written: &OsStr, access: Access, cwd: &Path) -> Wanted {
-    // A shell that quoted it left the '~' in its place.
-    let home = written
-        .as_bytes()
-        .strip_prefix(b"~/")
-        .and_then(|rest| Some(std::env::home_dir()?.join(OsStr::from_bytes(rest))));
-    let whole = home.unwrap_or_else(|| cwd.join(written));
+    let whole = expanded(written, cwd);
     let follows = access.intersects(Access::READ | Access::WRITE | Access::EXEC | Access::CHANGE);
     let path = resolve(&whole, follows);
     let mut judged = Vec::new();
@@ -93,6 +102,24 @@ fn file(written: &OsStr, access: Access, cwd: &Path) -> Wanted {
     }
     let shown = format!("{} {}", access.words(), written.to_string_lossy());
     Wanted { what: What::File { path, access }, shown, judged }
+}
+
+/// A Unix socket by its path, links on the way followed as connect(2) does, or by its abstract name.
+fn unix(written: &OsStr, cwd: &Path) -> Wanted {
+    let shown = format!("connect to {}", written.to_string_lossy());
+    if let Some(name) = written.as_bytes().strip_prefix(b"@") {
+        return Wanted { what: What::Abstract(name.to_vec()), shown, judged: Vec::new() };
+    }
+    let path = resolve(&expanded(written, cwd), true);
+    let judged = if path.as_os_str() == written { Vec::new() } else { vec![path.to_string_lossy().into_owned()] };
+    Wanted { what: What::Path(path), shown, judged }
+}
+
+/// From the working directory, or from home where a shell that quoted it left the '~' in its place.
+fn expanded(written: &OsStr, cwd: &Path) -> PathBuf {
+    let home = written.as_bytes().strip_prefix(b"~/");
+    let home = home.and_then(|rest| Some(std::env::home_dir()?.join(OsStr::from_bytes(rest))));
+    home.unwrap_or_else(|| cwd.join(written))
 }
 
 /// What the program would be found as, or as it stands where there is none.
@@ -124,7 +151,7 @@ fn exec(words: &[OsString], place: &Place) -> Wanted {
 fn connect(text: &str) -> Result<Vec<Wanted>> {
     let shown = format!("connect {text}");
     if let Ok(addr) = text.parse::<SocketAddr>() {
-        return Ok(vec![Wanted { what: What::Net(addr), shown, judged: Vec::new() }]);
+        return Ok(vec![Wanted { what: What::Net(NetOp::Connect, addr), shown, judged: Vec::new() }]);
     }
     if text.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
         bail!("'{text}' is no host and port\nhint: such as example.org:443 or [2001:db8::1]:443");
@@ -137,7 +164,7 @@ fn connect(text: &str) -> Result<Vec<Wanted>> {
         bail!("'{text}' has no address");
     }
     let wanted = |addr: SocketAddr| Wanted {
-        what: What::Net(addr),
+        what: What::Net(NetOp::Connect, addr),
         shown: shown.clone(),
         judged: vec![
             addr.to_string(),

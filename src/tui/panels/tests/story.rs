@@ -180,6 +180,7 @@ pub fn story() -> Story {
             denies: 14,
             asks: 3,
             appended: vec!["--sandbox".into(), "danger-full-access".into()],
+            notices: Vec::new(),
             vars: None,
         })),
     );
