@@ -228,6 +228,21 @@ pub fn load(
     load_source(source, disk, session, own)
 }
 
+/// As [`load`], for a session that runs already.
+pub fn load_again(
+    disk: &Disk,
+    choice: Option<&str>,
+    argv0: &OsStr,
+    session: &Path,
+    own: &[PathBuf],
+) -> Result<Policy, PolicyError> {
+    let source = match choice {
+        Some(name) => disk.find(name)?,
+        None => disk.find_for(argv0)?,
+    };
+    Policy::load(source, disk, &vars(session, own))
+}
+
 /// As [`load`], of a source that was found already.
 pub fn load_source(source: Source, disk: &Disk, session: &Path, own: &[PathBuf]) -> Result<Policy, PolicyError> {
     let vars = vars(session, own);

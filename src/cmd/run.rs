@@ -9,7 +9,7 @@ pub(super) mod program;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,6 +131,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
     let runtime = Runtime::create(&id)?;
     let own: Vec<_> = options.record.iter().map(|record| place.cwd.join(record)).collect();
     let disk = Disk::new().with_flags(laid::sources(&options.laid, &place.cwd));
+    let load = source.is_none().then(|| again(&options, &command, (runtime.path(), &own), &place.cwd));
     let policy = match source {
         Some(source) => library::load_source(source, &disk, runtime.path(), &own)?,
         None => library::load(&disk, options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?,
@@ -145,6 +146,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         user: place.user,
         runtime,
         policy: Arc::new(policy),
+        load,
         audit,
         notice,
         program: program.path,
@@ -159,6 +161,22 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         hot_key,
     };
     Ok((session::run(run, keeper)?, id))
+}
+
+/// Loads the policy as this run has loaded it, as it is written by then.
+fn again(
+    options: &RunOptions,
+    command: &[OsString],
+    (session, own): (&Path, &[PathBuf]),
+    cwd: &Path,
+) -> session::reload::Load {
+    let (choice, argv0) = (options.policy.clone(), base_name(command));
+    let (laid, cwd) = (options.laid.clone(), cwd.to_owned());
+    let (session, own) = (session.to_owned(), own.to_vec());
+    Box::new(move || {
+        let disk = Disk::new().with_flags(laid::sources(&laid, &cwd));
+        library::load_again(&disk, choice.as_deref(), &argv0, &session, &own).map_err(|error| library::told(&error))
+    })
 }
 
 /// From the option, else the environment, else as it always is.

@@ -106,10 +106,11 @@ fn add(rules: &mut Rules, nr: c_long, rule: SeccompRule) {
     rules.entry(nr).or_default().push(rule);
 }
 
-/// The programs for an audit level; `root` says whether the front can change credentials.
-pub fn programs(audit: Audit, root: bool) -> Result<Programs, SandboxError> {
+/// The programs for an audit level; `root` says whether the front can change credentials, `network` whether it answers for
+/// name servers.
+pub fn programs(audit: Audit, root: bool, network: bool) -> Result<Programs, SandboxError> {
     let errno = |n: i32| SeccompAction::Errno(n as u32);
-    let notified = notified(audit, root).map_err(SandboxError::Filter)?;
+    let notified = notified(audit, root, network).map_err(SandboxError::Filter)?;
     let mut allowed = whole(&[
         sets::ALLOWED,
         sets::ALLOWED_HERE,
@@ -126,7 +127,7 @@ pub fn programs(audit: Audit, root: bool) -> Result<Programs, SandboxError> {
     })
 }
 
-fn notified(audit: Audit, root: bool) -> Built<Rules> {
+fn notified(audit: Audit, root: bool, network: bool) -> Built<Rules> {
     let mut rules = whole(&[sets::NOTIFIED, sets::NOTIFIED_HERE, sets::NOTIFIED_NEWER]);
     if root {
         rules.extend(whole(&[sets::NOTIFIED_AS_ROOT]));
@@ -139,7 +140,12 @@ fn notified(audit: Audit, root: bool) -> Built<Rules> {
     }
     // With an address only: send(2) on a connected socket is a sendto without one and stays fast.
     let addressed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
-    add(&mut rules, libc::SYS_sendto, SeccompRule::new(vec![addressed])?);
+    add(&mut rules, libc::SYS_sendto, SeccompRule::new(vec![addressed.clone()])?);
+    if network {
+        // Whom an answer comes from; recv(2) does not ask.
+        add(&mut rules, libc::SYS_recvfrom, SeccompRule::new(vec![addressed])?);
+        rules.extend(whole(&[sets::NOTIFIED_WITH_NETWORK]));
+    }
     for (nr, argument) in sets::ABOUT_PROCESS {
         add(&mut rules, *nr, rule([other(*argument, 0)])?);
         if *argument == 1 {
@@ -270,7 +276,7 @@ mod tests {
     #[test]
     fn every_program_compiles_and_fits() -> Result<(), SandboxError> {
         for audit in [Audit::Full, Audit::Writes] {
-            let built = programs(audit, true)?;
+            let built = programs(audit, true, true)?;
             for program in built.plain.iter().chain([&built.notify]) {
                 assert!(program.len() < 4096);
                 assert!(!program.iter().any(|s| s.code == RETURN && s.k == RET_KILL_PROCESS));
@@ -320,8 +326,8 @@ mod tests {
     fn the_tree_answers_as_the_chain() -> Result<(), SandboxError> {
         let built = |rules: Built<Rules>| rules.map_err(SandboxError::Filter);
         let sets = [
-            built(notified(Audit::Full, true))?,
-            built(notified(Audit::Writes, false))?,
+            built(notified(Audit::Full, true, true))?,
+            built(notified(Audit::Writes, false, false))?,
             built(refused())?,
             built(families())?,
             built(protocols())?,

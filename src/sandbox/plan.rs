@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::places::{Kind, Places};
 use super::{SandboxError, domain, filter};
 use crate::event::{Report, ReportLine};
-use crate::policy::{Access, Audit, Cover, Grant, Policy, RuleId};
+use crate::policy::{Access, Audit, Cover, Grant, Network, Policy, RuleId};
 use crate::sys::{self, cred};
 
 use super::limits::{self, Controllers};
@@ -112,7 +112,7 @@ impl Plan {
         let mut places = Places::default();
         let broker =
             BrokerPlan { trees: broker_trees(policy, options, &mut places), late: late_places(policy, &mut places) };
-        let programs = filter::programs(options.audit, cred::euid() == 0)?;
+        let programs = filter::programs(options.audit, cred::euid() == 0, knows_network(policy))?;
         let agent = AgentPlan {
             trees: agent_trees(policy, options.audit, &mut places),
             filters: programs.plain.iter().map(filter::to_words).collect(),
@@ -130,6 +130,13 @@ impl Plan {
     pub fn report(&self) -> Report {
         self.report.clone()
     }
+}
+
+/// Whether a session under this policy has a way to the network: some place may be reached, perhaps after a question. Else
+/// internet sockets reach what the session itself serves on loopback, and no more.
+#[must_use]
+pub fn knows_network(policy: &Policy) -> bool {
+    !matches!(policy.network(), Network::None) || policy.asks_network()
 }
 
 impl AgentPlan {
@@ -298,10 +305,18 @@ fn mechanisms(policy: &Policy, audit: Audit, abi: i32) -> Vec<ReportLine> {
             Audit::Full => line("reads", "brokered", "every open is judged and recorded"),
             Audit::Writes => line("reads", "enforced", "Landlock alone; reads are not recorded"),
         },
-        if policy.names_outside() {
-            line("internet", "brokered", "front connects and sends; sockets are not tied to the loopback device")
-        } else {
-            line("internet", "enforced", "sockets are made by the front and tied to the loopback device")
+        match (knows_network(policy), policy.names_outside()) {
+            (false, _) => line("internet", "enforced", "sockets are made by the front and tied to the loopback device"),
+            (true, false) => line(
+                "internet",
+                "enforced",
+                "sockets are tied to the loopback device; the front judges and makes connections",
+            ),
+            (true, true) => line(
+                "internet",
+                "brokered",
+                "front judges and makes connections, and sends datagrams; only stream sockets are tied to the loopback device",
+            ),
         },
         line("metadata (stat, access, readlink)", "observed", "not mediated: names and sizes can be seen"),
     ]

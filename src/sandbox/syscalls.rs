@@ -123,6 +123,9 @@ pub const NOTIFIED_AS_ROOT: &[c_long] = numbers![
     SYS_capset
 ];
 
+/// Notified only where the front answers for name servers: what is received may name the stub. Else allowed.
+pub const NOTIFIED_WITH_NETWORK: &[c_long] = numbers![SYS_recvmsg SYS_recvmmsg];
+
 /// Refused with EPERM whatever their arguments are (`refused`): Landlock does not cover them.
 pub const REFUSED: &[(c_long, &str)] = named![
     SYS_io_uring_setup SYS_io_uring_enter SYS_io_uring_register SYS_io_setup SYS_io_submit

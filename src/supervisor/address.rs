@@ -77,6 +77,28 @@ pub fn unix_bytes(path: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The address as a socket of this family (SO_DOMAIN) takes it: an IPv4 one in IPv6 clothes for AF_INET6.
+#[must_use]
+pub fn inet_bytes(addr: SocketAddr, domain: i32) -> Vec<u8> {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if domain == libc::AF_INET => {
+            let mut bytes = (libc::AF_INET as u16).to_ne_bytes().to_vec();
+            bytes.extend(addr.port().to_be_bytes());
+            bytes.extend(ip.octets());
+            bytes.extend([0; 8]);
+            return bytes;
+        }
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let mut bytes = (libc::AF_INET6 as u16).to_ne_bytes().to_vec();
+    bytes.extend(addr.port().to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(ip.octets());
+    bytes.extend([0; 4]);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +120,14 @@ mod tests {
         assert_eq!(with(libc::AF_UNIX, b""), Address::Unnamed);
         assert_eq!(with(libc::AF_INET, &[0, 1]), Address::Other);
         assert_eq!(Address::parse(&[2]), Address::Other);
+        for (text, domain, len) in [
+            ("127.0.0.1:443", libc::AF_INET, 16),
+            ("127.0.0.1:443", libc::AF_INET6, 28),
+            ("[::1]:53", libc::AF_INET6, 28),
+        ] {
+            let addr: SocketAddr = text.parse().unwrap();
+            let bytes = inet_bytes(addr, domain);
+            assert_eq!((Address::parse(&bytes), bytes.len()), (Address::Inet(addr), len));
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! Leaves to others: the table and people (`questions`), what is asked about (`policy`).
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::questions::{Outcome, Put, Still, Subject};
 use super::status::{Stat, Status};
 use super::worker::{Answer, Call, RESTART, Ruling, Worker};
 use crate::event::{Ask, Choice, Kind};
-use crate::policy::{Access, Kept, Verdict};
+use crate::policy::{Access, Host, Kept, Verdict};
 use crate::sys::Errno;
 
 /// Questions that one call may lead to: rules can ask about a script and its interpreter.
@@ -32,6 +33,8 @@ const BYTES: usize = 2_048;
 /// A question that a handler met.
 pub struct Met {
     pub subject: Subject,
+    /// The address that led to the question.
+    pub addr: Option<SocketAddr>,
     pub ruling: Ruling,
 }
 
@@ -63,6 +66,7 @@ impl Worker {
                 }
             }
             self.last_round = round == ROUNDS;
+            self.refresh();
             answer = self.attempt_answer(call);
         }
         self.met = None;
@@ -94,7 +98,7 @@ impl Worker {
 
     /// What an answer comes to where the rule asks about each file once. Not where another rule asks as well.
     fn once(&self, met: &Met) -> Vec<Kept> {
-        let policy = &self.shared.policy;
+        let policy = &self.rules.policy;
         let rule = met.ruling.id;
         let of_rule = |(path, access): &(Vec<u8>, Access)| {
             if policy.decide_file(path, *access).rule != rule {
@@ -117,7 +121,7 @@ impl Worker {
         if self.last_round {
             return Ruling::built_in(Verdict::Deny, "built-in: the request changed whenever it was answered");
         }
-        self.met = Some(Met { subject, ruling: ruling.clone() });
+        self.met = Some(Met { subject, addr: None, ruling: ruling.clone() });
         ruling
     }
 
@@ -130,7 +134,7 @@ impl Worker {
         paths: &[&[u8]],
         about: &[(&[u8], Access)],
     ) -> Ruling {
-        let policy = self.shared.policy.clone();
+        let policy = self.rules.policy.clone();
         self.settle(ruling, || {
             // What is answered already need not be covered again.
             let asks = |about: &&(&[u8], Access)| policy.decide_file(about.0, about.1).verdict == Verdict::Ask;
@@ -155,10 +159,19 @@ impl Worker {
         })
     }
 
+    /// [`Worker::settle`] for an internet address, or for the host that it is asked about as.
+    pub fn settle_net(&mut self, ruling: Ruling, op: &'static str, addr: SocketAddr, host: Option<Host>) -> Ruling {
+        let ruling = self.settle(ruling, || Subject::of_net(op, addr, host));
+        if let Some(met) = &mut self.met {
+            met.addr = Some(addr);
+        }
+        ruling
+    }
+
     /// The question as people are shown it.
     fn ask_event(&self, call: &Call, met: &Met) -> Ask {
-        let Met { subject, ruling } = met;
-        let policy = &self.shared.policy;
+        let Met { subject, ruling, .. } = met;
+        let policy = &self.rules.policy;
         let mut choices = subject.wanted().first().map(|wanted| policy.choices(ruling.id, wanted)).unwrap_or_default();
         let own = choices.first().map(|(_, text)| format!("{text}/**"));
         if subject.of == Kind::File && is_plain_file(&subject.path) {
@@ -176,12 +189,12 @@ impl Worker {
             access: subject.access,
             path: subject.path.clone(),
             path2: subject.path2.clone(),
-            addr: subject.addr,
-            host: subject.host.clone(),
+            addr: met.addr.or(subject.addr),
+            host: subject.host.as_ref().map(|host| Arc::from(host.as_str())),
             port: subject.port,
             argv: subject.argv.clone(),
             pid: call.pid(),
-            ancestry: self.ancestry(call.pid()),
+            ancestry: ancestry(call.pid()),
             cwd,
             rule: ruling.rule.clone(),
             layer: ruling.layer,
@@ -195,21 +208,25 @@ impl Worker {
     pub fn cwd_of(&self, call: &Call) -> Vec<u8> {
         call.thread.process.cwd(call.tid()).map(|dir| dir.path.clone()).unwrap_or_default()
     }
+}
 
-    /// The arguments of every process from the agent's first down to `pid`.
-    fn ancestry(&self, pid: i32) -> Vec<Vec<Vec<u8>>> {
-        let mut lines = Vec::new();
-        let mut at = pid;
-        for _ in 0..ANCESTORS {
-            lines.push(command_line(at).map(shortened).unwrap_or_default());
-            match Stat::of(at).map(|stat| stat.parent) {
-                Ok(parent) if parent > 1 && parent != self.shared.monitor => at = parent,
-                _ => break,
-            }
+/// The arguments of every process from the agent's first down to `pid`.
+#[must_use]
+pub fn ancestry(pid: i32) -> Vec<Vec<Vec<u8>>> {
+    let front = i32::try_from(std::process::id()).unwrap_or(0);
+    let parent_of = |pid| Stat::of(pid).map(|stat| stat.parent);
+    let mut lines = Vec::new();
+    let mut at = pid;
+    for _ in 0..ANCESTORS {
+        lines.push(command_line(at).map(shortened).unwrap_or_default());
+        match parent_of(at) {
+            // The monitor is the front's child.
+            Ok(parent) if parent > 1 && parent_of(parent) != Ok(front) => at = parent,
+            _ => break,
         }
-        lines.reverse();
-        lines
     }
+    lines.reverse();
+    lines
 }
 
 /// As much of a command line as says what a process is.

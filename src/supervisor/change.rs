@@ -54,7 +54,7 @@ impl Worker {
         let resolver = self.resolver(call);
         let base = resolver.base(arg.dirfd, path.to_bytes(), 0)?;
         let mut at = resolver.place(&base, path.to_bytes())?;
-        if at.last == Last::Name && self.shared.policy.is_doubtful(&at.full()) {
+        if at.last == Last::Name && self.rules.policy.is_doubtful(&at.full()) {
             at.take_real_name()?;
         }
         Ok(at)
@@ -160,7 +160,7 @@ impl Worker {
                 let act = act(at);
                 let wanted = if matches!(act, Act::Symlink { .. }) { PLACED } else { Access::CREATE };
                 // A link in the place of a protected path's parent would lead the path elsewhere.
-                if matches!(act, Act::Symlink { .. }) && shared.policy.carves_beneath(&full) {
+                if matches!(act, Act::Symlink { .. }) && self.rules.policy.carves_beneath(&full) {
                     return self.conclude(call, op, &[(&full, wanted)], act, true, carved());
                 }
                 self.change(call, op, &[(&full, wanted)], act, true)
@@ -184,7 +184,7 @@ impl Worker {
                     return Errno(libc::ENOENT).into();
                 }
                 let act = Act::Unlink { at, flags };
-                if is_dir && shared.policy.carves_beneath(&full) && !self.is_removable(&full) {
+                if is_dir && self.rules.policy.carves_beneath(&full) && !self.is_removable(&full) {
                     return self.conclude(call, op, &[(&full, Access::DELETE)], act, false, carved());
                 }
                 self.change(call, op, &[(&full, Access::DELETE)], act, false)
@@ -208,7 +208,8 @@ impl Worker {
         let is_there = |at: &At| file::stat_at(at.dir.as_fd(), &at.name).is_ok();
         let flags = self.replaces_nothing(&to, &target, flags);
         let (old, new) = ends_of_rename(flags);
-        let asks = |path, access| shared.policy.decide_file(path, access).verdict == Verdict::Ask;
+        let policy = self.rules.policy.clone();
+        let asks = |path, access| policy.decide_file(path, access).verdict == Verdict::Ask;
         // Nobody is asked about what cannot be done.
         if flags == libc::RENAME_NOREPLACE
             && (asks(&source, old) || asks(&target, new))
@@ -243,7 +244,7 @@ impl Worker {
 
     /// A denial where the new name refuses less than the old one did: what is moved or linked there would be freed of it.
     fn loses(&self, source: &[u8], target: &[u8]) -> Option<Ruling> {
-        let policy = &self.shared.policy;
+        let policy = &self.rules.policy;
         let lost = || policy.refused_rights(source) - policy.refused_rights(target) - Access::CREATE;
         (policy.tells_changes_apart() && !lost().is_empty()).then(carved)
     }
@@ -259,7 +260,7 @@ impl Worker {
     /// its protection. ENOENT when there is nothing.
     fn move_ruling(&self, at: &At, source: &[u8], target: &[u8]) -> Sys<Option<Ruling>> {
         let stat = file::stat_at(at.dir.as_fd(), &at.name)?;
-        let policy = &self.shared.policy;
+        let policy = &self.rules.policy;
         if (policy.carves_beneath(source) && stat.is_dir()) || policy.carves_beneath(target) {
             return Ok(Some(carved()));
         }

@@ -160,10 +160,10 @@ impl Worker {
             let ruling = Ruling::built_in(Verdict::Deny, "built-in: program without a name");
             return Ok(Step { ruling, file: at.fd.clone(), image, head: Vec::new() });
         }
-        let policy = self.shared.policy.clone();
+        let policy = self.rules.policy.clone();
         let decision =
             if interprets { policy.decide_interpreter(&at.path, args) } else { policy.decide_exec(&at.path, args) };
-        let mut ruling = self.settle_exec(call, self.shared.ruling(decision), &at.path, args);
+        let mut ruling = self.settle_exec(call, self.ruling(decision), &at.path, args);
         // Denied, nothing is opened for it.
         let (mut file, mut head) = (at.fd.clone(), Vec::new());
         if ruling.allows() {
@@ -181,11 +181,11 @@ impl Worker {
 
     /// The refusal of a file by its bytes.
     fn judge_bytes(&self, file: &OwnedFd) -> Sys<Option<Ruling>> {
-        if !self.shared.policy.denies_digests() {
+        if !self.rules.policy.denies_digests() {
             return Ok(None);
         }
         let digest = self.shared.digests.now(file)?;
-        Ok(self.shared.policy.decide_digest(&digest).map(|decision| self.shared.ruling(decision)))
+        Ok(self.rules.policy.decide_digest(&digest).map(|decision| self.ruling(decision)))
     }
 
     /// The command that the user started was asked for by that.

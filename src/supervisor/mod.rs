@@ -18,6 +18,7 @@ mod change;
 mod digests;
 mod dispatch;
 mod exec;
+pub mod gate;
 mod identity;
 mod ipc;
 mod links;
@@ -25,7 +26,10 @@ mod listening;
 mod open;
 mod procfs;
 pub mod questions;
+mod reach;
+mod receive;
 mod receiver;
+mod redirect;
 mod repository;
 mod resolve;
 mod scan;
@@ -33,21 +37,24 @@ mod send;
 mod shared;
 mod socket;
 mod status;
+mod stub;
 mod target;
 mod text;
 mod warden;
 mod worker;
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::bus::Bus;
-use crate::policy::{Access, Policy};
+use crate::policy::{Access, Policy, Rule, RuleId};
 use crate::sandbox::Plan;
 use crate::sys::{Errno, interrupt, seccomp};
 
+pub use asking::ancestry;
 pub use warden::Warden;
 
 /// How bytes of a target are read: pure functions, for those who try them with odd ones.
@@ -61,6 +68,10 @@ pub mod reading {
 /// What one session's supervisor needs.
 pub struct Job {
     pub policy: Arc<Policy>,
+    /// The way out for internet connections; None where the policy knows no network.
+    pub gate: Option<Arc<dyn gate::Gate>>,
+    /// Directory of what the agent must trust, which it may read.
+    pub trust: Option<PathBuf>,
     pub plan: Arc<Plan>,
     pub bus: Bus,
     /// Where it asks.
@@ -101,11 +112,11 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         tree.path.as_os_str().as_bytes().to_vec()
     };
     let shared = Arc::new(shared::Shared {
-        denied_inodes: shared::denied_inodes(&job.policy),
-        continues_reads: !job.policy.carves_reads(),
+        limits: *job.policy.limits(),
+        rules: arc_swap::ArcSwap::from_pointee(shared::Rules::new(job.policy, job.plan.broker.late.clone())),
+        gate: job.gate,
+        trust: job.trust.map(|path| path.into_os_string().into_vec()),
         readable: job.plan.agent.trees.iter().filter(|t| t.access.contains(Access::READ)).map(readable).collect(),
-        late: job.plan.broker.late.clone(),
-        policy: job.policy,
         bus: job.bus,
         questions: job.questions,
         listener: job.listener,
@@ -119,6 +130,8 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         ptys: std::sync::Mutex::new(pts.into_iter().collect()),
         own_sockets: Default::default(),
         own_names: Default::default(),
+        own_ports: Default::default(),
+        stubs: Default::default(),
         own_ipc: Default::default(),
         masks: Default::default(),
         lead: AtomicU64::new(0),
@@ -135,6 +148,12 @@ impl Supervisor {
         Pauser(self.receivers.clone())
     }
 
+    /// For whoever replaces the policy.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.receivers.shared())
+    }
+
     /// Ends the threads; call it when every target is gone.
     pub fn finish(self) {
         self.receivers.finish();
@@ -149,4 +168,34 @@ impl Pauser {
     pub fn pause(&self) -> impl Drop + '_ {
         self.0.pause()
     }
+}
+
+/// Replaces the policy of a running session.
+#[derive(Clone)]
+pub struct Reloader(Arc<shared::Shared>);
+
+impl Reloader {
+    /// Judges by this policy whatever is received from now on, and calls that wait for an answer when they have it. `late` is
+    /// what the kernel's rules of this session do not grant; `reads_hold` says that they grant no read that the policy
+    /// does not, so that reads may still be left to them.
+    pub fn reload(&self, policy: &Arc<Policy>, late: Vec<Vec<u8>>, reads_hold: bool) {
+        let shared = &self.0;
+        let old = shared.rules.load_full();
+        let mut new = shared::Rules::new(Arc::clone(policy), late);
+        new.continues_reads &= old.continues_reads && reads_hold;
+        // Held while names are changed: what is judged by the old rules is done by then.
+        let changes = target::lock(&shared.changes);
+        shared.warden.reload(Arc::clone(policy));
+        shared.rules.store(Arc::new(new));
+        shared.questions.renumber(&|rule| same_rule(&old.policy, policy, rule));
+        drop(changes);
+    }
+}
+
+/// The rule that says the same in the same place.
+fn same_rule(old: &Policy, new: &Policy, rule: RuleId) -> Option<RuleId> {
+    let known = old.rules().get(rule.0 as usize)?;
+    let same = |of: &Rule| of.key == known.key && of.text == known.text && of.source == known.source;
+    let at = new.rules().iter().position(same)?;
+    u32::try_from(at).ok().map(RuleId)
 }

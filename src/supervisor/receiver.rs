@@ -125,6 +125,11 @@ impl Receivers {
         Ok(())
     }
 
+    /// What the threads share.
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     fn leads(&self, number: u64) -> bool {
         self.shared.lead.load(Ordering::Acquire) == number
     }
@@ -294,6 +299,7 @@ impl Shared {
     /// One call from receipt to answer.
     fn handle(&self, worker: &mut Worker, n: Notification) -> (Answer, Option<Call>) {
         let started = self.bus.elapsed();
+        worker.refresh();
         let thread = match self.table.thread(n.tid as i32) {
             Ok(thread) => thread,
             // Who cannot be looked at gets nothing.

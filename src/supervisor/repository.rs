@@ -35,7 +35,7 @@ impl Worker {
         if !ruling.denies() {
             return ruling;
         }
-        let Some(InRepository { part, is_nested }) = self.shared.policy.in_repository(end.0, end.1) else {
+        let Some(InRepository { part, is_nested }) = self.rules.policy.in_repository(end.0, end.1) else {
             return ruling;
         };
         let is_gits = match act {
@@ -51,19 +51,19 @@ impl Worker {
 
     /// Whether removing this protected directory is the agent's own matter: it belongs to a repository inside of the one in use.
     pub fn is_removable(&self, path: &[u8]) -> bool {
-        self.shared.policy.in_repository(path, Access::DELETE).is_some_and(|at| at.is_nested)
+        self.rules.policy.in_repository(path, Access::DELETE).is_some_and(|at| at.is_nested)
     }
 
     /// A rename onto the configuration of a repository. None: it is another kind of rename.
     pub fn configure(&mut self, call: &Call, places: (&At, &At), ends: &[End<'_>; 2], flags: u32) -> Option<Answer> {
         let (from, to) = places;
         let [(source, old), (target, new)] = *ends;
-        let part = self.shared.policy.in_repository(target, new)?.part;
+        let part = self.rules.policy.in_repository(target, new)?.part;
         let is_plain = flags == 0 || flags == libc::RENAME_NOREPLACE;
         if part != Part::Config || !is_plain || from.slash || to.slash || !self.judge(source, old).allows() {
             return None;
         }
-        let policy = self.shared.policy.clone();
+        let policy = self.rules.policy.clone();
         // Denied is what the policy denies; what fails is told as it is.
         let outcome = self.attempt(call, || replace(&policy, from, to, flags));
         let (ruling, outcome) = match outcome {

@@ -5,18 +5,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
+
 use super::digests::Digests;
+use super::gate::Gate;
 use super::questions::Questions;
 use super::resolve::Session;
 use super::status::Stat;
+use super::stub::Stubs;
 use super::target::{Table, lock};
 use super::warden::Warden;
 use super::worker::Ruling;
 use crate::bus::Bus;
-use crate::policy::{Policy, Verdict};
+use crate::policy::{Limits, Policy, Verdict};
 use crate::sys::{cred, file, sched};
 
 /// How far a process is looked for among the session's: deeper trees than this are not made by people.
@@ -25,8 +29,32 @@ const MAX_ANCESTRY: usize = 1024;
 /// CPU masks of targets, by thread.
 pub type Masks = HashMap<i32, sched::Mask, foldhash::fast::RandomState>;
 
-pub struct Shared {
+/// The policy and what is made of it: one value, replaced as a whole.
+pub struct Rules {
     pub policy: Arc<Policy>,
+    /// Reads may be left to the kernel: whatever a race makes of them, the policy allows.
+    pub continues_reads: bool,
+    /// See `BrokerPlan::late`.
+    pub late: Vec<Vec<u8>>,
+    /// Files with several names of which one is denied.
+    pub denied_inodes: HashSet<(u64, u64)>,
+}
+
+impl Rules {
+    pub fn new(policy: Arc<Policy>, late: Vec<Vec<u8>>) -> Self {
+        Self { continues_reads: !policy.carves_reads(), denied_inodes: denied_inodes(&policy), policy, late }
+    }
+}
+
+pub struct Shared {
+    /// What holds for calls that are received from now on. A worker takes a copy for each call.
+    pub rules: ArcSwap<Rules>,
+    /// Limits are the kernel's: they stay as they were at the start.
+    pub limits: Limits,
+    /// The way out for internet connections; None in a session without a network, where sockets reach loopback only.
+    pub gate: Option<Arc<dyn Gate>>,
+    /// Directory of certificates: readable, whatever the policy says of the session's own files.
+    pub trust: Option<Vec<u8>>,
     pub bus: Bus,
     pub questions: Questions,
     pub listener: OwnedFd,
@@ -35,14 +63,8 @@ pub struct Shared {
     pub agent: i32,
     /// The front runs as root: targets may have other credentials than it.
     pub root: bool,
-    /// Reads may be left to the kernel: whatever a race makes of them, the policy allows.
-    pub continues_reads: bool,
     /// Trees the agent's own domain can read.
     pub readable: Vec<Vec<u8>>,
-    /// See `BrokerPlan::late`.
-    pub late: Vec<Vec<u8>>,
-    /// Files with several names of which one is denied.
-    pub denied_inodes: HashSet<(u64, u64)>,
     pub table: Table,
     pub digests: Digests,
     pub changes: Mutex<()>,
@@ -51,12 +73,37 @@ pub struct Shared {
     /// Unix sockets bound in the session: by inode, and by abstract name.
     pub own_sockets: Mutex<HashSet<(u64, u64)>>,
     pub own_names: Mutex<HashSet<Vec<u8>>>,
+    /// Internet ports that sockets of the session were bound to at some time.
+    pub own_ports: Ports,
+    /// Sockets that talk to the stub.
+    pub stubs: Stubs,
     /// System V objects made in the session, by number.
     pub own_ipc: Mutex<HashSet<(super::ipc::Space, i32)>>,
     pub masks: Mutex<Masks>,
     /// The thread that receives: see `receiver`.
     pub lead: AtomicU64,
     pub stopping: AtomicBool,
+}
+
+/// A set of port numbers that only grows.
+pub struct Ports(Box<[AtomicU64; 1024]>);
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self(Box::new([const { AtomicU64::new(0) }; 1024]))
+    }
+}
+
+impl Ports {
+    pub fn insert(&self, port: u16) {
+        if let Some(word) = self.0.get(usize::from(port / 64)) {
+            word.fetch_or(1 << (port % 64), Ordering::Relaxed);
+        }
+    }
+
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.get(usize::from(port / 64)).is_some_and(|word| word.load(Ordering::Relaxed) >> (port % 64) & 1 == 1)
+    }
 }
 
 impl Session for Shared {
@@ -89,7 +136,7 @@ impl Shared {
 }
 
 /// Device and inode of the denied files that have more than one name: opened under the other, they are recognised.
-pub fn denied_inodes(policy: &Policy) -> HashSet<(u64, u64)> {
+fn denied_inodes(policy: &Policy) -> HashSet<(u64, u64)> {
     let named = |path: &Vec<u8>| {
         let path = std::ffi::CString::new(path.clone()).ok()?;
         let stat = file::stat_path(&path).ok()?;

@@ -4,16 +4,20 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use super::address::{Address, MAX, unix_bytes};
-use super::listening;
-use super::questions::Subject;
+use super::reach::Place;
+use super::redirect::DNS;
 use super::resolve::Found;
 use super::target::lock;
 use super::worker::{Answer, Call, Ruling, Worker};
 use crate::event::{Event, Judged, Kind, Via};
-use crate::policy::{Access, NetOp, UnixAddr, Verdict};
+use crate::policy::{Access, Decision, NetOp, RuleId, UnixAddr, Verdict};
 use crate::sys::{Errno, Sys, clone, file, net, pidfd};
+
+/// AF_UNSPEC: connect(2) with it takes a datagram socket's peer away.
+const NOWHERE: [u8; 16] = [0; 16];
 
 /// A judged destination, as bytes for the kernel.
 pub struct Destination {
@@ -23,11 +27,13 @@ pub struct Destination {
 }
 
 impl Worker {
-    /// socket(2) of an internet family: tied to the loopback device unless the policy names the outside.
+    /// socket(2) of an internet family: tied to the loopback device. Only datagrams leave the machine by themselves, where the
+    /// policy names addresses outside; connections are the front's to make, and without a gate there are none.
     pub fn socket(&mut self, call: &Call) -> Answer {
         let kind = call.int(1);
+        let stays = !self.rules.policy.names_outside() || kind & 0xf == libc::SOCK_STREAM && self.shared.gate.is_some();
         let made = net::socket(call.int(0), kind & !libc::SOCK_CLOEXEC, call.int(2)).and_then(|fd| {
-            if !self.shared.policy.names_outside() {
+            if stays {
                 net::bind_to_loopback_device(fd.as_fd())?;
             }
             Ok(fd)
@@ -46,13 +52,46 @@ impl Worker {
             Ok(target) => target,
             Err(errno) => return self.unreadable(call, "connect", errno),
         };
-        match self.destination(call, "connect", NetOp::Connect, &socket, &bytes) {
-            Ok(to) => match self.attempt(call, || net::connect(socket.as_fd(), &to.bytes)) {
-                Ok(()) => Answer::Value(0),
-                Err(errno) => errno.into(),
-            },
+        match self.connect_judged(call, &socket, &bytes) {
+            Ok(()) => Answer::Value(0),
             Err(errno) => errno.into(),
         }
+    }
+
+    fn connect_judged(&mut self, call: &Call, socket: &OwnedFd, bytes: &[u8]) -> Sys<()> {
+        let gate = self.shared.gate.clone();
+        if let (Some(gate), Address::Inet(to)) = (gate, Address::parse(bytes)) {
+            let domain = net::option(socket.as_fd(), libc::SO_DOMAIN)?;
+            let six =
+                bytes.first_chunk().is_some_and(|family| i32::from(u16::from_ne_bytes(*family)) == libc::AF_INET6);
+            match (domain, net::option(socket.as_fd(), libc::SO_TYPE)?) {
+                (libc::AF_INET, _) if six => return Err(Errno(libc::EAFNOSUPPORT)),
+                (libc::AF_INET6, libc::SOCK_STREAM) if !six => return Err(Errno(libc::EAFNOSUPPORT)),
+                (libc::AF_INET | libc::AF_INET6, libc::SOCK_STREAM) => {
+                    return self.redirect(call, &gate, socket, (domain, to));
+                }
+                (libc::AF_INET | libc::AF_INET6, _) if to.port() != DNS && self.is_probe(&to) => {
+                    // It goes nowhere: what it was connected to before it is not connected to any more.
+                    return self.attempt(call, || net::connect(socket.as_fd(), &NOWHERE));
+                }
+                _ => {}
+            }
+        }
+        let to = self.destination(call, "connect", NetOp::Connect, socket, bytes)?;
+        self.attempt(call, || net::connect(socket.as_fd(), &to.bytes))
+    }
+
+    /// Whether connecting a datagram socket there is to have no effect, and no event: getaddrinfo(3) does so with every
+    /// address of a name to sort them by the source that the kernel would choose (RFC 6724), and sends nothing. Where no rule
+    /// speaks of the address such a socket stays without a peer, so that nothing can be sent by it either; what is sent to
+    /// an address by name is judged as ever.
+    fn is_probe(&self, to: &SocketAddr) -> bool {
+        let ip = to.ip();
+        let is_plain = !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast();
+        let decision = self.rules.policy.decide_net(NetOp::Connect, to);
+        is_plain
+            && (decision.verdict == Verdict::Ask
+                || decision == Decision { verdict: Verdict::Deny, rule: RuleId::DEFAULT })
     }
 
     pub fn copy_address(&self, call: &Call, addr: u64, len: u64) -> Sys<Vec<u8>> {
@@ -79,35 +118,22 @@ impl Worker {
             Address::Other => Err(Errno(libc::EAFNOSUPPORT)),
             Address::Inet(addr) => {
                 let stream = net::option(socket.as_fd(), libc::SO_TYPE)? == libc::SOCK_STREAM;
-                let mut ruling = self.shared.ruling(self.shared.policy.decide_net(kind, &addr));
-                if !ruling.allows() && listening::is_own(&self.shared, &addr, stream) {
-                    ruling = Ruling::built_in(Verdict::Allow, "built-in: service of the session");
+                if let Some(stub) = self.stub(socket, addr, bytes, stream)? {
+                    return plain(&stub);
                 }
-                let ruling = self.settle(ruling, || Subject {
-                    of: Kind::Net,
-                    op,
-                    access: Access::empty(),
-                    path: Vec::new(),
-                    path2: Vec::new(),
-                    addr: Some(addr),
-                    host: None,
-                    port: 0,
-                    argv: Vec::new(),
-                    cwd: Vec::new(),
-                    about: Vec::new(),
-                });
+                let reached = self.reach(op, kind, &addr, stream);
                 let refusal = if stream { libc::ECONNREFUSED } else { libc::EHOSTUNREACH };
-                self.concluded(call, op, Some(addr), b"", &ruling, refusal)?;
+                self.concluded(call, op, &reached.told(addr), &reached.ruling, refusal)?;
                 plain(bytes)
             }
             Address::Abstract(name) => {
                 let ruling = if lock(&self.shared.own_names).contains(&name) {
                     Ruling::built_in(Verdict::Allow, "built-in: socket of the session")
                 } else {
-                    self.shared.ruling(self.shared.policy.decide_unix(UnixAddr::Abstract(&name)))
+                    self.ruling(self.rules.policy.decide_unix(UnixAddr::Abstract(&name)))
                 };
                 let shown: Vec<u8> = [b"@".as_slice(), &name].concat();
-                self.concluded(call, op, None, &shown, &ruling, libc::ECONNREFUSED)?;
+                self.concluded(call, op, &Place::path(&shown), &ruling, libc::ECONNREFUSED)?;
                 plain(bytes)
             }
             Address::Path(path) => self.unix_destination(call, op, &path),
@@ -122,30 +148,29 @@ impl Worker {
         };
         if refused {
             let why = Ruling::built_in(Verdict::Deny, "built-in: process outside the session");
-            self.concluded(call, op, None, path, &why, libc::EACCES)?;
+            self.concluded(call, op, &Place::path(path), &why, libc::EACCES)?;
         }
         let found = found?;
         let stat = file::stat(found.fd.as_fd())?;
         // Where the agent can bind nothing, none is its own: the number of one that it has removed may be another's now.
         let own = lock(&self.shared.own_sockets).contains(&(stat.dev, stat.ino));
-        let ruling = if own && !self.shared.policy.protected(&found.path) {
+        let ruling = if own && !self.rules.policy.protected(&found.path) {
             Ruling::built_in(Verdict::Allow, "built-in: socket of the session")
         } else {
-            self.shared.ruling(self.shared.policy.decide_unix(UnixAddr::Path(&found.path)))
+            self.ruling(self.rules.policy.decide_unix(UnixAddr::Path(&found.path)))
         };
-        self.concluded(call, op, None, &found.path.clone(), &ruling, libc::EACCES)?;
+        self.concluded(call, op, &Place::path(&found.path), &ruling, libc::EACCES)?;
         let name = file::FdPath::new(found.fd.as_fd());
         let bytes = unix_bytes(name.as_c().to_bytes()).ok_or(Errno(libc::ENAMETOOLONG))?;
         Ok(Destination { bytes, _held: Some(found) })
     }
 
     /// Records the decision; `refusal` is what a denied target gets.
-    fn concluded(
+    pub fn concluded(
         &self,
         call: &Call,
         op: &'static str,
-        addr: Option<SocketAddr>,
-        path: &[u8],
+        place: &Place<'_>,
         ruling: &Ruling,
         refusal: i32,
     ) -> Sys<()> {
@@ -157,10 +182,10 @@ impl Worker {
             op,
             pid: call.pid(),
             access: Access::empty(),
-            path: path.to_vec(),
+            path: place.path.to_vec(),
             path2: Vec::new(),
-            addr,
-            host: None,
+            addr: place.addr,
+            host: place.host.as_ref().map(|host| Arc::from(host.as_str())),
             port: 0,
             argv: Vec::new(),
             verdict,
@@ -188,9 +213,13 @@ impl Worker {
             Address::Netlink => net::bind(socket.as_fd(), bytes),
             Address::None | Address::Other => Err(Errno(libc::EAFNOSUPPORT)),
             Address::Inet(addr) => {
-                let ruling = self.shared.ruling(self.shared.policy.decide_net(NetOp::Bind, &addr));
-                self.concluded(call, "bind", Some(addr), b"", &ruling, libc::EACCES)?;
-                net::bind(socket.as_fd(), bytes)
+                let ruling = self.ruling(self.rules.policy.decide_net(NetOp::Bind, &addr));
+                self.concluded(call, "bind", &Place::addr(addr), &ruling, libc::EACCES)?;
+                net::bind(socket.as_fd(), bytes)?;
+                if let Address::Inet(own) = Address::parse(&net::local_address(socket.as_fd())?) {
+                    self.shared.own_ports.insert(own.port());
+                }
+                Ok(())
             }
             Address::Unnamed | Address::Abstract(_) => {
                 net::bind(socket.as_fd(), bytes)?;
@@ -216,7 +245,7 @@ impl Worker {
         let full = at.full();
         let (ruling, _) = self.judge_guarded(call, &full, Access::CREATE);
         let ruling = self.settle_file(ruling, "bind", Access::CREATE, &[&full], &[(&full, Access::CREATE)]);
-        self.concluded(call, "bind", None, &full, &ruling, libc::EACCES)?;
+        self.concluded(call, "bind", &Place::path(&full), &ruling, libc::EACCES)?;
         clone::fchdir(cwd.fd.as_fd())?;
         clone::set_umask(call.thread.process.umask(call.tid())?);
         self.attempt(call, || net::bind(socket.as_fd(), bytes))?;

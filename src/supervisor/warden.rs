@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::act::{Act, At};
 use super::scan::protected_inside;
 use super::target::{Credentials, lock};
@@ -42,14 +44,22 @@ struct Order {
 #[derive(Clone)]
 pub struct Warden {
     orders: Arc<Mutex<Sender<Errand>>>,
+    policy: Arc<ArcSwap<Policy>>,
 }
 
 impl Warden {
     /// Starts the thread; call it before any Landlock domain is entered. It ends with its last [`Warden`].
     pub fn start(policy: Arc<Policy>) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
-        std::thread::Builder::new().name("warden".into()).spawn(move || serve(&policy, &inbox))?;
-        Ok(Self { orders: Arc::new(Mutex::new(orders)) })
+        let policy = Arc::new(ArcSwap::new(policy));
+        let current = Arc::clone(&policy);
+        std::thread::Builder::new().name("warden".into()).spawn(move || serve(&current, &inbox))?;
+        Ok(Self { orders: Arc::new(Mutex::new(orders)), policy })
+    }
+
+    /// Judges by this policy from the next errand on.
+    pub(super) fn reload(&self, policy: Arc<Policy>) {
+        self.policy.store(policy);
     }
 
     /// Has an act performed. EACCES when the warden's own judgement is not to; EINTR when `waits` says that nobody
@@ -83,16 +93,16 @@ impl Warden {
     }
 }
 
-fn serve(policy: &Arc<Policy>, inbox: &Receiver<Errand>) {
+fn serve(current: &ArcSwap<Policy>, inbox: &Receiver<Errand>) {
     // Without a umask of its own it would change the whole front's: then it serves nobody.
     if clone::unshare_fs().is_err() {
         return;
     }
     while let Ok(errand) = inbox.recv() {
+        let policy = current.load_full();
         let order = match errand {
             Errand::Order(order) => order,
             Errand::Look { at, source, target, reply } => {
-                let policy = policy.clone();
                 let look = move || {
                     let inside = protected_inside(&policy, &at, &source, &target).unwrap_or(true);
                     // The broker waits for this reply unless its thread ended; then nobody needs it.
@@ -104,10 +114,9 @@ fn serve(policy: &Arc<Policy>, inbox: &Receiver<Errand>) {
             }
         };
         if !may_wait(&order.act) {
-            carry_out(policy, order);
+            carry_out(&policy, order);
             continue;
         }
-        let policy = policy.clone();
         let aside = std::thread::Builder::new().name("warden".into()).spawn(move || {
             if clone::unshare_fs().is_ok() {
                 carry_out(&policy, order);

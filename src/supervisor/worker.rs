@@ -13,7 +13,7 @@ use super::links::Links;
 use super::procfs::{self, Guard};
 use super::questions::Subject;
 use super::resolve::{Resolver, Session};
-use super::shared::Shared;
+use super::shared::{Rules, Shared};
 use super::status::{Stat, Status};
 use super::target::Thread;
 use super::text::Copier;
@@ -141,6 +141,8 @@ pub struct Told<'a> {
 /// A thread that receives and answers.
 pub struct Worker {
     pub shared: Arc<Shared>,
+    /// What holds for the call at hand.
+    pub rules: Arc<Rules>,
     /// By access bits, then by path.
     cache: HashMap<u8, HashMap<Vec<u8>, Ruling, foldhash::fast::RandomState>, foldhash::fast::RandomState>,
     pub links: Links,
@@ -155,12 +157,22 @@ pub struct Worker {
 impl Worker {
     pub fn new(shared: Arc<Shared>) -> Self {
         Self {
+            rules: shared.rules.load_full(),
             shared,
             cache: HashMap::default(),
             links: Links::default(),
             met: None,
             granted: Vec::new(),
             last_round: false,
+        }
+    }
+
+    /// Takes over what holds now: before a call is judged, and before it is judged again.
+    pub fn refresh(&mut self) {
+        let now = self.shared.rules.load();
+        if !Arc::ptr_eq(&now, &self.rules) {
+            self.rules = now.clone();
+            self.cache.clear();
         }
     }
 
@@ -174,13 +186,19 @@ impl Worker {
             // Outside every mount we can see, such as `(unreachable)/x`: no rule can mean it.
             return Ruling::built_in(Verdict::Deny, "built-in: no path leads there");
         }
+        if access == Access::READ
+            && let Some(trust) = &self.shared.trust
+            && crate::sandbox::beneath(path, trust)
+        {
+            return Ruling::built_in(Verdict::Allow, "built-in: certificates of the session");
+        }
         let cache = self.cache.entry(access.bits()).or_default();
         if let Some(known) = cache.get(path) {
             return known.clone();
         }
-        let mut ruling = self.shared.ruling(self.shared.policy.decide_file(path, access));
-        ruling.hides = ruling.denies() && self.shared.policy.hides(path);
-        ruling.is_doubtful = !ruling.denies() && self.shared.policy.is_doubtful(path);
+        let mut ruling = self.rules.ruling(self.rules.policy.decide_file(path, access));
+        ruling.hides = ruling.denies() && self.rules.policy.hides(path);
+        ruling.is_doubtful = !ruling.denies() && self.rules.policy.is_doubtful(path);
         if cache.len() >= CACHE {
             cache.clear();
         }
@@ -191,7 +209,7 @@ impl Worker {
     /// Whether the agent can change nothing of `path`, nor have another thing stand there.
     pub fn is_fixed(&mut self, path: &[u8]) -> bool {
         // One refusal speaks for all changes where no rule tells them apart.
-        let told_apart = self.shared.policy.tells_changes_apart();
+        let told_apart = self.rules.policy.tells_changes_apart();
         let kinds = if told_apart { Access::CHANGES.iter().collect() } else { vec![Access::CHANGES] };
         kinds.into_iter().all(|kind| self.judge(path, kind).denies())
     }
@@ -300,7 +318,7 @@ impl Worker {
 
     /// Whether the act lies where the policy grants what the broker's domain cannot.
     fn is_late(&self, act: &Act) -> bool {
-        let beneath = |path: &[u8]| self.shared.late.iter().any(|root| crate::sandbox::beneath(path, root));
+        let beneath = |path: &[u8]| self.rules.late.iter().any(|root| crate::sandbox::beneath(path, root));
         act.touches().is_ok_and(|touched| touched.iter().any(|(path, _)| beneath(path)))
     }
 
@@ -311,14 +329,19 @@ impl Worker {
 
     /// Whether an opened file is a hard link to one that a rule denies by its exact path.
     pub fn is_denied_inode(&self, fd: &OwnedFd) -> bool {
-        !self.shared.denied_inodes.is_empty()
+        !self.rules.denied_inodes.is_empty()
             && file::stat(fd.as_fd())
-                .map_or(true, |s| s.links > 1 && self.shared.denied_inodes.contains(&(s.dev, s.ino)))
+                .map_or(true, |s| s.links > 1 && self.rules.denied_inodes.contains(&(s.dev, s.ino)))
+    }
+
+    /// A decision in words.
+    pub fn ruling(&self, decision: Decision) -> Ruling {
+        self.rules.ruling(decision)
     }
 }
 
-impl Shared {
-    /// A decision in words.
+impl Rules {
+    /// A decision of this policy in words.
     pub fn ruling(&self, decision: Decision) -> Ruling {
         let rule = self.policy.rule(decision.rule);
         let (verdict, id) = (decision.verdict, decision.rule);

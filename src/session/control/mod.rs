@@ -30,6 +30,7 @@ use std::time::Duration;
 pub use pulse::{Beat, Pulse};
 pub use standing::{Bell, Desk, Frozen, Standing, What, Wish, desk};
 
+use super::reload::Reload;
 use super::runtime;
 use crate::bus::Bus;
 use crate::supervisor::questions::Questions;
@@ -56,6 +57,7 @@ pub struct Setup<'a> {
     pub questions: Questions,
     /// Where answers for later sessions are kept; empty for nowhere.
     pub answers: PathBuf,
+    pub reload: Arc<Reload>,
 }
 
 /// What every visitor shares.
@@ -66,6 +68,7 @@ struct Shared {
     bus: Bus,
     questions: Questions,
     answers: PathBuf,
+    reload: Arc<Reload>,
     /// Hangs up when the session is over.
     over: OwnedFd,
     visitors: Mutex<usize>,
@@ -89,14 +92,14 @@ pub struct Control {
 
 /// Opens the socket. Call it on a thread that is not in the broker's domain.
 pub fn start(setup: Setup<'_>) -> io::Result<Control> {
-    let Setup { dir, hello, bell, pulse, bus, questions, answers } = setup;
+    let Setup { dir, hello, bell, pulse, bus, questions, answers, reload } = setup;
     let path = dir.join(NAME);
     let listening = runtime::short(&path).and_then(|(_dir, short)| UnixListener::bind(short))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     listening.set_nonblocking(true)?;
     let (over, end) = unix::pipe()?;
     let (visitors, gone) = (Mutex::new(0), Condvar::new());
-    let shared = Arc::new(Shared { hello, bell, pulse, bus, questions, answers, over, visitors, gone });
+    let shared = Arc::new(Shared { hello, bell, pulse, bus, questions, answers, reload, over, visitors, gone });
     let theirs = Arc::clone(&shared);
     let builder = std::thread::Builder::new().name("control".to_owned()).stack_size(STACK);
     let acceptor = builder.spawn(move || accept(&listening, &theirs))?;

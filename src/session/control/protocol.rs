@@ -27,7 +27,7 @@ pub const LONGEST: usize = 64 << 10;
 pub const LABEL: usize = 4 << 10;
 
 /// Every operation, for the error that lists them.
-const OPS: &str = "hello, status, questions, answer, marker, freeze, thaw, end, screen, subscribe";
+const OPS: &str = "hello, status, questions, answer, marker, freeze, thaw, end, screen, subscribe, reload";
 
 /// What a client wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub enum Op {
         now: bool,
     },
     Screen {},
+    /// The policy is read again and put in force.
+    Reload {},
     Subscribe {
         /// Somebody sits there who answers questions.
         #[serde(default)]

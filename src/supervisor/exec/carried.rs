@@ -51,12 +51,12 @@ impl Worker {
         if file::stat(found.fd.as_fd())?.kind() != libc::S_IFREG {
             return Ok(None);
         }
-        let said = self.shared.policy.decide_script(&found.path, behind);
-        let ruling = said.map(|decision| self.settle_exec(call, self.shared.ruling(decision), &found.path, behind));
+        let said = self.rules.policy.decide_script(&found.path, behind);
+        let ruling = said.map(|decision| self.settle_exec(call, self.ruling(decision), &found.path, behind));
         if let Some(worse) = ruling.filter(|ruling| !ruling.allows()) {
             return Ok(Some(worse));
         }
-        if !self.shared.policy.denies_digests() {
+        if !self.rules.policy.denies_digests() {
             return Ok(None);
         }
         // What the target cannot read, its interpreter cannot either.
@@ -76,8 +76,8 @@ impl Worker {
         if stat.kind() != libc::S_IFREG || stat.links == 0 || !found.path.starts_with(b"/") {
             return deny("built-in: program without a name");
         }
-        let decision = self.shared.policy.decide_exec(&found.path, behind);
-        let ruling = self.settle_exec(call, self.shared.ruling(decision), &found.path, behind);
+        let decision = self.rules.policy.decide_exec(&found.path, behind);
+        let ruling = self.settle_exec(call, self.ruling(decision), &found.path, behind);
         if !ruling.allows() {
             return Ok(Err(ruling));
         }

@@ -53,7 +53,7 @@ impl Worker {
         }
         // Somebody died unchecked, and this may be its child.
         let exe = exe_path(process.pid);
-        let judged = command_line(process.pid).map(|argv| self.shared.policy.decide_interpreter(&exe, &argv).verdict);
+        let judged = command_line(process.pid).map(|argv| self.rules.policy.decide_interpreter(&exe, &argv).verdict);
         let what = format!("runs {} without having been judged", String::from_utf8_lossy(&exe));
         match judged {
             Ok(Verdict::Allow) => return true,
@@ -91,7 +91,7 @@ impl Worker {
             // The kernel's binfmt_misc chose the image; it is judged for itself.
             let exe = exe_path(process.pid);
             if let Ok(argv) = command_line(process.pid)
-                && self.shared.ruling(self.shared.policy.decide_exec(&exe, &argv)).allows()
+                && self.ruling(self.rules.policy.decide_exec(&exe, &argv)).allows()
             {
                 return self.confirm(call, process, &pending);
             }
@@ -161,15 +161,15 @@ impl Worker {
     /// Whether other arguments than the judged ones would have been allowed. What they are given to run was not looked
     /// at, so there must be nothing of the kind.
     fn allows_changed(&self, process: &Process, pending: &PendingExec, now: &[Vec<u8>]) -> bool {
-        let policy = &self.shared.policy;
+        let policy = &self.rules.policy;
         if !pending.script {
-            let allowed = self.shared.ruling(policy.decide_exec(&pending.path, now)).allows();
+            let allowed = self.ruling(policy.decide_exec(&pending.path, now)).allows();
             return allowed && carried(&pending.path, now).is_empty();
         }
         let Some(at) = now.iter().position(|word| *word == pending.asked) else { return false };
         let script = policy.decide_exec(&pending.path, now.get(at..).unwrap_or_default());
         let interpreter = policy.decide_interpreter(&exe_path(process.pid), now);
-        self.shared.ruling(script).allows() && self.shared.ruling(interpreter).allows()
+        self.ruling(script).allows() && self.ruling(interpreter).allows()
     }
 
     /// An attack was seen: the process, whoever calls for it, and the session's first one die before anything is answered.

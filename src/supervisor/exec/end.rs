@@ -30,7 +30,7 @@ impl Shared {
     pub fn gone(&self, process: &Process) {
         let code = pidfd::exit_code(process.pidfd.as_fd()).or_else(|| status::exit_code(process.pid));
         let signal = code.map(|code| code & 0x7f).filter(|signal| *signal != 0);
-        let limits = self.policy.limits();
+        let limits = self.limits;
         let hit = match signal {
             Some(libc::SIGXCPU) => limits.cpu_seconds.map(|most| format!("cpu_seconds: {most} were used up by")),
             Some(libc::SIGXFSZ) => limits.file_size.map(|most| format!("file_size: {most} bytes were exceeded by")),
@@ -47,7 +47,7 @@ impl Shared {
 
     /// A descriptor found no room in the target: told once for each process.
     pub fn tell_full(&self, errno: Errno, call: Option<&Call>) {
-        let (Some(most), Some(call)) = (self.policy.limits().open_files, call) else { return };
+        let (Some(most), Some(call)) = (self.limits.open_files, call) else { return };
         let process = &call.thread.process;
         if errno == Errno(libc::EMFILE) && !process.full.swap(true, Ordering::Relaxed) {
             self.bus.publish(Event::Limit { what: format!("open_files: {most} are open in {}", named(process)) });
@@ -56,8 +56,7 @@ impl Shared {
 
     /// A file would be made larger than the policy lets any be: the front is not held by the target's own limit.
     pub fn is_too_large(&self, call: &Call, length: i64) -> bool {
-        let most =
-            self.policy.limits().file_size.filter(|most| u64::try_from(length).is_ok_and(|length| length > *most));
+        let most = self.limits.file_size.filter(|most| u64::try_from(length).is_ok_and(|length| length > *most));
         if let Some(most) = most {
             let process = named(&call.thread.process);
             self.bus.publish(Event::Limit { what: format!("file_size: {length} of {most} bytes wanted by {process}") });

@@ -22,7 +22,7 @@ impl Worker {
     pub(super) fn open_plain(&mut self, call: &Call, wanted: &Wanted, base: &Arc<Dir>) -> Option<Answer> {
         let path = wanted.path.to_bytes();
         // A hard link of a denied file must be seen before it is opened, which may already truncate it.
-        let looks_alike = !self.shared.denied_inodes.is_empty();
+        let looks_alike = !self.rules.denied_inodes.is_empty();
         if looks_alike || !is_plain(path) || wanted.limits != 0 || !base.path.starts_with(b"/") {
             return None;
         }
@@ -36,7 +36,7 @@ impl Worker {
             return None;
         }
         let told = |via, errno| Told { kind: Kind::File, op: "open", access, path: &full, path2: b"", via, errno };
-        if self.shared.continues_reads
+        if self.rules.continues_reads
             && access == Access::READ
             && self.shared.readable.iter().any(|root| beneath(&full, root))
         {
@@ -91,7 +91,7 @@ impl Worker {
         let dir = Some(base.fd.as_fd());
         let open = || file::open_how(dir, &wanted.path, wanted.flags, wanted.mode(), resolve);
         match self.attempt(call, open) {
-            Err(Errno(libc::EACCES | libc::EXDEV)) if !self.shared.late.is_empty() => {
+            Err(Errno(libc::EACCES | libc::EXDEV)) if !self.rules.late.is_empty() => {
                 let path = wanted.path.to_bytes();
                 let name = CString::new(path.strip_prefix(b"/").unwrap_or(path)).map_err(|_| Errno(libc::EINVAL))?;
                 let at = At::new(base.fd.clone(), base.path.clone(), name);

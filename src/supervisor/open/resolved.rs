@@ -69,7 +69,7 @@ impl Worker {
         if !ruling.denies() && self.is_denied_inode(&found.fd) {
             ruling = Ruling::built_in(Verdict::Deny, "built-in: another name of a denied file");
         }
-        if !ruling.denies() && asked != path && is_plain(&asked) && self.shared.policy.protected(&asked) {
+        if !ruling.denies() && asked != path && is_plain(&asked) && self.rules.policy.protected(&asked) {
             let by_name = self.judge(&asked, wanted.access());
             ruling = if by_name.denies() || ruling.allows() { by_name } else { ruling };
         }
@@ -98,7 +98,7 @@ impl Worker {
             return self.opened(call, wanted, opened, path, ruling);
         }
         let flags = wanted.flags & !libc::O_NOFOLLOW;
-        if terminal.is_none() && !gone && self.shared.denied_inodes.is_empty() {
+        if terminal.is_none() && !gone && self.rules.denied_inodes.is_empty() {
             self.remember(call, wanted, &asked, path);
         }
         let opened = self.perform(call, Act::Reopen { object, flags }, false);

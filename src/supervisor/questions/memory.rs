@@ -59,6 +59,16 @@ impl Memory {
         self.put(covers, reply);
     }
 
+    /// The rules have other numbers now: an answer by a rule that is gone is gone with it.
+    pub fn renumber(&mut self, to: &dyn Fn(RuleId) -> Option<RuleId>) {
+        self.known.retain_mut(|known| match &mut known.covers {
+            Covers::Kept(_) => true,
+            Covers::Rule(rule) | Covers::Program(rule, _) | Covers::Touched(rule, _) => {
+                to(*rule).map(|new| *rule = new).is_some()
+            }
+        });
+    }
+
     fn put(&mut self, covers: Covers, reply: &Reply) {
         if self.known.len() >= MOST {
             self.known.remove(0);

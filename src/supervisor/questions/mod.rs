@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::bus::Bus;
 use crate::event::{Answer, Ask, By, Event, Scope};
-use crate::policy::Verdict;
+use crate::policy::{RuleId, Verdict};
 
 pub use attend::Attendance;
 pub use park::{Given, Outcome, Put, Still};
@@ -135,6 +135,16 @@ impl Questions {
         // Others may be answered by what was just said.
         self.sweep();
         Ok(())
+    }
+
+    /// The policy was replaced: `to` says which of its rules is the same as one of the old. Calls whose question was put by a
+    /// rule that is gone go on waiting for its answer, and are judged again when they have it.
+    pub fn renumber(&self, to: &dyn Fn(RuleId) -> Option<RuleId>) {
+        let mut state = self.0.lock();
+        state.memory.renumber(to);
+        for open in &mut state.open {
+            open.rule = to(open.rule).unwrap_or(RuleId(u32::MAX));
+        }
     }
 
     /// A new descriptor for this caller, readable whenever the list changed since it was last read empty; eight bytes each

@@ -48,6 +48,7 @@ impl Visitor<'_> {
                 self.subscribe(answers);
                 Ok(Value::Null)
             }
+            Op::Reload {} => self.reload(),
             Op::Hello { .. } => Err("hello was said already".to_owned()),
         }
     }
@@ -101,6 +102,12 @@ impl Visitor<'_> {
         };
         let said = answers::settle(questions, &self.shared.answers, given.ask, reply);
         said.map(|said| json!({ "said": said })).map_err(|error| told(&error))
+    }
+
+    fn reload(&self) -> Result<Value, String> {
+        let told = self.shared.reload.reload()?;
+        self.shared.bus.publish(Event::Marker { label: "policy reloaded".to_owned(), by: self.by() });
+        Ok(json!({ "told": told }))
     }
 
     /// As it stands in markers.
