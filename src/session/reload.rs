@@ -76,6 +76,7 @@ impl Reload {
             denies,
             asks,
             appended: Vec::new(),
+            notices: Vec::new(),
             vars: Some(Box::new(policy.vars().clone())),
         })));
     }
