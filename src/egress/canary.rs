@@ -71,7 +71,8 @@ async fn ask_for(tried: &Arc<Shared>, place: &str) -> io::Result<String> {
         }
     };
     let passage = Passage {
-        id: 1,
+        // Two of them may be seated at the same time.
+        id: u64::from(from.port()),
         from,
         to,
         names: Vec::new(),

@@ -50,6 +50,7 @@ use crate::sys::inherited;
 use crate::sys::process::{self, Limit};
 use crate::sys::signals::{self, Disposition, Set};
 use keep::Keeper;
+use outside::OutsideError;
 use overlay::HotKey;
 use recorder::{RecorderError, Target};
 use runtime::Runtime;
@@ -77,6 +78,8 @@ pub enum SessionError {
     Supervisor(#[from] SupervisorError),
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Outside(#[from] OutsideError),
     #[error("cannot open a pseudo-terminal: {0}")]
     Pty(String),
     #[error("cannot start the monitor: {0}")]

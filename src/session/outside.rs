@@ -1,19 +1,49 @@
-//! The way out of a session: what the supervisor's gate leads to.
+//! The way out, wired: what the supervisor asks of the network side and what that asks of people; and what the agent is told.
 //!
-//! Invariant: without one, connections are made by the broker alone.
-//! Leaves to others: judging (`policy`), redirecting (`supervisor`).
+//! ```text
+//! supervisor ─Gate──▶ Outside ─▶ Egress      names, passages, stub
+//! Questions ◀─Asks─── Asker  ◀─┘             connections through the proxy that a rule asks about
+//! environment: proxies, certificates, placeholders of credentials, SSH remotes as HTTPS
+//! ```
+//! Invariant: a session whose policy knows no network has none of this; with one that does, nothing of the agent's runs before
+//! the way out is there.
+//! Leaves to others: judging (`policy`), carrying (`egress`), redirecting (`supervisor`).
+
+mod asker;
+mod environment;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::policy::{Host, Policy};
-use crate::supervisor::gate::{Dialled, Gate, Passage};
-use crate::sys::Errno;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
-/// The running way out of one session; there is none yet.
-pub enum Outside {}
+use crate::bus::Bus;
+use crate::egress::credentials::Secrets;
+use crate::egress::{self, Egress, EgressError, Upstream};
+use crate::policy::{Host, Policy};
+use crate::sandbox;
+use crate::supervisor::gate::{Dialled, Gate, Passage};
+use crate::supervisor::questions::Questions;
+use crate::sys::Errno;
+use asker::Asker;
+
+/// Where nobody listens: the discard service of an address that is nobody's.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 255, 255, 254)), 9);
+/// Why there is no way out, where the policy knows a network.
+#[derive(Debug, thiserror::Error)]
+pub enum OutsideError {
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+}
+
+/// The running way out of one session.
+pub struct Outside {
+    /// None once the session is over.
+    egress: ArcSwapOption<Egress>,
+    policy: Arc<ArcSwap<Policy>>,
+}
 
 /// What a session with a way out gives its agent.
 pub struct Opened {
@@ -24,45 +54,83 @@ pub struct Opened {
     pub trust: Option<PathBuf>,
 }
 
-/// No policy has one.
-pub fn open() -> Option<Opened> {
-    None
+/// Starts the way out, unless the policy knows no network; `env` is what the agent would get. Call it on a thread that is
+/// not in the broker's domain.
+pub fn open(
+    policy: &Arc<Policy>,
+    (bus, questions): (&Bus, &Questions),
+    env: &[(OsString, OsString)],
+) -> Result<Option<Opened>, OutsideError> {
+    if !sandbox::knows_network(policy) {
+        return Ok(None);
+    }
+    let in_force = Arc::new(ArcSwap::new(Arc::clone(policy)));
+    let secrets = Arc::new(Secrets);
+    let asks = Arc::new(Asker::new(questions.clone(), Arc::clone(&in_force)));
+    let egress = Egress::start(egress::Setup {
+        policy: Arc::clone(policy),
+        bus: bus.clone(),
+        asks,
+        secrets,
+        upstream: Upstream::default(),
+    })?;
+    let mut variables = environment::Variables::new(env);
+    variables.proxies(egress.proxy());
+    Ok(Some(Opened {
+        outside: Arc::new(Outside { egress: ArcSwapOption::from_pointee(egress), policy: in_force }),
+        env: variables.done(),
+        trust: None,
+    }))
 }
 
 impl Outside {
-    /// Puts another policy in force.
-    pub fn reload(&self, _: Arc<Policy>) {
-        match *self {}
+    /// Puts another policy in force: for what is asked from now on, and for what is open.
+    pub fn reload(&self, policy: Arc<Policy>) {
+        self.policy.store(Arc::clone(&policy));
+        if let Some(egress) = &*self.egress.load() {
+            egress.reload(policy);
+        }
     }
 
-    /// Ends every tunnel.
+    /// Ends every tunnel; their last events are published before this returns.
     pub fn close(&self) {
-        match *self {}
+        drop(self.egress.swap(None));
     }
 }
 
 impl Gate for Outside {
-    fn names(&self, _: IpAddr) -> Vec<Host> {
-        match *self {}
+    fn names(&self, ip: IpAddr) -> Vec<Host> {
+        self.egress.load().as_ref().map(|egress| egress.names(ip)).unwrap_or_default()
     }
 
-    fn dial(&self, _: &Passage, _: &dyn Fn() -> bool) -> Result<Dialled, Errno> {
-        match *self {}
+    fn dial(&self, passage: &Passage, still: &dyn Fn() -> bool) -> Result<Dialled, Errno> {
+        // Not held by `load`: it may take long.
+        let egress = self.egress.load_full().ok_or(Errno(libc::ENETDOWN))?;
+        egress.dial(&handed(passage.clone()), still).map(|dialled| Dialled(dialled.0))
     }
 
-    fn expect(&self, _: Passage, _: Option<Dialled>) -> SocketAddr {
-        match *self {}
+    fn expect(&self, passage: Passage, dialled: Option<Dialled>) -> SocketAddr {
+        let dialled = dialled.map(|dialled| egress::Dialled(dialled.0));
+        self.egress.load().as_ref().map_or(NOWHERE, |egress| egress.expect(handed(passage), dialled))
     }
 
-    fn forget(&self, _: SocketAddr) {
-        match *self {}
+    fn forget(&self, from: SocketAddr) {
+        if let Some(egress) = &*self.egress.load() {
+            egress.forget(from);
+        }
     }
 
-    fn stub(&self, _: SocketAddr) -> SocketAddr {
-        match *self {}
+    fn stub(&self, server: SocketAddr) -> SocketAddr {
+        self.egress.load().as_ref().map_or(NOWHERE, |egress| egress.stub(server))
     }
 
     fn proxy(&self) -> [SocketAddr; 2] {
-        match *self {}
+        self.egress.load().as_ref().map_or([NOWHERE; 2], |egress| egress.proxy())
     }
+}
+
+/// The same passage in the words of the other side.
+fn handed(passage: Passage) -> egress::Passage {
+    let Passage { id, from, to, names, by_name, pid, program, rule, layer, started } = passage;
+    egress::Passage { id, from, to, names, by_name, pid, program, rule, layer, started }
 }

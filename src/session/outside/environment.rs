@@ -1,0 +1,75 @@
+//! What the agent's programs are told of the way out: variables.
+//!
+//! Invariant: nothing here is needed for a rule to hold; who ignores it is redirected all the same.
+//! Leaves to others: which variables the policy keeps (`policy::environment`), certificates (`egress::tls`).
+
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+
+/// Each also in lower case: curl and others read `http_proxy` only so.
+const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+/// What the session serves itself is reached directly.
+const LOOPBACK: &str = "localhost,127.0.0.1,::1";
+
+/// An environment that is being made.
+pub struct Variables(Vec<(OsString, OsString)>);
+
+impl Variables {
+    pub fn new(env: &[(OsString, OsString)]) -> Self {
+        Self(env.to_vec())
+    }
+
+    pub fn set(&mut self, name: &str, value: &OsStr) {
+        self.take(name);
+        self.0.push((name.into(), value.to_owned()));
+    }
+
+    fn take(&mut self, name: &str) {
+        self.0.retain(|(known, _)| known != name);
+    }
+
+    /// For programs that know of proxies. The names are resolved there.
+    pub fn proxies(&mut self, [four, _]: [SocketAddr; 2]) {
+        for name in PROXIES {
+            // SOCKS is spoken there, too, but some clients do not start with a proxy of a kind that they have no library for.
+            let value = OsString::from(format!("http://{four}"));
+            self.set(name, &value);
+            self.set(&name.to_lowercase(), &value);
+        }
+        self.set("NO_PROXY", OsStr::new(LOOPBACK));
+        self.set("no_proxy", OsStr::new(LOOPBACK));
+    }
+
+    pub fn done(self) -> Vec<(OsString, OsString)> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    impl Variables {
+        fn get(&self, name: &str) -> Option<&OsStr> {
+            self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_a_proxy_are_told_and_loopback_is_left_out() {
+        let mut variables = Variables::new(&[("http_proxy".into(), "http://10.0.0.1:3128".into())]);
+        let at: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+        variables.proxies([at, at]);
+        for (name, wanted) in [
+            ("http_proxy", "http://127.0.0.1:4000"),
+            ("HTTPS_PROXY", "http://127.0.0.1:4000"),
+            ("all_proxy", "http://127.0.0.1:4000"),
+        ] {
+            assert_eq!(variables.get(name), Some(OsStr::new(wanted)), "{name}");
+        }
+        assert!(variables.get("NO_PROXY").is_some_and(|none| none.as_bytes().starts_with(b"localhost")));
+        assert_eq!(variables.0.iter().filter(|(name, _)| name == "http_proxy").count(), 1);
+    }
+}
