@@ -126,7 +126,7 @@ impl Egress {
         runtime.block_on(canary::try_out(&shared))?;
         let (listeners, stub) = runtime.block_on(async {
             let listeners = listen::start(&shared).map_err(EgressError::Listen)?;
-            let stub = dns::Stub::start(shared.names.clone(), &shared).map_err(EgressError::Stub)?;
+            let stub = dns::Stub::start(shared.names.clone()).map_err(EgressError::Stub)?;
             Ok((listeners, stub))
         })?;
         Ok(Egress { shared, listeners, stub, runtime: Some(runtime) })

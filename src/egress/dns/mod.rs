@@ -1,61 +1,174 @@
 //! Names: answered for the agent, resolved for the way out, tied to their addresses.
+//!
+//! ```text
+//! agent ─ UDP or TCP to any name server ─▶ stub ─▶ serve ─ judged, counted ─▶ resolver ─▶ policy's or machine's name servers
+//!                                                    │ all answers checked
+//!                                                    └─ tied: address ↔ names ─▶ connections to the address are judged by name
+//! a client of the proxies, a tunnel to dial ─▶ Names::addresses ─▶ the same
+//! ```
+//! Invariant: every address that leaves here was answered for a name that the policy could allow, in an answer of which no
+//! address is forbidden for that name (rebinding). An error is no answer.
+//! Leaves to others: judging connections (`judge`), making the agent's sockets end here (`supervisor`).
 
-use std::collections::HashMap;
+mod doh;
+mod question;
+mod rates;
+mod resolver;
+mod serve;
+mod stub;
+mod tied;
+
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use super::shared::{InForce, Shared};
+use self::rates::{Rates, Taken};
+use self::resolver::{Failure, Found, Resolver};
+use self::serve::Said;
+pub use self::stub::{Stub, stream};
+use self::tied::Tied;
+use super::shared::InForce;
 use crate::bus::Bus;
-use crate::policy::Host;
+use crate::event::{Dns, Event};
+use crate::policy::{Host, Policy, Verdict};
 
-/// Which names belong to which addresses.
+/// What is known of names, shared by everybody who asks.
 #[derive(Clone)]
-pub struct Names {
-    tied: Arc<Mutex<HashMap<IpAddr, Vec<Host>>>>,
+pub struct Names(Arc<Inner>);
+
+struct Inner {
     policy: InForce,
+    bus: Bus,
+    tied: Mutex<Tied>,
+    rates: Mutex<Rates>,
+    resolver: Resolver,
+    /// Instead of the policy's.
+    #[cfg(test)]
+    servers: Vec<std::net::SocketAddr>,
 }
 
 impl Names {
-    pub fn new(policy: InForce, _bus: Bus) -> Names {
-        Names { tied: Arc::default(), policy }
+    pub fn new(policy: InForce, bus: Bus) -> Names {
+        let (tied, resolver) = (Mutex::new(Tied::new(tied::ADDRESSES)), Resolver::default());
+        Names(Arc::new(Inner {
+            policy,
+            bus,
+            tied,
+            rates: Mutex::default(),
+            resolver,
+            #[cfg(test)]
+            servers: Vec::new(),
+        }))
     }
 
-    pub fn tie(&self, host: &Host, ips: &[IpAddr]) {
-        let mut tied = self.tied.lock().unwrap_or_else(PoisonError::into_inner);
-        for ip in ips {
-            let names = tied.entry(*ip).or_default();
-            names.retain(|name| name != host);
-            names.insert(0, host.clone());
-            names.truncate(16);
+    /// The name servers that are asked; empty for the machine's.
+    fn servers<'p>(&'p self, policy: &'p Policy) -> &'p [std::net::SocketAddr] {
+        #[cfg(test)]
+        if !self.0.servers.is_empty() {
+            return &self.0.servers;
         }
+        policy.resolvers()
     }
 
+    /// The agent knows `host` at these addresses from now on.
+    pub fn tie(&self, host: &Host, ips: &[IpAddr]) {
+        self.tied().tie(host, ips);
+    }
+
+    /// What the agent knows an address as, the latest first, at most 16.
     pub fn names(&self, ip: IpAddr) -> Vec<Host> {
-        self.tied.lock().unwrap_or_else(PoisonError::into_inner).get(&ip.to_canonical()).cloned().unwrap_or_default()
+        self.tied().names(ip)
     }
 
-    /// The checked addresses of a name; an error when there is none, or one of them is forbidden.
+    /// The addresses of a name that may be dialled, at most 16 of each family; an error where there is none, where one that
+    /// was answered is forbidden, or where the name may not be looked up.
     pub async fn addresses(&self, host: &Host) -> io::Result<Vec<IpAddr>> {
-        let found: Vec<IpAddr> = tokio::net::lookup_host((&**host, 0)).await?.map(|addr| addr.ip()).collect();
-        let policy = self.policy.load();
-        if found.iter().any(|ip| policy.forbids_answer(host, *ip).is_some()) {
+        if host.is_localhost() {
+            return Ok(vec![std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()]);
+        }
+        let policy = self.0.policy.load_full();
+        let said = self.admitted(&policy, host);
+        if said.verdict == Verdict::Deny {
+            self.refused(host, said, &[]);
             return Err(io::Error::from(io::ErrorKind::PermissionDenied));
         }
-        Ok(found)
+        let found = match self.checked(&policy, host).await {
+            Ok(found) => found,
+            Err(said) => {
+                self.refused(host, said, &[]);
+                return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+            }
+        };
+        let mut ips: Vec<IpAddr> = Vec::new();
+        for family in [&found.four, &found.six] {
+            let known = family.as_deref().unwrap_or_default();
+            ips.extend(routed(known.to_vec()).into_iter().take(resolver::MOST));
+        }
+        match (ips.is_empty(), &found.four) {
+            (false, _) => Ok(ips),
+            (true, Err(Failure::NoAnswer)) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+            (true, _) => Err(io::Error::from(io::ErrorKind::NotFound)),
+        }
+    }
+
+    /// Whether a name may be looked up: what the policy says, and what is counted under its wildcards. A policy that is open
+    /// has neither.
+    fn admitted(&self, policy: &Policy, host: &Host) -> Said {
+        let decision = policy.may_name(host);
+        let said = Said::of(policy, decision);
+        let text = &policy.rule(decision.rule).text;
+        if said.verdict == Verdict::Deny || policy.is_open() || !text.contains('*') {
+            return said;
+        }
+        if doh::is_resolver(host) {
+            return Said::built_in(Verdict::Deny, "built-in: resolver over HTTPS that no rule names");
+        }
+        let taken = self.rates().take(&said.rule, text, host, Instant::now());
+        let Taken::TooMany { alert } = taken else { return said };
+        if alert {
+            let what = format!("more different names are looked up by {} than people need: {host}", said.rule);
+            self.0.bus.publish(Event::Alert { pid: 0, what });
+        }
+        Said::built_in(Verdict::Deny, "built-in: too many different names under one wildcard")
+    }
+
+    /// What a name stands for, if nothing of it is forbidden; else why.
+    async fn checked(&self, policy: &Policy, host: &Host) -> Result<Arc<Found>, Said> {
+        let found = self.0.resolver.find(host, self.servers(policy)).await;
+        let forbidden = found.all().find_map(|ip| policy.forbids_answer(host, ip));
+        forbidden.map_or(Ok(found), |decision| Err(Said::of(policy, decision)))
+    }
+
+    /// Tells of a name that was not looked up for the way out, or whose answer is not used.
+    fn refused(&self, host: &Host, said: Said, answers: &[IpAddr]) {
+        self.0.bus.publish(Event::Dns(Box::new(Dns {
+            pid: 0,
+            name: host.to_string(),
+            qtype: 1,
+            verdict: said.verdict,
+            rule: said.rule,
+            layer: said.layer,
+            rcode: "NXDOMAIN",
+            answers: answers.to_vec(),
+            duration: 0,
+        })));
+    }
+
+    fn tied(&self) -> MutexGuard<'_, Tied> {
+        self.0.tied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.0.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The addresses that stand for name servers.
-pub struct Stub;
-
-impl Stub {
-    /// Within the runtime.
-    pub fn start(_names: Names, _shared: &Arc<Shared>) -> io::Result<Stub> {
-        Ok(Stub)
-    }
-
-    pub fn address(&self, server: SocketAddr) -> SocketAddr {
-        server
-    }
+/// Those that this machine has a way to.
+fn routed(mut ips: Vec<IpAddr>) -> Vec<IpAddr> {
+    ips.retain(resolver::is_routed);
+    ips
 }
+
+#[cfg(test)]
+mod tests;
