@@ -39,18 +39,18 @@ pub async fn try_out(shared: &Shared) -> Result<(), EgressError> {
     let (silent, tap) = bus::bus(Instant::now());
     drop(tap);
     let tried = Arc::new(shared.silent(silent, Arc::new(Nobody)));
-    expect_denial(&tried, NOWHERE).await?;
+    expect_denial(&tried, 1, NOWHERE).await?;
     // A name that no policy names; those that allow or ask about every name are judged by what they say.
     let nobody = format!("govsh-{:x}.invalid", std::process::id());
     let Ok(host) = Host::parse(&nobody) else { return Ok(()) };
     if tried.policy.load().may_name(&host).verdict == Verdict::Allow {
         return Ok(());
     }
-    expect_denial(&tried, &format!("{nobody}:443")).await
+    expect_denial(&tried, 2, &format!("{nobody}:443")).await
 }
 
-async fn expect_denial(tried: &Arc<Shared>, place: &str) -> Result<(), EgressError> {
-    let answer = tokio::time::timeout(TIME, ask_for(tried, place))
+async fn expect_denial(tried: &Arc<Shared>, id: u64, place: &str) -> Result<(), EgressError> {
+    let answer = tokio::time::timeout(TIME, ask_for(tried, id, place))
         .await
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
         .map_err(EgressError::Listen)?;
@@ -60,7 +60,7 @@ async fn expect_denial(tried: &Arc<Shared>, place: &str) -> Result<(), EgressErr
     Err(EgressError::Canary(answer.lines().next().unwrap_or_default().escape_debug().to_string()))
 }
 
-async fn ask_for(tried: &Arc<Shared>, place: &str) -> io::Result<String> {
+async fn ask_for(tried: &Arc<Shared>, id: u64, place: &str) -> io::Result<String> {
     let listener = TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)).await?;
     let to = listener.local_addr()?;
     let mut client = TcpStream::connect(to).await?;
@@ -71,8 +71,7 @@ async fn ask_for(tried: &Arc<Shared>, place: &str) -> io::Result<String> {
         }
     };
     let passage = Passage {
-        // Two of them may be seated at the same time.
-        id: u64::from(from.port()),
+        id,
         from,
         to,
         names: Vec::new(),
