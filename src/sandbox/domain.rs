@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::SandboxError;
@@ -71,16 +71,28 @@ pub fn enter_broker_domain(plan: &BrokerPlan) -> Result<(), SandboxError> {
     enforced(rules)
 }
 
+/// Whether an ABI has the scope of signals (6, kernel 6.12).
+#[must_use]
+pub fn scopes_signals(abi: i32) -> bool {
+    abi >= 6
+}
+
 /// Restricts the calling process for good: no writing, no TCP, no signals or abstract sockets to the outside.
+/// What the plan's ABI has must be had: the front relies on it.
 pub(super) fn restrict_agent(plan: &AgentPlan) -> Result<(), SandboxError> {
-    let mut rules = Ruleset::default()
-        .handle_access(AccessFs::from_all(NEWEST))
-        .and_then(|r| r.handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp))
-        .and_then(|r| r.scope(Scope::Signal | Scope::AbstractUnixSocket))
-        .and_then(Ruleset::create)
-        .map_err(failed)?;
+    let abi = ABI::from(plan.abi).min(NEWEST);
+    let handled = AccessFs::from_all(abi);
+    let mut rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    rules = rules.handle_access(handled).map_err(failed)?;
+    if plan.abi >= 4 {
+        rules = rules.handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp).map_err(failed)?;
+    }
+    if scopes_signals(plan.abi) {
+        rules = rules.scope(Scope::Signal | Scope::AbstractUnixSocket).map_err(failed)?;
+    }
+    let mut rules = rules.create().map_err(failed)?;
     for Tree { path, access } in &plan.trees {
-        rules = add_tree(rules, path, rights(*access))?;
+        rules = add_tree(rules, path, rights(*access) & handled)?;
     }
     enforced(rules)
 }

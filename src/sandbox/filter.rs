@@ -1,17 +1,17 @@
-//! The BPF programs: sets of system calls and argument checks, compiled by seccompiler.
-//!
-//! The kernel runs all programs on every call and takes the strictest answer (errno before notify before allow),
-//! so one program per answer says the whole, without a compiler of our own:
+//! The BPF program: sets of system calls and argument checks, compiled by seccompiler, below a search tree of our own.
 //!
 //! ```text
-//! allowed     in the list → allow          else ENOSYS   (unknown numbers, x32)
-//! nested      landlock_* → EOPNOTSUPP
-//! notified    in the list, or one that no policy allows (`refused`) → user notification, else allow
+//! clone3               → ENOSYS       its flags lie in memory; libc asks for it with every thread and goes on with clone
+//! landlock_*           → EOPNOTSUPP
+//! known, not notified  → allow
+//! everything else      → user notification: calls to be judged, those that no policy allows (`refused`), unknown
+//!                        numbers, x32, other architectures
 //! ```
-//! What no policy allows could be refused by BPF alone; it is handed over so that the attempt is on record. The front
-//! refuses it before it looks at anything else, and a front that is gone leaves ENOSYS.
+//! What no policy allows, and what is not known, could be refused by BPF alone; it is handed over so that the attempt is
+//! on record. The front refuses it before it looks at anything else, and a front that is gone leaves ENOSYS.
 //!
-//! Invariant: a foreign architecture gets ENOSYS from every program.
+//! Invariant: only numbers of the lists are ever allowed, so a call that nobody thought of ends at the front, which has
+//! ENOSYS for it.
 
 use std::collections::BTreeMap;
 
@@ -26,13 +26,6 @@ use super::syscalls as sets;
 use super::tree::{self, Leaf};
 use crate::policy::Audit;
 
-/// BPF programs in the order of installation; the last is the one with the listener.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Programs {
-    pub plain: Vec<BpfProgram>,
-    pub notify: BpfProgram,
-}
-
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 type Built<T> = Result<T, seccompiler::BackendError>;
 
@@ -41,16 +34,15 @@ const MARKER: SeccompAction = SeccompAction::Trace(0x60d5);
 const RET_TRACE: u32 = 0x7ff0_0000;
 const RET_USER_NOTIF: u32 = 0x7fc0_0000;
 const RET_KILL_PROCESS: u32 = 0x8000_0000;
-const RET_ERRNO: u32 = 0x0005_0000;
 /// `BPF_RET | BPF_K`.
 const RETURN: u16 = 0x06;
 
-/// Puts the words in that seccompiler cannot say: its kill on a foreign architecture becomes ENOSYS, the marker becomes
-/// a user notification. Touches return instructions only; jumps stay as they are.
+/// Puts the words in that seccompiler cannot say: its kill on a foreign architecture and the marker become user
+/// notifications. Touches return instructions only; jumps stay as they are.
 fn rewrite(mut program: BpfProgram) -> BpfProgram {
     for step in program.iter_mut().filter(|step| step.code == RETURN) {
         step.k = match step.k {
-            RET_KILL_PROCESS => RET_ERRNO | libc::ENOSYS as u32,
+            RET_KILL_PROCESS => RET_USER_NOTIF,
             k if k == RET_TRACE | 0x60d5 => RET_USER_NOTIF,
             k => k,
         };
@@ -58,22 +50,25 @@ fn rewrite(mut program: BpfProgram) -> BpfProgram {
     program
 }
 
-fn compile(rules: Rules, matched: SeccompAction, otherwise: SeccompAction) -> Result<BpfProgram, SandboxError> {
-    let leaf = |rules: &Vec<_>| if rules.is_empty() { Leaf::Return(matched.clone().into()) } else { Leaf::Rules };
-    let calls: Vec<_> = rules.iter().filter_map(|(nr, rules)| Some((u32::try_from(*nr).ok()?, leaf(rules)))).collect();
+/// Notifies what matches `rules`, answers `settled` numbers at once, and notifies every other.
+fn compile(rules: &Rules, settled: &BTreeMap<i64, SeccompAction>) -> Result<BpfProgram, SandboxError> {
+    let leaf = |rules: &Vec<_>| if rules.is_empty() { Leaf::Return(MARKER.into()) } else { Leaf::Rules };
+    let mut calls: BTreeMap<u32, Leaf> = BTreeMap::new();
+    let number = |nr: &i64| u32::try_from(*nr).ok();
+    let words = settled.iter().map(|(nr, action)| (nr, Leaf::Return(action.clone().into())));
+    for (nr, leaf) in words.chain(rules.iter().map(|(nr, rules)| (nr, leaf(rules)))) {
+        calls.extend(number(nr).map(|nr| (nr, leaf)));
+    }
     let argued = rules.iter().filter(|(_, rules)| !rules.is_empty()).map(|(nr, rules)| (*nr, rules.clone())).collect();
-    let short = chain(argued, matched.clone(), otherwise.clone())?;
-    let program = match tree::grow(&short, calls.into_iter(), otherwise.clone().into()) {
-        Some(program) => program,
-        None => chain(rules, matched, otherwise)?,
-    };
-    Ok(rewrite(program))
+    let short = chain(argued)?;
+    let too_large = || SandboxError::Filter(seccompiler::BackendError::FilterTooLarge(calls.len()));
+    tree::grow(&short, calls.iter().map(|(nr, leaf)| (*nr, *leaf)), MARKER.into()).map(rewrite).ok_or_else(too_large)
 }
 
-/// The program as seccompiler makes it: one number after the other.
-fn chain(rules: Rules, matched: SeccompAction, otherwise: SeccompAction) -> Result<BpfProgram, SandboxError> {
+/// The program as seccompiler makes it: one number after the other, notified where a rule matches and allowed else.
+fn chain(rules: Rules) -> Result<BpfProgram, SandboxError> {
     let arch = std::env::consts::ARCH.try_into().map_err(SandboxError::Filter)?;
-    let filter = SeccompFilter::new(rules, otherwise, matched, arch).map_err(SandboxError::Filter)?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, MARKER, arch).map_err(SandboxError::Filter)?;
     filter.try_into().map_err(SandboxError::Filter)
 }
 
@@ -106,30 +101,37 @@ fn add(rules: &mut Rules, nr: c_long, rule: SeccompRule) {
     rules.entry(nr).or_default().push(rule);
 }
 
-/// The programs for an audit level; `root` says whether the front can change credentials, `network` whether it answers for
-/// name servers.
-pub fn programs(audit: Audit, root: bool, network: bool) -> Result<Programs, SandboxError> {
-    let errno = |n: i32| SeccompAction::Errno(n as u32);
-    let notified = notified(audit, root, network).map_err(SandboxError::Filter)?;
-    let mut allowed = whole(&[
-        sets::ALLOWED,
-        sets::ALLOWED_HERE,
-        sets::ALLOWED_NEWER,
-        sets::NO_NESTED_LANDLOCK,
-        sets::NOTIFIED_AS_ROOT,
-    ]);
-    allowed.extend(notified.keys().map(|nr| (*nr, Vec::new())));
-    let nested = whole(&[sets::NO_NESTED_LANDLOCK]);
-    let pass = || SeccompAction::Allow;
-    Ok(Programs {
-        plain: vec![compile(allowed, pass(), errno(libc::ENOSYS))?, compile(nested, errno(libc::EOPNOTSUPP), pass())?],
-        notify: compile(notified, MARKER, pass())?,
-    })
+/// What the front can do, and what it need not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Front {
+    /// It can change credentials.
+    pub root: bool,
+    /// It answers for name servers.
+    pub network: bool,
+    /// Landlock keeps signals inside.
+    pub scoped: bool,
 }
 
-fn notified(audit: Audit, root: bool, network: bool) -> Built<Rules> {
+/// The program for an audit level.
+pub fn program(audit: Audit, front: Front) -> Result<BpfProgram, SandboxError> {
+    let rules = notified(audit, front).map_err(SandboxError::Filter)?;
+    compile(&rules, &settled())
+}
+
+/// Numbers that are answered at once, unless a rule notifies them.
+fn settled() -> BTreeMap<i64, SeccompAction> {
+    let errno = |n: i32| SeccompAction::Errno(n as u32);
+    let allowed = [sets::ALLOWED, sets::ALLOWED_HERE, sets::ALLOWED_NEWER, sets::NOTIFIED_AS_ROOT].concat();
+    let allowed = allowed.into_iter().chain(sets::ABOUT_PROCESS.iter().map(|(nr, _)| *nr));
+    let mut settled: BTreeMap<_, _> = allowed.map(|nr| (nr, SeccompAction::Allow)).collect();
+    settled.extend(sets::NO_NESTED_LANDLOCK.iter().map(|nr| (*nr, errno(libc::EOPNOTSUPP))));
+    settled.insert(libc::SYS_clone3, errno(libc::ENOSYS));
+    settled
+}
+
+fn notified(audit: Audit, front: Front) -> Built<Rules> {
     let mut rules = whole(&[sets::NOTIFIED, sets::NOTIFIED_HERE, sets::NOTIFIED_NEWER]);
-    if root {
+    if front.root {
         rules.extend(whole(&[sets::NOTIFIED_AS_ROOT]));
     }
     #[cfg(target_arch = "x86_64")]
@@ -141,7 +143,7 @@ fn notified(audit: Audit, root: bool, network: bool) -> Built<Rules> {
     // With an address only: send(2) on a connected socket is a sendto without one and stays fast.
     let addressed = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
     add(&mut rules, libc::SYS_sendto, SeccompRule::new(vec![addressed.clone()])?);
-    if network {
+    if front.network {
         // Whom an answer comes from; recv(2) does not ask.
         add(&mut rules, libc::SYS_recvfrom, SeccompRule::new(vec![addressed])?);
         rules.extend(whole(&[sets::NOTIFIED_WITH_NETWORK]));
@@ -156,8 +158,18 @@ fn notified(audit: Audit, root: bool, network: bool) -> Built<Rules> {
     }
     let fs = i64::from(libc::CLONE_FS);
     add(&mut rules, libc::SYS_unshare, rule([bits(0, fs, fs)])?);
-    // Who is signalled; but SIGURG, which Go sends its own threads all the time, is Landlock's alone.
-    add(&mut rules, libc::SYS_tgkill, rule([other(2, libc::SIGURG.into())])?);
+    // Who is signalled; but SIGURG, which Go sends its own threads all the time, is Landlock's alone where it can be.
+    if front.scoped {
+        add(&mut rules, libc::SYS_tgkill, rule([other(2, libc::SIGURG.into())])?);
+    } else {
+        rules.extend(whole(&[&[libc::SYS_tgkill]]));
+    }
+    for owner in sets::OWNER_COMMANDS {
+        add(&mut rules, libc::SYS_fcntl, rule([equal(1, owner.into())])?);
+    }
+    for (owner, _) in sets::OWNER_REQUESTS {
+        add(&mut rules, libc::SYS_ioctl, rule([equal(1, owner)])?);
+    }
     for more in [refused()?, families()?, protocols()?] {
         for (nr, conditions) in more {
             match rules.get_mut(&nr) {
@@ -253,136 +265,4 @@ pub fn from_words(words: &[(u16, u8, u8, u32)]) -> Vec<libc::sock_filter> {
 }
 
 #[cfg(test)]
-mod tests {
-    use seccompiler::sock_filter;
-
-    use super::*;
-
-    #[test]
-    fn rewriting_changes_returns_only() {
-        let step = |code, k| sock_filter { code, jt: 1, jf: 2, k };
-        let before = vec![
-            step(RETURN, RET_KILL_PROCESS),
-            step(RETURN, RET_TRACE | 0x60d5),
-            step(RETURN, 0x7fff_0000),
-            step(0x15, RET_KILL_PROCESS),
-        ];
-        let after = rewrite(before);
-        let words: Vec<u32> = after.iter().map(|s| s.k).collect();
-        assert_eq!(words, [RET_ERRNO | libc::ENOSYS as u32, RET_USER_NOTIF, 0x7fff_0000, RET_KILL_PROCESS]);
-        assert!(after.iter().all(|s| s.jt == 1 && s.jf == 2));
-    }
-
-    #[test]
-    fn every_program_compiles_and_fits() -> Result<(), SandboxError> {
-        for audit in [Audit::Full, Audit::Writes] {
-            let built = programs(audit, true, true)?;
-            for program in built.plain.iter().chain([&built.notify]) {
-                assert!(program.len() < 4096);
-                assert!(!program.iter().any(|s| s.code == RETURN && s.k == RET_KILL_PROCESS));
-            }
-            assert!(built.notify.iter().any(|s| s.k == RET_USER_NOTIF));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn no_call_is_both_plainly_allowed_and_refused() {
-        let refused = sets::REFUSED.iter().chain(sets::REFUSED_HERE).map(|(nr, _)| nr);
-        for nr in refused.chain(sets::NO_NESTED_LANDLOCK) {
-            assert!(!sets::ALLOWED.contains(nr) && !sets::ALLOWED_HERE.contains(nr), "system call {nr}");
-            assert!(!sets::NOTIFIED.contains(nr) && !sets::NOTIFIED_HERE.contains(nr), "system call {nr}");
-        }
-    }
-
-    /// Runs a program as the kernel would, for one call.
-    fn run(program: &[sock_filter], nr: u32, args: [u64; 6]) -> u32 {
-        let words: Vec<u32> = args.iter().flat_map(|arg| [*arg as u32, (*arg >> 32) as u32]).collect();
-        let arch = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
-        let load = |at: u32| match at {
-            0 => nr,
-            4 => arch,
-            at => words[(at as usize - 16) / 4],
-        };
-        let (mut at, mut a) = (0, 0);
-        loop {
-            let step = &program[at];
-            let branch = |taken| usize::from(if taken { step.jt } else { step.jf });
-            at += 1;
-            match step.code {
-                0x20 => a = load(step.k),
-                0x54 => a &= step.k,
-                0x05 => at += step.k as usize,
-                0x15 => at += branch(a == step.k),
-                0x25 => at += branch(a > step.k),
-                0x35 => at += branch(a >= step.k),
-                RETURN => return step.k,
-                code => unreachable!("instruction {code:#x}"),
-            }
-        }
-    }
-
-    #[test]
-    fn the_tree_answers_as_the_chain() -> Result<(), SandboxError> {
-        let built = |rules: Built<Rules>| rules.map_err(SandboxError::Filter);
-        let sets = [
-            built(notified(Audit::Full, true, true))?,
-            built(notified(Audit::Writes, false, false))?,
-            built(refused())?,
-            built(families())?,
-            built(protocols())?,
-            whole(&[sets::ALLOWED, sets::ALLOWED_HERE, sets::NO_NESTED_LANDLOCK]),
-        ];
-        let values = [0, 1, 2, 3, 10, 16, 41, 0x5412, 0x4100, 0x80000, 0x200000, 0x2000_0000, u64::MAX, 1 << 32];
-        for rules in sets {
-            let tree = compile(rules.clone(), MARKER, SeccompAction::Allow)?;
-            let chain = rewrite(chain(rules.clone(), MARKER, SeccompAction::Allow)?);
-            for nr in (0..520).chain([u32::MAX, 0x4000_0000]) {
-                assert_eq!(run(&tree, nr, [1; 6]), run(&chain, nr, [1; 6]), "call {nr}");
-            }
-            for nr in rules.iter().filter(|(_, rules)| !rules.is_empty()).map(|(nr, _)| *nr as u32) {
-                for (index, value) in (0..6).flat_map(|index| values.map(|value| (index, value))) {
-                    let mut args = [1; 6];
-                    args[index] = value;
-                    assert_eq!(run(&tree, nr, args), run(&chain, nr, args), "call {nr}, argument {index} = {value:#x}");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What BPF hands over as refused, and only that, is refused by the front.
-    #[test]
-    fn the_front_refuses_what_bpf_means() -> Result<(), SandboxError> {
-        let built = |rules: Built<Rules>| compile(rules.map_err(SandboxError::Filter)?, MARKER, SeccompAction::Allow);
-        let all = [built(refused())?, built(families())?, built(protocols())?];
-        let spaces = no::SPACES.map(|(space, _)| space as u64);
-        let values = [0, 1, 2, 3, 6, 8, 10, 16, 17, 20, 41, 57, 62, 132, 262, 0x80, 0x100, 0x300, 0x10100, 0x20000];
-        let wide = [
-            0x541c,
-            0x5412,
-            0x5423,
-            0x541d,
-            0x8914,
-            0x4008_6602,
-            0x401c_5820,
-            0x2000_0000,
-            0xffff_ffff,
-            u64::MAX,
-            1 << 32,
-        ];
-        let flags = [0x4100, 0x4111, 0x80800, 0x8_0001, 0x8_0003, 0x1_0000_0002, 25];
-        let values: Vec<u64> = values.into_iter().chain(wide).chain(flags).chain(spaces).collect();
-        for nr in 0..520u32 {
-            let argued = [libc::SYS_socket, libc::SYS_setsockopt, libc::SYS_clone, libc::SYS_unshare, libc::SYS_ioctl];
-            let seconds = if argued.contains(&i64::from(nr)) { &values[..] } else { &values[..3] };
-            for (&first, &second) in values.iter().flat_map(|first| seconds.iter().map(move |second| (first, second))) {
-                for args in [[first, second, 0, second, 0, 0], [first, 1, second, 0, 0, 0]] {
-                    let meant = all.iter().any(|program| run(program, nr, args) == RET_USER_NOTIF);
-                    assert_eq!(meant, no::refusal(i64::from(nr), &args).is_some(), "call {nr} {args:x?}");
-                }
-            }
-        }
-        Ok(())
-    }
-}
+mod tests;

@@ -80,14 +80,8 @@ pub fn install(plan: &AgentPlan) -> Result<OwnedFd, SandboxError> {
     rlimits::set(libc::RLIMIT_CORE, 0, 0).map_err(system("forbid core files"))?;
     cred::keep_capabilities(plan::KEPT_CAPABILITIES).map_err(system("drop capabilities"))?;
     domain::restrict_agent(plan)?;
-    // First: the filters below refuse a second listener, ours too.
-    let listener = seccomp::add_listener(&filter::from_words(&plan.notify));
-    let listener = listener.map_err(|errno| match errno {
+    seccomp::add_listener(&filter::from_words(&plan.notify)).map_err(|errno| match errno {
         Errno(libc::EBUSY) => SandboxError::ListenerBusy,
         errno => SandboxError::System { act: "install the supervised system call filter", errno },
-    })?;
-    for program in &plan.filters {
-        seccomp::add_filter(&filter::from_words(program)).map_err(system("install the system call filter"))?;
-    }
-    Ok(listener)
+    })
 }

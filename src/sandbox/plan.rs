@@ -72,7 +72,8 @@ pub struct BrokerPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgentPlan {
     pub trees: Vec<Tree>,
-    pub filters: Vec<Vec<(u16, u8, u8, u32)>>,
+    /// The Landlock ABI to enforce with; what it has is enforced, or nothing starts.
+    pub abi: i32,
     pub notify: Vec<(u16, u8, u8, u32)>,
     /// `(RLIMIT_* number, soft, hard)`.
     pub limits: Vec<(u32, u64, u64)>,
@@ -91,7 +92,7 @@ pub struct Plan {
 impl Plan {
     /// Errors: a `require` that this machine does not meet, `writes` with carve-outs among reads, no Landlock.
     pub fn new(policy: &Policy, options: &Options) -> Result<Self, SandboxError> {
-        let abi = domain::abi();
+        let abi = planned_abi(&options.env);
         if abi <= 0 {
             return Err(SandboxError::NoLandlock);
         }
@@ -112,11 +113,16 @@ impl Plan {
         let mut places = Places::default();
         let broker =
             BrokerPlan { trees: broker_trees(policy, options, &mut places), late: late_places(policy, &mut places) };
-        let programs = filter::programs(options.audit, cred::euid() == 0, knows_network(policy))?;
+        let front = filter::Front {
+            root: cred::euid() == 0,
+            network: knows_network(policy),
+            scoped: domain::scopes_signals(abi),
+        };
+        let program = filter::program(options.audit, front)?;
         let agent = AgentPlan {
             trees: agent_trees(policy, options.audit, &mut places),
-            filters: programs.plain.iter().map(filter::to_words).collect(),
-            notify: filter::to_words(&programs.notify),
+            abi,
+            notify: filter::to_words(&program),
             limits: limits::resources(policy.limits(), options.cgroup),
             env: options.env.iter().filter(|(name, _)| policy.environment().keep(name.as_bytes())).cloned().collect(),
         };
@@ -140,6 +146,12 @@ pub fn knows_network(policy: &Policy) -> bool {
 }
 
 impl AgentPlan {
+    /// Whether Landlock lets no signal out of the session, so that the kernel may be left to deliver any.
+    #[must_use]
+    pub fn scopes_signals(&self) -> bool {
+        domain::scopes_signals(self.abi)
+    }
+
     pub(super) fn set_limits(&self) -> Result<(), SandboxError> {
         for &(resource, soft, hard) in &self.limits {
             sys::limits::set(resource, soft, hard)
@@ -147,6 +159,14 @@ impl AgentPlan {
         }
         Ok(())
     }
+}
+
+/// The kernel's Landlock ABI, or the lower one of GOVSH_LANDLOCK_ABI: what an older kernel would get. It can only be
+/// lowered, and what a lower one lacks is held by the front or named in the report.
+fn planned_abi(env: &[(OsString, OsString)]) -> i32 {
+    let asked = env.iter().find(|(name, _)| name == "GOVSH_LANDLOCK_ABI");
+    let asked = asked.and_then(|(_, value)| value.to_str()?.parse().ok()).filter(|asked| *asked > 0);
+    domain::abi().min(asked.unwrap_or(i32::MAX))
 }
 
 fn path(bytes: &[u8]) -> PathBuf {
@@ -282,12 +302,15 @@ fn mechanisms(policy: &Policy, audit: Audit, abi: i32) -> Vec<ReportLine> {
             "Landlock: no connect and no bind in the agent's domain",
             "ABI 4 is needed; BPF and the front hold",
         ),
-        at_least(
-            6,
-            "signals",
-            "Landlock scope: none to processes outside",
-            "ABI 6 is needed; the agent can signal the user's processes",
-        ),
+        if domain::scopes_signals(abi) {
+            line("signals", "enforced", "Landlock scope: none to processes outside")
+        } else {
+            line(
+                "signals",
+                "brokered",
+                "front sends them, to processes of the session that it holds; ABI 6 would enforce it",
+            )
+        },
         at_least(
             6,
             "abstract sockets",

@@ -84,9 +84,35 @@ pub const TYPES: [i32; 2] = [libc::SOCK_STREAM, libc::SOCK_DGRAM];
 /// Protocols that the internet families may have.
 pub const PROTOCOLS: [i32; 3] = [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
 
-/// What becomes of a call, from its number and registers; None where it is not one of these.
+/// AUDIT_ARCH_* of the only architecture whose numbers mean what the lists say (seccomp(2)).
+#[cfg(target_arch = "x86_64")]
+pub const ARCH: u32 = 0xc000_003e;
+/// AUDIT_ARCH_* of the only architecture whose numbers mean what the lists say (seccomp(2)).
+#[cfg(not(target_arch = "x86_64"))]
+pub const ARCH: u32 = 0xc000_00b7;
+/// __X32_SYSCALL_BIT
+const X32: i64 = 0x4000_0000;
+
+/// A number that no list has, as on a kernel without it.
 #[must_use]
-pub fn refusal(nr: i64, args: &[u64; 6]) -> Option<Refusal> {
+pub fn unknown(nr: i64) -> Refusal {
+    let named = sets::UNLISTED.iter().find(|(known, _)| *known == nr);
+    let (op, object) = match named {
+        Some((_, name)) => (*name, String::new()),
+        None if nr & X32 != 0 => ("x32", format!("system call {}", nr & !X32)),
+        None => ("unknown", format!("system call {nr}")),
+    };
+    Refusal { op, object, errno: Errno(libc::ENOSYS) }
+}
+
+/// What becomes of a call, from its architecture, number and registers; None where it is not one of these.
+#[must_use]
+pub fn refusal(arch: u32, nr: i64, args: &[u64; 6]) -> Option<Refusal> {
+    if arch != ARCH {
+        // Its numbers mean other calls, so nothing may look at them before this.
+        let object = format!("system call {nr} of architecture {arch:#x}");
+        return Some(Refusal { op: "foreign", object, errno: Errno(libc::ENOSYS) });
+    }
     let low = |index: u8| args.get(usize::from(index)).copied().unwrap_or(0) as u32;
     let (one, two) = (low(0) as i32, low(1) as i32);
     let not_permitted = |op, object: &str| Some(Refusal { op, object: object.to_owned(), errno: Errno(libc::EPERM) });

@@ -32,7 +32,7 @@ macro_rules! named {
 pub const ALLOWED: &[c_long] = numbers![
     SYS_read SYS_write SYS_close SYS_close_range SYS_fstat SYS_lseek SYS_mmap SYS_mprotect SYS_munmap SYS_brk
     SYS_rt_sigaction SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigpending SYS_rt_sigtimedwait
-    SYS_rt_sigsuspend SYS_rt_tgsigqueueinfo SYS_sigaltstack SYS_pread64 SYS_pwrite64 SYS_readv SYS_writev SYS_preadv
+    SYS_rt_sigsuspend SYS_sigaltstack SYS_pread64 SYS_pwrite64 SYS_readv SYS_writev SYS_preadv
     SYS_pwritev SYS_preadv2 SYS_pwritev2 SYS_faccessat SYS_faccessat2 SYS_pipe2 SYS_pselect6 SYS_ppoll SYS_sched_yield
     SYS_mremap SYS_msync SYS_mincore SYS_madvise SYS_shmdt SYS_dup SYS_dup3
     SYS_nanosleep SYS_getitimer SYS_setitimer SYS_getpid SYS_sendfile SYS_accept SYS_accept4 SYS_recvfrom SYS_recvmsg
@@ -90,7 +90,7 @@ pub const NOTIFIED: &[c_long] = numbers![
     SYS_setxattr SYS_lsetxattr SYS_fsetxattr SYS_removexattr SYS_lremovexattr SYS_fremovexattr
     SYS_chdir SYS_fchdir SYS_umask SYS_sched_setaffinity SYS_exit_group
     SYS_shmget SYS_shmat SYS_shmctl SYS_msgget SYS_msgsnd SYS_msgrcv SYS_msgctl SYS_semget SYS_semop SYS_semtimedop
-    SYS_semctl SYS_kill SYS_tkill SYS_rt_sigqueueinfo SYS_pidfd_send_signal
+    SYS_semctl SYS_kill SYS_tkill SYS_rt_sigqueueinfo SYS_rt_tgsigqueueinfo SYS_pidfd_send_signal
 ];
 
 /// The older forms of the notified calls.
@@ -115,6 +115,40 @@ pub const ABOUT_PROCESS: &[(c_long, u8)] = &[
     (libc::SYS_prlimit64, 0),
     (libc::SYS_setpriority, 1),
     (libc::SYS_ioprio_set, 1),
+];
+
+/// fcntl(2): who is signalled when a descriptor becomes ready. The owner is kept by the kernel as it was when asked for.
+pub const OWNER_COMMANDS: [libc::c_int; 2] = [libc::F_SETOWN, F_SETOWN_EX];
+/// F_SETOWN_EX of fcntl(2).
+pub const F_SETOWN_EX: libc::c_int = 15;
+/// The same by ioctl(2).
+pub const OWNER_REQUESTS: [(i64, &str); 2] = [(0x8901, "FIOSETOWN"), (0x8902, "SIOCSPGRP")];
+
+/// Names of calls that are not in any list, for the record: what is not offered here, and newer than the lists.
+#[cfg(target_arch = "x86_64")]
+pub const UNLISTED: &[(c_long, &str)] = &[
+    (libc::SYS_mq_open, "mq_open"),
+    (libc::SYS_mq_unlink, "mq_unlink"),
+    (libc::SYS_mq_timedsend, "mq_timedsend"),
+    (libc::SYS_mq_timedreceive, "mq_timedreceive"),
+    (libc::SYS_mq_notify, "mq_notify"),
+    (libc::SYS_mq_getsetattr, "mq_getsetattr"),
+    (457, "statmount"),
+    (458, "listmount"),
+    (463, "setxattrat"),
+    (466, "removexattrat"),
+    (467, "open_tree_attr"),
+    (469, "file_setattr"),
+];
+/// Names of calls that are not in any list, for the record.
+#[cfg(not(target_arch = "x86_64"))]
+pub const UNLISTED: &[(c_long, &str)] = &[
+    (457, "statmount"),
+    (458, "listmount"),
+    (463, "setxattrat"),
+    (466, "removexattrat"),
+    (467, "open_tree_attr"),
+    (469, "file_setattr"),
 ];
 
 /// Notified only when the front is root: they change the credentials that it must act with.

@@ -1,10 +1,15 @@
-//! System call number → handler. A number that BPF notifies and nobody handles is refused.
+//! System call number → handler. A number that BPF notifies and nobody handles is refused, and on record.
 
 use super::change::PathArg;
 use super::ipc::Space;
+use super::target::lock;
 use super::worker::{Answer, Call, Worker};
+use crate::sandbox::refused;
 use crate::sandbox::syscalls::newer;
 use crate::sys::{Errno, Sys, mutate, sched};
+
+/// Numbers and processes that are counted before the count starts anew.
+const UNKNOWN: usize = 4096;
 
 const O_CREAT_WRITE: i32 = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
 
@@ -85,15 +90,16 @@ impl Worker {
             libc::SYS_semop => self.ipc_use(call, Space::Semaphore, "semop", None),
             libc::SYS_semtimedop => self.ipc_use(call, Space::Semaphore, "semtimedop", None),
             libc::SYS_semctl => self.ipc_use(call, Space::Semaphore, "semctl", Some(2)),
-            libc::SYS_kill => self.signal(call, "kill", call.int(0)),
-            libc::SYS_tkill => self.signal(call, "tkill", call.int(0)),
-            libc::SYS_tgkill => self.signal(call, "tgkill", call.int(0)),
-            libc::SYS_rt_sigqueueinfo => self.signal(call, "rt_sigqueueinfo", call.int(0)),
-            libc::SYS_pidfd_send_signal => match self.behind(call, call.int(0)) {
-                Some(pid) => self.signal(call, "pidfd_send_signal", pid),
-                // No process: the kernel says what is wrong with it.
-                None => Answer::Continue,
-            },
+            libc::SYS_kill => self.kill(call),
+            libc::SYS_tkill => self.thread_kill(call, "tkill", None, 0, None),
+            libc::SYS_tgkill => self.thread_kill(call, "tgkill", Some(call.int(0)), 1, None),
+            libc::SYS_rt_sigqueueinfo => self.queue(call),
+            libc::SYS_rt_tgsigqueueinfo => {
+                self.thread_kill(call, "rt_tgsigqueueinfo", Some(call.int(0)), 1, Some(call.arg(3)))
+            }
+            libc::SYS_pidfd_send_signal => self.pidfd_send_signal(call),
+            libc::SYS_fcntl => self.owner_by_fcntl(call),
+            libc::SYS_ioctl => self.owner_by_ioctl(call),
             libc::SYS_setuid
             | libc::SYS_setgid
             | libc::SYS_setreuid
@@ -107,8 +113,31 @@ impl Worker {
                 call.thread.forget_credentials();
                 Answer::Continue
             }
-            _ => Errno(libc::ENOSYS).into(),
+            _ => self.unknown(call),
         }
+    }
+
+    /// A number that no list has: recorded, and answered as by a kernel without it. One that is asked for again and again
+    /// is told of when its count doubles.
+    fn unknown(&self, call: &Call) -> Answer {
+        let refusal = refused::unknown(i64::from(call.n.nr));
+        let mut counts = lock(&self.shared.unknown);
+        if counts.len() >= UNKNOWN {
+            counts.clear();
+        }
+        let times = counts.entry((call.pid(), call.n.nr)).or_insert(0_u64);
+        *times += 1;
+        let times = *times;
+        drop(counts);
+        if !times.is_power_of_two() {
+            return refusal.errno.into();
+        }
+        let mut object = refusal.object;
+        if times > 1 {
+            let separator = if object.is_empty() { "" } else { ", " };
+            object.push_str(&format!("{separator}{times} times"));
+        }
+        self.refuse(call, refusal.op, object.as_bytes(), refusal.errno)
     }
 
     /// The forms that only x86_64 still has.
@@ -208,27 +237,6 @@ impl Worker {
             return Answer::Continue;
         }
         self.refuse(call, op, format!("process {pid}").as_bytes(), Errno(libc::EPERM))
-    }
-
-    /// A signal. Landlock's scope lets none out of the session, so continuing is safe whatever the number comes to mean;
-    /// what is refused here is refused so that the attempt is on record. A group is known
-    /// by its leader; one's own (0) and everybody (-1) are Landlock's alone.
-    fn signal(&self, call: &Call, op: &'static str, pid: i32) -> Answer {
-        use super::resolve::Session;
-        let who = if pid < -1 { pid.saturating_neg() } else { pid };
-        let outside = who > 0 && who != call.pid() && !self.shared.contains(who);
-        // Nobody has that number: the kernel's own answer.
-        if !outside || super::status::Stat::of(who).is_err() {
-            return Answer::Continue;
-        }
-        self.refuse(call, op, format!("process {who}").as_bytes(), Errno(libc::EPERM))
-    }
-
-    /// The process that a descriptor of the target stands for.
-    fn behind(&self, call: &Call, fd: i32) -> Option<i32> {
-        let about = super::status::read(call.tid(), &format!("fdinfo/{fd}")).ok()?;
-        let text = String::from_utf8(about).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok().filter(|pid| *pid > 0)
     }
 
     /// sched_setaffinity(2), done by us: so that holding a target on a CPU for a moment never undoes it.

@@ -35,6 +35,7 @@ mod resolve;
 mod scan;
 mod send;
 mod shared;
+mod signals;
 mod socket;
 mod status;
 mod stub;
@@ -134,6 +135,8 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         stubs: Default::default(),
         own_ipc: Default::default(),
         masks: Default::default(),
+        scoped: job.plan.agent.scopes_signals(),
+        unknown: Default::default(),
         lead: AtomicU64::new(0),
         stopping: AtomicBool::new(false),
     });

@@ -312,7 +312,7 @@ impl Shared {
             // It was killed; should it live a moment longer, it gets nothing either.
             return (Answer::Errno(Errno(libc::EACCES)), None);
         }
-        let answer = match refusal(i64::from(call.n.nr), &call.n.args) {
+        let answer = match refusal(call.n.arch, i64::from(call.n.nr), &call.n.args) {
             Some(refusal) => worker.refuse(&call, refusal.op, refusal.object.as_bytes(), refusal.errno),
             None => worker.answer(&call),
         };

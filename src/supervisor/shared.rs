@@ -4,7 +4,7 @@
 //! that nobody in the session changes a name between another's judging and performing.
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ use super::warden::Warden;
 use super::worker::Ruling;
 use crate::bus::Bus;
 use crate::policy::{Limits, Policy, Verdict};
-use crate::sys::{cred, file, sched};
+use crate::sys::{cred, file, pidfd, sched};
 
 /// How far a process is looked for among the session's: deeper trees than this are not made by people.
 const MAX_ANCESTRY: usize = 1024;
@@ -80,6 +80,10 @@ pub struct Shared {
     /// System V objects made in the session, by number.
     pub own_ipc: Mutex<HashSet<(super::ipc::Space, i32)>>,
     pub masks: Mutex<Masks>,
+    /// Landlock lets no signal out of the session.
+    pub scoped: bool,
+    /// How often a process asked for a call that no list has: by process and number.
+    pub unknown: Mutex<HashMap<(i32, i32), u64>>,
     /// The thread that receives: see `receiver`.
     pub lead: AtomicU64,
     pub stopping: AtomicBool,
@@ -125,6 +129,26 @@ impl Session for Shared {
 }
 
 impl Shared {
+    /// As `contains`, with an answer that is true of whatever has the number all the while: for a process that is held.
+    /// An entry of ours may have died and left its number; a parent may do so between two looks, but then whoever it was
+    /// the parent of has another one at the second.
+    pub fn holds(&self, pid: i32) -> bool {
+        if self.table.process(pid).is_some_and(|known| !pidfd::has_exited(known.pidfd.as_fd())) {
+            return true;
+        }
+        let mut chain = vec![pid];
+        while let Some(&at) = chain.last()
+            && at != self.monitor
+        {
+            match Stat::of(at).map(|stat| stat.parent) {
+                Ok(parent) if parent > 1 && chain.len() < MAX_ANCESTRY => chain.push(parent),
+                _ => return false,
+            }
+        }
+        let same = |pair: &[i32]| matches!(pair, [at, above] if Stat::of(*at).is_ok_and(|stat| stat.parent == *above));
+        pid != self.monitor && chain.windows(2).all(same)
+    }
+
     /// A terminal is the session's, or nobody's business.
     pub fn terminal(&self, number: u32) -> Ruling {
         if lock(&self.ptys).contains(&number) {

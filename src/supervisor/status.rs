@@ -11,6 +11,8 @@ pub struct Status {
     pub tgid: i32,
     pub parent: i32,
     pub umask: u32,
+    /// Real, effective and saved user.
+    pub uids: [u32; 3],
     pub fsuid: u32,
     pub fsgid: u32,
     pub groups: Vec<u32>,
@@ -28,11 +30,13 @@ impl Status {
         let text = String::from_utf8_lossy(text);
         let line = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
         let mask = |name| line(name).and_then(|v| u64::from_str_radix(v, 16).ok());
+        let uid = |at| line("Uid")?.split_whitespace().nth(at)?.parse().ok();
         let fs_id = |name| line(name)?.split_whitespace().nth(3)?.parse().ok();
         Some(Self {
             tgid: line("Tgid")?.parse().ok()?,
             parent: line("PPid")?.parse().ok()?,
             umask: u32::from_str_radix(line("Umask")?, 8).ok()?,
+            uids: [uid(0)?, uid(1)?, uid(2)?],
             fsuid: fs_id("Uid")?,
             fsgid: fs_id("Gid")?,
             groups: line("Groups")?.split_whitespace().filter_map(|g| g.parse().ok()).collect(),
@@ -61,10 +65,11 @@ pub fn read(tid: i32, name: &str) -> Sys<Vec<u8>> {
     Ok(text)
 }
 
-/// Fields of `/proc/PID/stat` after the name: parent (field 4), session (6), controlling terminal (7).
+/// Fields of `/proc/PID/stat` after the name: parent (field 4), group (5), session (6), controlling terminal (7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     pub parent: i32,
+    pub group: i32,
     pub session: i32,
     /// Device number of the controlling terminal, 0 without one.
     pub tty: u32,
@@ -82,9 +87,10 @@ impl Stat {
         let rest = String::from_utf8_lossy(text.get(after..)?).into_owned();
         let mut fields = rest.split_whitespace().skip(1);
         let parent = fields.next()?.parse().ok()?;
-        let session = fields.nth(1)?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        let session = fields.next()?.parse().ok()?;
         let tty: i32 = fields.next()?.parse().ok()?;
-        Some(Self { parent, session, tty: tty as u32 })
+        Some(Self { parent, group, session, tty: tty as u32 })
     }
 }
 
@@ -107,7 +113,7 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let stat = Stat::parse(b"42 (a) b (c)) S 7 42 41 34817 42 4194304 1 2");
-        assert_eq!(stat, Some(Stat { parent: 7, session: 41, tty: 34817 }));
+        assert_eq!(stat, Some(Stat { parent: 7, group: 42, session: 41, tty: 34817 }));
     }
 
     #[test]

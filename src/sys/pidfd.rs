@@ -38,6 +38,21 @@ pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Sys<()> {
         .map(drop)
 }
 
+/// Longest `siginfo_t` (sigaction(2)), in bytes.
+pub const INFO: usize = 128;
+
+/// As [`send_signal`], with a sender's `siginfo_t` and flags (PIDFD_SIGNAL_*, 6.9). EINVAL, EPERM, ESRCH.
+pub fn send_signal_with(pidfd: BorrowedFd<'_>, signal: i32, info: Option<&[u8; INFO]>, flags: u32) -> Sys<()> {
+    let info = info.map_or(std::ptr::null(), |info| info.as_ptr());
+    // SAFETY: the kernel reads at most INFO bytes, which live across the call, or nothing behind a null pointer.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, flags) }).map(drop)
+}
+
+/// A descriptor for one thread (6.9). EINVAL on kernels before.
+pub fn open_one_thread(tid: i32) -> Sys<OwnedFd> {
+    open_with(tid, PIDFD_THREAD)
+}
+
 /// Whether the process ended (its descriptor is readable then).
 #[must_use]
 pub fn has_exited(pidfd: BorrowedFd<'_>) -> bool {

@@ -29,6 +29,7 @@ mod racesnet;
 mod report;
 mod ring;
 mod siege;
+mod signals;
 mod sockets;
 mod spaces;
 mod storm;
@@ -107,6 +108,7 @@ fn all() -> impl Iterator<Item = Attempt> {
         tricks::ATTEMPTS,
         doors::ATTEMPTS,
         siege::ATTEMPTS,
+        signals::ATTEMPTS,
     ]
     .into_iter()
     .flatten()

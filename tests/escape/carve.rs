@@ -123,7 +123,12 @@ fn planting_where_nothing_is_yet() {
     let set_up = |lab: &mut Lab| lab.dir("work/d");
     let cases = [
         case("plant rename_above {work}/keep/inner/new {work}/d", Works, "EACCES", "rename {work}/keep"),
-        case("plant mkdir {work}/keep/inner {work}/d", Never("ENOENT"), "EACCES|ENOENT", ""),
+        case(
+            "plant mkdir {work}/keep/inner {work}/d",
+            Never("ENOENT"),
+            "EACCES|ENOENT",
+            "- there is nothing to make it in",
+        ),
     ];
     for tested in [Rules::new().readonly("{work}/keep/inner/**"), Rules::new().readonly("{work}/keep/inner/new")] {
         Table { set_up, tested, allowing: Some(Rules::new()) }.check(&cases);

@@ -33,7 +33,7 @@ pub struct Case {
     pub outside: Outside,
     /// Which errno, or errnos separated by `|`, the tested policy gives.
     pub errno: &'static str,
-    /// `OP PATH-OR-ADDRESS` of the event that the refusal leaves; empty where BPF refuses by itself.
+    /// `OP PATH-OR-ADDRESS` of the event that the refusal leaves; `- REASON` where it leaves none.
     pub event: &'static str,
 }
 
@@ -107,6 +107,7 @@ impl Table {
             wrong.push(fault(case, "refused", case.errno, &said));
         }
         if let Some((op, object)) = lab.expand(case.event).split_once(' ')
+            && op != "-"
             && !events.iter().any(|event| denied(event, op, object))
         {
             let near: Vec<String> =

@@ -46,7 +46,12 @@ fn reading_what_is_carved_out() {
 fn opath_by_openat2() {
     let tested = Rules::new();
     let table = Table { set_up: |_| (), tested, allowing: None };
-    table.check(&[case("open opath2 {out}/secret", Works, "ENOSYS|EACCES", "")]);
+    table.check(&[case(
+        "open opath2 {out}/secret",
+        Works,
+        "ENOSYS|EACCES",
+        "- yields no content: what opens it again is judged",
+    )]);
 }
 
 /// With `--audit writes` reads are Landlock's alone: still refused, not recorded.
@@ -55,10 +60,30 @@ fn reading_with_writes_audited_only() {
     let tested = Rules::new().option("--audit").option("writes");
     let table = Table { set_up: |_| (), tested, allowing: None };
     table.check(&[
-        case("open openat {out}/secret", Works, "EACCES", ""),
-        case("open openat2 {out}/secret", Works, "EACCES", ""),
-        case("open root {out}/secret", Works, "EACCES", ""),
-        case("open symlink {out}/secret {work}/link", Works, "EACCES", ""),
+        case(
+            "open openat {out}/secret",
+            Works,
+            "EACCES",
+            "- asked for: --audit writes leaves reads to Landlock, and the recording says so",
+        ),
+        case(
+            "open openat2 {out}/secret",
+            Works,
+            "EACCES",
+            "- asked for: --audit writes leaves reads to Landlock, and the recording says so",
+        ),
+        case(
+            "open root {out}/secret",
+            Works,
+            "EACCES",
+            "- asked for: --audit writes leaves reads to Landlock, and the recording says so",
+        ),
+        case(
+            "open symlink {out}/secret {work}/link",
+            Works,
+            "EACCES",
+            "- asked for: --audit writes leaves reads to Landlock, and the recording says so",
+        ),
         case("open rdwr {out}/secret", Works, "EACCES", "open {out}/secret"),
         case("write openat {out}/new", Works, "EACCES", "open {out}/new"),
     ]);

@@ -211,6 +211,7 @@ impl Lab {
             .arg("--")
             .arg(program);
         self.environment(&mut command);
+        command.envs(rules.environment().iter().copied());
         as_user(&mut command);
         (command, recording)
     }

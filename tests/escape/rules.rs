@@ -13,6 +13,7 @@ pub struct Rules {
     options: Vec<&'static str>,
     ask: Vec<String>,
     more: String,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Rules {
@@ -92,6 +93,16 @@ impl Rules {
     pub fn option(mut self, option: &'static str) -> Rules {
         self.options.push(option);
         self
+    }
+
+    /// As a kernel with an older Landlock would have it.
+    pub fn landlock(mut self, abi: &'static str) -> Rules {
+        self.environment.push(("GOVSH_LANDLOCK_ABI", abi));
+        self
+    }
+
+    pub fn environment(&self) -> &[(&'static str, &'static str)] {
+        &self.environment
     }
 
     pub fn options(&self) -> &[&'static str] {

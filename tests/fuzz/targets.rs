@@ -8,7 +8,7 @@ use std::io::Cursor;
 use govsh::policy::{Access, Layer, Library, Policy, PolicyError, Source, Vars, check_answers, shipped};
 use govsh::recording::search::{Case, Places, Progress, Query, search};
 use govsh::recording::{self, Archive, PublicKey, Reader, glance, verify};
-use govsh::sandbox::refused::refusal;
+use govsh::sandbox::refused::{ARCH, refusal};
 use govsh::screen::Screen;
 use govsh::session::control::protocol::{Pending, Request};
 use govsh::supervisor::reading::{
@@ -204,12 +204,12 @@ fn notified(data: &[u8]) {
     let mut words = registers.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
     let args = [(); 6].map(|()| words.next().unwrap_or_default());
     let nr = registers.get(48..52).and_then(|nr| nr.try_into().ok()).map_or(0, u32::from_le_bytes);
-    if let Some(refused) = refusal(i64::from(nr % 600), &args) {
+    if let Some(refused) = refusal(ARCH, i64::from(nr % 600), &args) {
         assert!(refused.errno.0 > 0 && !refused.op.is_empty(), "{refused:?}");
     }
     // Whatever the upper half of a register holds, the kernel takes an int.
     let low = args.map(|word| word & 0xffff_ffff);
-    assert_eq!(refusal(i64::from(nr % 600), &args), refusal(i64::from(nr % 600), &low));
+    assert_eq!(refusal(ARCH, i64::from(nr % 600), &args), refusal(ARCH, i64::from(nr % 600), &low));
     let asked = access_of(args[0] as i32);
     assert!(!asked.is_empty(), "an open that wants nothing");
     if let Address::Path(path) = Address::parse(address)
