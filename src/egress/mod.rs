@@ -15,10 +15,12 @@
 //! Leaves to others: redirecting the agent's calls (`supervisor`), rules (`policy`), wiring both (`session`).
 
 mod canary;
+mod client;
 pub mod credentials;
 mod dial;
 pub mod dns;
 mod errno;
+pub mod git;
 pub mod http;
 mod judge;
 mod listen;

@@ -65,7 +65,7 @@ pub fn open(
         return Ok(None);
     }
     let in_force = Arc::new(ArcSwap::new(Arc::clone(policy)));
-    let secrets = Arc::new(Secrets);
+    let secrets = Arc::new(Secrets::default());
     let asks = Arc::new(Asker::new(questions.clone(), Arc::clone(&in_force)));
     let egress = Egress::start(egress::Setup {
         policy: Arc::clone(policy),

@@ -9,6 +9,7 @@ pub mod file;
 pub mod inherited;
 pub mod interrupt;
 pub mod ipc;
+pub mod keyring;
 pub mod limits;
 pub mod memory;
 pub mod mutate;

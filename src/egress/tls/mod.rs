@@ -1,35 +1,108 @@
 //! TLS that ends here: connections whose requests are judged or get a credential.
+//!
+//! Invariant: the agent's side of a connection is answered only after the server was dialled by the judged name and its
+//! certificate verified for it; where that failed, every request is answered with why, and nothing is sent on.
+//! Leaves to others: requests (`http`), which connections end here (`tunnel`).
+//!
+//! ```text
+//! ClientHello, read already ─▶ acceptor ─ which protocols does it offer? ─▶ upstream: dial, verify, which does it take?
+//!                                                                            │
+//!              http::serve ◀─ shake hands with the leaf of the judged name, offering just that ◀─┘
+//! ```
 
-use crate::policy::Host;
+mod authority;
+mod trust;
+mod upstream;
 
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio_rustls::LazyConfigAcceptor;
+
+pub use authority::Protocol;
+pub use trust::Trust;
+
+use super::client::Client;
+use super::http::{self, Way};
 use super::tunnel::Tunnel;
+use crate::policy::Host;
+use authority::Authority;
+use upstream::Upstream;
+
+/// How long a client may take to shake hands.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why no connection can be terminated.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("certificates of the machine's configuration cannot be read")]
-    Authorities,
+    Authorities(#[source] rustls::pki_types::pem::Error),
+    #[error("cannot sign a certificate")]
+    Sign(#[from] rcgen::Error),
+    #[error("cannot set up TLS")]
+    Setup(#[from] rustls::Error),
 }
 
-/// What the agent's programs must trust.
-pub struct Trust;
-
-/// Authority and leaves of one session.
-pub struct Sessions;
+/// Authority, leaves and verification of one session.
+pub struct Sessions {
+    authority: Authority,
+    upstream: Upstream,
+    trust: Trust,
+}
 
 impl Sessions {
     /// `authorities` is PEM, trusted upstream beside the system's store.
-    pub fn new(_authorities: &[u8]) -> Result<Sessions, TlsError> {
-        Ok(Sessions)
+    pub fn new(authorities: &[u8]) -> Result<Sessions, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let now = SystemTime::now();
+        let authority = Authority::new(Arc::clone(&provider), now)?;
+        let system = upstream::certificates(authorities)?;
+        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let trust = Trust::new(authority.certificate(), &system, seconds);
+        Ok(Sessions { upstream: Upstream::new(provider, &system)?, authority, trust })
     }
 
+    /// What the agent's programs must trust.
     pub fn trust(&self) -> Option<&Trust> {
-        None
+        Some(&self.trust)
     }
+}
+
+/// A connection to the server that may carry requests.
+pub type Server = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
+
+/// Dials and verifies; which of `protocols` the server takes.
+pub async fn reach(tunnel: &Tunnel, host: &Host, protocols: &[Protocol]) -> io::Result<(Server, Option<Protocol>)> {
+    let stream = tunnel.dial(host).await?;
+    tunnel.shared.tls.upstream.connect(stream, host, protocols).await
 }
 
 /// Carries a connection whose ClientHello (`hello`, and what came with it) names `host`. The word on how it ended.
 pub async fn terminate(tunnel: Tunnel, hello: Vec<u8>, host: Host) -> &'static str {
-    drop((tunnel, hello, host));
-    "denied"
+    let tunnel = Arc::new(tunnel);
+    let client = Client::new(hello, Arc::clone(&tunnel));
+    let accepting = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), client);
+    let Ok(Ok(start)) = tokio::time::timeout(PATIENCE, accepting).await else { return "reset" };
+    let offered = offered(start.client_hello().alpn());
+    let Some(protocols) = offered else { return "denied" };
+    let way = match reach(&tunnel, &host, &protocols).await {
+        Ok((server, taken)) => Way::found(server, taken.unwrap_or(Protocol::Http1)),
+        // Told to the client over a connection that works, since a broken one tells nobody why.
+        Err(error) => Way::lost(&error, protocols.first().copied().unwrap_or(Protocol::Http1)),
+    };
+    let protocol = (!protocols.is_empty()).then_some(way.protocol);
+    let Ok(config) = tunnel.shared.tls.authority.server(&host, protocol) else { return "refused" };
+    match tokio::time::timeout(PATIENCE, start.into_stream(config)).await {
+        Ok(Ok(client)) => http::serve(tunnel, client, host, way).await,
+        _ => "reset",
+    }
+}
+
+/// What the client offers of what we speak, in its order; empty where it offers nothing, None where nothing fits.
+fn offered<'a>(alpn: Option<impl Iterator<Item = &'a [u8]>>) -> Option<Vec<Protocol>> {
+    let Some(alpn) = alpn else { return Some(Vec::new()) };
+    let known = |name: &[u8]| [Protocol::Http1, Protocol::Http2].into_iter().find(|own| own.name() == name);
+    let protocols: Vec<Protocol> = alpn.filter_map(known).take(2).collect();
+    (!protocols.is_empty()).then_some(protocols)
 }
