@@ -14,7 +14,7 @@ use super::sockets::Abstract;
 use super::trie::{Hits, Slot, Trie};
 use super::{
     Access, Agent, Credential, Decision, Environment, Grant, Layer, Limits, Network, Record, Require, Rule, RuleId,
-    UnixAddr, Vars, Verdict,
+    UnixAddr, Upstream, Vars, Verdict,
 };
 
 /// All rules of one session, validated and compiled.
@@ -31,6 +31,7 @@ pub struct Policy {
     pub(super) network: Network,
     pub(super) net: Net,
     pub(super) credentials: Vec<Credential>,
+    pub(super) upstream: Upstream,
     /// Where the machine is enrolled, as `file:line`.
     pub(super) enrolled: Option<String>,
     /// Rules from here on are those of files that may only narrow.
@@ -99,6 +100,9 @@ pub(super) struct Fixed {
     pub metadata: u32,
     pub special: u32,
     pub private: u32,
+    pub http: u32,
+    pub git: u32,
+    pub registry: u32,
 }
 
 pub(super) fn allow(rule: u32) -> Decision {
@@ -215,7 +219,7 @@ impl Policy {
 
     /// Key and pattern of every answer that can be kept for `wanted`, which `rule` asks about; the narrowest first.
     pub fn choices(&self, rule: RuleId, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
-        self.asks.choices(&[&self.net.ask, &self.net.narrow_ask], rule.0, wanted)
+        self.asks.choices(&[&self.net.ask, &self.net.narrow_ask, &self.net.ask_else], rule.0, wanted)
     }
 
     /// Whether every built-in protection of `path` is lifted by a rule that names it.
@@ -296,6 +300,11 @@ impl Policy {
     /// Secrets that are put into requests.
     pub fn credentials(&self) -> &[Credential] {
         &self.credentials
+    }
+
+    /// The proxy and the authorities of the machine's company.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
     }
 
     pub fn environment(&self) -> &Environment {

@@ -15,25 +15,21 @@ const VERSION: u64 = 1;
 const MOST_ENTRIES: usize = 100_000;
 
 mod asks;
+mod credentials;
 mod files;
 mod laid;
+mod network;
 mod programs;
 mod toggles;
 
 pub use asks::AskEntry;
+pub use credentials::CredentialEntry;
 pub use files::{FileEntry, FileKey};
+pub use network::{GitEntry, HttpEntry, NetworkEntry, RegistryEntry, UpstreamEntry};
 pub use programs::DigestEntry;
 pub use toggles::ToolchainEntry;
 
 pub type Text = Located<String>;
-
-/// `network.allow`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NetworkEntry {
-    None(usize),
-    All(usize),
-    List(Vec<Text>),
-}
 
 /// A policy file without its variables, patterns and bases worked out. None and empty: the file says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,6 +52,14 @@ pub struct Document {
     pub network: Option<NetworkEntry>,
     pub network_ask: Vec<AskEntry>,
     pub network_deny: Vec<Text>,
+    pub http: Vec<HttpEntry>,
+    pub git: Vec<GitEntry>,
+    pub registries: Vec<RegistryEntry>,
+    pub private: Vec<Text>,
+    pub resolvers: Vec<Text>,
+    pub splice: Vec<Text>,
+    pub upstream: Option<Located<UpstreamEntry>>,
+    pub credentials: Vec<CredentialEntry>,
     pub pass: Option<Vec<Text>>,
     pub environment_deny: Vec<Text>,
     pub processes: Option<Located<u64>>,
@@ -87,6 +91,7 @@ const TOP: &[&str] = &[
     "toolchains",
     "devices",
     "network",
+    "credentials",
     "environment",
     "limits",
     "record",
@@ -95,11 +100,8 @@ const TOP: &[&str] = &[
     "test",
     "machine",
 ];
-const TOP_LATER: &[(&str, &str)] = &[
-    ("credentials", "credentials need the egress proxy, which this version does not have"),
-    ("mcp", "MCP servers are not judged yet"),
-];
-const ASK: (&str, &str) = ("ask", "only files, programs and addresses are asked about");
+const TOP_LATER: &[(&str, &str)] = &[("mcp", "MCP servers are not judged yet")];
+const ASK: (&str, &str) = ("ask", "only files, programs, hosts and addresses are asked about");
 const AUDITS: &[(&str, Audit)] = &[("full", Audit::Full), ("writes", Audit::Writes)];
 const FAILURES: &[(&str, OnFailure)] = &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)];
 
@@ -119,6 +121,7 @@ impl Document {
         document.exec_and_sockets(&top)?;
         document.toggles(&top)?;
         document.network(&top)?;
+        document.credentials(&top)?;
         document.environment(&top)?;
         document.limits(&top)?;
         document.record(&top)?;
@@ -155,25 +158,6 @@ impl Document {
             self.sockets = limited(&table, "allow")?;
             self.sockets_deny = limited(&table, "deny")?;
         }
-        Ok(())
-    }
-
-    fn network(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
-        let Some(table) = top.table("network", "[network]")? else { return Ok(()) };
-        table.only(&["allow", "deny", "ask"], &[("http", "requests are not looked into yet")])?;
-        self.network_ask(&table)?;
-        self.network_deny = limited(&table, "deny")?;
-        self.network = match table.value("allow") {
-            None => None,
-            Some(value) if matches!(value.get_ref(), DeValue::Array(_)) => {
-                Some(NetworkEntry::List(limited(&table, "allow")?))
-            }
-            Some(_) => {
-                let words: &[(&str, fn(usize) -> NetworkEntry)] =
-                    &[("none", NetworkEntry::None), ("all", NetworkEntry::All)];
-                table.word("allow", words)?.map(|word| (word.value)(word.at))
-            }
-        };
         Ok(())
     }
 

@@ -8,7 +8,9 @@
 mod asks;
 mod carves;
 mod compile;
+mod credentials;
 mod laid;
+mod network;
 mod programs;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use super::chain::{self, Chained, Link};
 use super::compiled::{Files, Fixed, Policy, Sockets};
 use super::document::{Document, FileEntry, FileKey, NetworkEntry, Text};
 use super::environment::By;
+use super::http::{GitRule, HttpRule, RegistryRule};
 use super::links::Links;
 use super::merge::Settings;
 use super::network::{Entry, Purpose, parse};
@@ -57,7 +60,7 @@ impl Policy {
         build.policy.enrolled = enrolled;
         build.protect(&chain);
         for link in &chain {
-            build.merge(link)?;
+            build.merge(link, library)?;
         }
         build.refuse_network();
         build.answers(library)?;
@@ -106,8 +109,17 @@ struct Lists {
     allow: Listed,
     deny: Vec<Entry>,
     ask: Vec<Entry>,
+    /// Questions about whatever nothing else mentions.
+    ask_else: Vec<Entry>,
     narrow_ask: Vec<Entry>,
     private: Vec<Entry>,
+    splice: Vec<Entry>,
+    /// What repositories and registries open.
+    git_places: Vec<Entry>,
+    registry_places: Vec<Entry>,
+    http: Vec<HttpRule>,
+    git: Vec<GitRule>,
+    registries: Vec<RegistryRule>,
 }
 
 /// `network.allow` of all files so far.
@@ -182,6 +194,7 @@ impl<'v> Build<'v> {
             network: Network::None,
             net: Default::default(),
             credentials: Vec::new(),
+            upstream: Default::default(),
             enrolled: None,
             narrow_from: u32::MAX,
             withheld: Vec::new(),
@@ -218,10 +231,12 @@ impl<'v> Build<'v> {
         self.policy.fixed.bind = self.add(built_in("built-in: binding to loopback", "network", "loopback"));
         self.policy.fixed.metadata =
             self.add(built_in("built-in: cloud metadata services", "network", "cloud metadata"));
-        let special = "link-local, multicast and unspecified addresses";
-        self.policy.fixed.special = self.add(built_in(&format!("built-in: {special}"), "network", special));
-        let private = "private addresses reached by a name";
-        self.policy.fixed.private = self.add(built_in(&format!("built-in: {private}"), "network", private));
+        let fixed = |this: &mut Self, says: &str| this.add(built_in(&format!("built-in: {says}"), "network", says));
+        self.policy.fixed.special = fixed(self, "link-local, multicast and unspecified addresses");
+        self.policy.fixed.private = fixed(self, "private addresses reached by a name");
+        self.policy.fixed.http = fixed(self, "no rule of network.http allows this request");
+        self.policy.fixed.git = fixed(self, "no rule of network.git allows this");
+        self.policy.fixed.registry = fixed(self, "packages are read, not published");
         for protection in protections(self.vars) {
             let literal = String::from_utf8_lossy(&protection.pattern.literal_prefix().0).into_owned();
             let text = if protection.pattern.is_literal() { None } else { protection.pattern.text() };
@@ -250,7 +265,7 @@ impl<'v> Build<'v> {
     }
 
     /// One file's rules, added to those of its bases.
-    fn merge(&mut self, link: &Link) -> Result<(), PolicyError> {
+    fn merge(&mut self, link: &Link, library: &dyn Library) -> Result<(), PolicyError> {
         let file = File::new(&link.source, link.grants, link.group);
         let document = &link.document;
         if !link.grants && self.policy.narrow_from == u32::MAX {
@@ -273,6 +288,8 @@ impl<'v> Build<'v> {
         }
         self.network_deny(&file, document)?;
         self.ask(&file, document)?;
+        self.requests(&file, document, library)?;
+        self.credentials(&file, document)?;
         self.environment(&file, document)?;
         self.settings(&file, document)
     }
@@ -347,6 +364,7 @@ impl<'v> Build<'v> {
                 self.net.allow = Listed::None;
                 // Nobody is asked about what is ruled out as a whole; this file's own questions come after it.
                 self.net.ask.clear();
+                self.net.ask_else.clear();
                 self.net.narrow_ask.clear();
                 return Ok(());
             }

@@ -32,6 +32,7 @@ pub mod pattern;
 mod programs;
 mod reach;
 mod regions;
+pub mod registries;
 pub mod repository;
 mod request;
 mod settings;
@@ -41,6 +42,7 @@ mod source;
 mod table;
 mod toggles;
 mod trie;
+mod upstream;
 
 pub use access::Access;
 pub use asks::{Kept, Touch, Wanted, check_answers};
@@ -50,7 +52,7 @@ pub use environment::Environment;
 pub use error::PolicyError;
 pub use explain::{Explanation, Other};
 pub use host::{Host, HostFault, Place};
-pub use http::{GitCall, GitRef, GitService, HttpCall, PathFault, PathPattern, normal_path};
+pub use http::{GitCall, GitRef, GitService, HttpCall, PathFault, PathPattern, git_request, normal_path};
 pub use narrow::Withheld;
 pub use network::{Class, HostPattern, IpRange, NetRule, Network, Places, Ports};
 pub use programs::{Carried, Digest, carried};
@@ -59,6 +61,7 @@ pub use request::{Request, rights};
 pub use settings::{Agent, Audit, Limits, OnFailure, Record, Require, Retention};
 pub use sockets::NAMES as SOCKETS;
 pub use source::{Kind, Library, Source, Vars};
+pub use upstream::{Direct, Upstream};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {

@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! address alone   deny ─ ask ─ allow: rules for addresses only
-//! name alone      deny ─ ask ─ allow: rules for names only; whoever dials asks again with the address
-//! name, address   deny by either ─ never through a name? ─ ask by either ─ allow by either
+//! name alone      deny ─ ask ─ allow ─ ask = "**": rules for names only; whoever dials asks again with the address
+//! name, address   deny by either ─ never through a name? ─ ask by either ─ allow by either ─ ask = "**"
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::asks::Wanted;
 use super::compiled::{Policy, allow, deny};
 use super::host::Host;
+use super::http::{GitRule, HttpRule, RegistryRule};
 use super::network::{Class, Network, Places, What};
 use super::{Decision, NetOp, Verdict};
 
@@ -37,6 +38,14 @@ pub(super) struct Net {
     pub narrow_ask: Places,
     /// Names that may stand for addresses of the local network.
     pub private: Places,
+    /// `**` in `ask`: comes after whatever allows.
+    pub ask_else: Places,
+    /// Hosts of repositories and registries.
+    pub opened: Places,
+    pub splice: Places,
+    pub http: Vec<HttpRule>,
+    pub git: Vec<GitRule>,
+    pub registries: Vec<RegistryRule>,
     pub resolvers: Vec<SocketAddr>,
 }
 
@@ -94,8 +103,11 @@ impl Policy {
             deny: self.net.deny.by_address(ip, port, 0),
             ask: self.net.ask.by_address(ip, port, bits),
             narrow_ask: self.net.narrow_ask.by_address(ip, port, bits),
+            ask_else: None,
             allow: match &self.network {
-                Network::List(places) => places.by_address(ip, port, bits),
+                Network::List(places) => {
+                    first(places.by_address(ip, port, bits), self.net.opened.by_address(ip, port, bits))
+                }
                 Network::All if bits == 0 => Some(self.fixed.network),
                 Network::All | Network::None => None,
             },
@@ -125,8 +137,9 @@ impl Policy {
             deny: refused,
             ask: by_either(&self.net.ask),
             narrow_ask: by_either(&self.net.narrow_ask),
+            ask_else: self.net.ask_else.by_name(host, port),
             allow: match &self.network {
-                Network::List(places) => by_either(places),
+                Network::List(places) => first(by_either(places), by_either(&self.net.opened)),
                 Network::All => Some(self.fixed.network),
                 Network::None => None,
             },
@@ -138,7 +151,8 @@ impl Policy {
     /// Whether a name may be looked up: allowed or asked about on any port at all. The best of what its ports get.
     pub fn may_name(&self, host: &Host) -> Decision {
         let mut ports = vec![443];
-        let lists = [&self.net.ask, &self.net.narrow_ask, &self.net.deny];
+        let net = &self.net;
+        let lists = [&net.ask, &net.narrow_ask, &net.ask_else, &net.opened, &net.deny];
         lists.iter().for_each(|places| places.turns(host, &mut ports));
         if let Network::List(places) = &self.network {
             places.turns(host, &mut ports);
@@ -192,7 +206,7 @@ impl Policy {
             }),
         };
         let listed = match &self.network {
-            Network::List(places) => means(places),
+            Network::List(places) => means(places) || means(&self.net.opened),
             Network::All | Network::None => false,
         };
         (!listed && !means(&self.net.ask)).then_some(deny(rule))
@@ -217,6 +231,9 @@ impl Policy {
             return self.answered(rule, &Wanted::Net(*reach));
         }
         let Some(rule) = found.allow else {
+            if let Some(rule) = found.ask_else {
+                return self.answered(rule, &Wanted::Net(*reach));
+            }
             let closed = matches!(self.network, Network::None);
             return deny(if closed { self.fixed.network } else { found.refusal });
         };
@@ -224,6 +241,16 @@ impl Policy {
             Some(rule) => self.answered(rule, &Wanted::Net(*reach)),
             None => allow(rule),
         }
+    }
+
+    /// `network.allow` or a question names the host: it is not there for its repositories or packages alone.
+    pub(super) fn lists_host(&self, host: &Host, port: u16) -> bool {
+        let listed = match &self.network {
+            Network::None => false,
+            Network::All => true,
+            Network::List(places) => places.by_name(host, port).is_some(),
+        };
+        listed || self.net.ask.by_name(host, port).is_some()
     }
 
     pub fn network(&self) -> &Network {
@@ -239,7 +266,7 @@ impl Policy {
         let listed = match &self.network {
             Network::None => false,
             Network::All => true,
-            Network::List(places) => outside(places),
+            Network::List(places) => outside(places) || outside(&self.net.opened),
         };
         listed || outside(&self.net.ask)
     }
@@ -250,14 +277,14 @@ impl Policy {
         let listed = match &self.network {
             Network::None => false,
             Network::All => true,
-            Network::List(places) => names(places),
+            Network::List(places) => names(places) || names(&self.net.opened),
         };
-        listed || names(&self.net.ask)
+        listed || names(&self.net.ask) || names(&self.net.ask_else)
     }
 
     /// Some place is reached only after a question.
     pub fn asks_network(&self) -> bool {
-        !self.net.ask.is_empty() || !self.net.narrow_ask.is_empty()
+        [&self.net.ask, &self.net.narrow_ask, &self.net.ask_else].iter().any(|places| !places.is_empty())
     }
 
     /// Name servers of its own; empty: those of the system.
@@ -271,6 +298,7 @@ struct Found {
     deny: Option<u32>,
     ask: Option<u32>,
     narrow_ask: Option<u32>,
+    ask_else: Option<u32>,
     allow: Option<u32>,
     /// What refuses it where nothing allows it.
     refusal: u32,

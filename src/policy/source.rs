@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 
+use super::registries::{Registry, Setting};
 use super::{Layer, PolicyError};
 
 /// One policy text and where it stands.
@@ -36,6 +37,12 @@ pub trait Library {
     fn trusts(&self, source: &Source) -> Result<bool, PolicyError> {
         let _ = source;
         Ok(false)
+    }
+    /// What the configuration of an ecosystem's tools says of its registries: of the user and the machine, never of the
+    /// project, which the agent writes.
+    fn registry(&self, which: Registry) -> Vec<Setting> {
+        let _ = which;
+        Vec::new()
     }
     /// The path without symbolic links, or None if it does not exist.
     fn realpath(&self, literal: &[u8]) -> Option<Vec<u8>>;

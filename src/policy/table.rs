@@ -103,6 +103,11 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// Every key and where it stands.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.entries.keys().map(|key| (key.get_ref().as_ref(), key.span().start))
+    }
+
     /// The value of this key, of whatever type.
     pub fn value(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.entries.get(key)

@@ -49,6 +49,8 @@ fn entries(table: &Table<'_>, key: &str, name: &'static str, rights: bool) -> Re
             let text = table.item_string("ask", item)?;
             return Ok(AskEntry { text, access: Access::all(), once: None, reason: String::new() });
         };
+        // `host` and `addr` are one: an entry is what it reads as.
+        let key = if key == "addr" && rule.value("host").is_some() { "host" } else { key };
         let known: &[&str] = if rights { &[key, "access", "once", "reason"] } else { &[key, "reason"] };
         rule.only(known, &[("except", "a question has no exceptions; allow narrows nothing, deny does")])?;
         let Some(text) = rule.string(key)? else {

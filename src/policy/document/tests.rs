@@ -61,7 +61,7 @@ fn refuses_with_place_and_hint() {
         ),
         (
             "version = 1\n[sockets]\nask = [\"/x\"]",
-            "line 3, column 1: 'ask' in [sockets] cannot be enforced by this version: only files, programs and addresses are asked about",
+            "line 3, column 1: 'ask' in [sockets] cannot be enforced by this version: only files, programs, hosts and addresses are asked about",
             "a rule that cannot be enforced as written is refused, not ignored: remove it",
         ),
         (

@@ -1,17 +1,32 @@
 //! Requests within a connection: HTTP calls and git's smart protocol (gitprotocol-http(5)).
 //!
-//! Invariant: what the connection itself may not do, no request may. Leaves to others: parsing and forwarding (`egress`).
+//! Invariant: what the connection itself may not do, no request may: lists of places are the ceiling, and rules on requests
+//! carve it. A host that any such rule speaks of allows what one of them allows, and nothing else.
+//! Leaves to others: parsing and forwarding (`egress`), which place may be reached (`reach`).
+//!
+//! ```text
+//! connection denied? ─▶ deny          git's own paths, and the host has rules for repositories? ─▶ those alone
+//! deny rule ─▶ deny · ask rule ─▶ ask · allow rule ─▶ allow · registry and only reads ─▶ allow
+//! the host has any of these rules, or is reached for its repositories alone ─▶ deny · else allow
+//! then, where files that may only narrow have rules for the host: theirs must allow it as well
+//! ```
 
+mod git;
 mod path;
 
+pub use git::{GitCall, GitRef, GitService, git_request};
 pub use path::{PathFault, PathPattern, normal_path};
 
-use super::Decision;
-use super::compiled::{Policy, deny};
-use super::host::Host;
-use super::reach::Reach;
+pub(super) use git::GitRule;
 
-/// One HTTP request on a terminated or plain connection.
+use super::compiled::{Policy, allow, deny};
+use super::host::Host;
+use super::network::{HostPattern, Ports};
+use super::reach::Reach;
+use super::registries::Registry;
+use super::{Decision, RuleId, Verdict};
+
+/// One HTTP request on a terminated or plain connection that was allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpCall<'r> {
     /// The verified name of the connection; the request's own authority has been compared with it.
@@ -19,7 +34,7 @@ pub struct HttpCall<'r> {
     pub port: u16,
     /// As sent, such as `GET`.
     pub method: &'r str,
-    /// Decoded once and normalised, without query.
+    /// As [`normal_path`] gives it.
     pub path: &'r str,
     /// Without the `?`; empty for none.
     pub query: &'r str,
@@ -27,49 +42,123 @@ pub struct HttpCall<'r> {
     pub upgrade: bool,
 }
 
-/// What git wants of a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum GitService {
-    /// `git-upload-pack`
-    Fetch,
-    /// `git-receive-pack`
-    Push,
+/// One rule of `network.http`.
+#[derive(Debug, Clone)]
+pub(super) struct HttpRule {
+    pub rule: u32,
+    pub host: HostPattern,
+    pub ports: Ports,
+    /// Empty: every method.
+    pub methods: Vec<String>,
+    pub path: Option<PathPattern>,
+    pub effect: Verdict,
+    pub upgrade: bool,
+    /// Of a file that may not widen.
+    pub narrows: bool,
 }
 
-/// One exchange of git's smart protocol over HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GitCall<'r> {
-    pub host: &'r Host,
+/// A host of `network.registries`.
+#[derive(Debug, Clone)]
+pub(super) struct RegistryRule {
+    pub rule: u32,
+    pub which: Registry,
+    pub host: Host,
     pub port: u16,
-    /// `host/owner/name`, without `.git`.
-    pub repo: &'r str,
-    pub service: GitService,
-    /// What a push changes. None: not known yet.
-    pub refs: Option<&'r [GitRef<'r>]>,
+    pub publish: bool,
 }
 
-/// One command of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GitRef<'r> {
-    /// Its full name, such as `refs/heads/main`.
-    pub name: &'r str,
-    /// The new object is the zero id.
-    pub deletes: bool,
+impl HttpRule {
+    fn speaks_of(&self, host: &Host, port: u16) -> bool {
+        self.ports.contains(&port) && self.host.matches(host)
+    }
+
+    fn means(&self, call: &HttpCall<'_>) -> bool {
+        let method = self.methods.is_empty() || self.methods.iter().any(|own| own == call.method);
+        let path = match (&self.path, self.effect) {
+            (None, _) => true,
+            // What refuses or asks means a path however a server reads it.
+            (Some(path), Verdict::Deny | Verdict::Ask) => path.may_match(call.path),
+            (Some(path), Verdict::Allow) => path.matches(call.path),
+        };
+        let upgrade = !call.upgrade || self.upgrade || self.effect != Verdict::Allow;
+        method && path && upgrade
+    }
 }
 
 impl Policy {
-    /// Whether connections to this place are looked into: a rule on requests, a registry or a credential needs it.
+    /// Whether connections to this place are looked into: a rule on requests, a registry or a credential needs it. `splice`
+    /// leaves out the latter two.
     pub fn inspects(&self, host: &Host, port: u16) -> bool {
-        self.credentials.iter().any(|credential| credential.binds(host, port))
+        let net = &self.net;
+        let ruled = net.http.iter().any(|rule| rule.speaks_of(host, port)) || self.has_git(host, port);
+        let needed = || {
+            net.registries.iter().any(|registry| !registry.publish && (&registry.host, registry.port) == (host, port))
+                || self.credentials.iter().any(|credential| credential.binds(host, port))
+        };
+        ruled || net.splice.by_name(host, port).is_none() && needed()
     }
 
-    /// One request of a connection that was allowed.
+    /// Never terminated: no secret is put in there.
+    pub fn splices(&self, host: &Host, port: u16) -> bool {
+        !self.inspects(host, port) && self.net.splice.by_name(host, port).is_some()
+    }
+
+    /// One request of a connection that was allowed, or asked about and answered.
     pub fn decide_http(&self, call: &HttpCall<'_>) -> Decision {
-        self.decide_reach(&Reach::named(call.host, call.port))
+        let place = self.decide_reach(&Reach::named(call.host, call.port));
+        if place.verdict == Verdict::Deny {
+            return place;
+        }
+        let reached = Decision { verdict: Verdict::Allow, rule: place.rule };
+        if self.has_git(call.host, call.port)
+            && let Some((repo, service)) = git_request(call)
+        {
+            return self.decide_git(&GitCall { host: call.host, port: call.port, repo: &repo, service, refs: None });
+        }
+        let decision = self.by_rules(call).unwrap_or(reached);
+        if decision.verdict == Verdict::Deny { decision } else { self.narrowed(call).unwrap_or(decision) }
     }
 
-    /// One exchange of git.
-    pub fn decide_git(&self, _call: &GitCall<'_>) -> Decision {
-        deny(0)
+    /// What rules that may widen say; None where none speaks of the host.
+    fn by_rules(&self, call: &HttpCall<'_>) -> Option<Decision> {
+        let rules = || self.net.http.iter().filter(|rule| !rule.narrows && rule.speaks_of(call.host, call.port));
+        if let Some(decision) = of(rules(), call) {
+            return Some(decision);
+        }
+        let registry = |one: &&RegistryRule| (&one.host, one.port) == (call.host, call.port);
+        let registries = || self.net.registries.iter().filter(registry);
+        if let Some(one) = registries().find(|one| one.publish || one.which.reads(call.method, call.path)) {
+            return Some(allow(one.rule));
+        }
+        if registries().next().is_some() {
+            return Some(deny(self.fixed.registry));
+        }
+        if rules().next().is_some() {
+            return Some(deny(self.fixed.http));
+        }
+        // The host was opened for its repositories and nothing else.
+        let only_git = self.has_git(call.host, call.port) && !self.lists_host(call.host, call.port);
+        only_git.then(|| deny(self.fixed.git))
     }
+
+    /// What rules of files that may only narrow take away.
+    fn narrowed(&self, call: &HttpCall<'_>) -> Option<Decision> {
+        let rules = || self.net.http.iter().filter(|rule| rule.narrows && rule.speaks_of(call.host, call.port));
+        match of(rules(), call) {
+            Some(decision) if decision.verdict == Verdict::Allow => None,
+            Some(decision) => Some(decision),
+            None => rules().any(|rule| rule.effect == Verdict::Allow).then(|| deny(self.fixed.http)),
+        }
+    }
+}
+
+/// The verdict of those that mean the request: deny before ask before allow.
+fn of<'r>(rules: impl Iterator<Item = &'r HttpRule>, call: &HttpCall<'_>) -> Option<Decision> {
+    let rank = |verdict: Verdict| match verdict {
+        Verdict::Deny => 0,
+        Verdict::Ask => 1,
+        Verdict::Allow => 2,
+    };
+    let found = rules.filter(|rule| rule.means(call)).min_by_key(|rule| (rank(rule.effect), rule.rule))?;
+    Some(Decision { verdict: found.effect, rule: RuleId(found.rule) })
 }

@@ -45,11 +45,10 @@ pub fn normal_path(target: &str) -> Result<(String, &str), PathFault> {
     }
     let decoded = decode(path)?;
     if !decoded.split('/').any(is_dots) {
-        return match decoded.split([';', '%']).any(|part| is_dots(part.rsplit('/').next().unwrap_or_default())) {
-            // '/..;x/' and the like: some servers cut parameters off first.
-            true => Err(PathFault::Dots),
-            false => Ok((decoded, query)),
-        };
+        // '/..;x/', '/a%2f../' and the like: some servers cut parameters off and take encoded slashes for slashes first.
+        let slashes = decoded.replace(SLASH, "/");
+        let hidden = slashes.split('/').any(|segment| is_dots(segment.split(';').next().unwrap_or_default()));
+        return if hidden { Err(PathFault::Dots) } else { Ok((decoded, query)) };
     }
     let odd = decoded.contains("//") || decoded.contains(';') || decoded.contains(SLASH);
     if odd {

@@ -51,8 +51,14 @@ impl Build<'_> {
             let rule = RuleId(self.ask_rule(file, "network.ask", entry));
             let asked =
                 parse(&entry.text.value, Purpose::Deny, rule).map_err(|fault| file.fault(entry.text.at, fault))?;
-            let list = if file.grants { &mut self.net.ask } else { &mut self.net.narrow_ask };
-            list.extend(asked.into_iter().filter(|_| !closed));
+            for one in asked.into_iter().filter(|_| !closed) {
+                let list = match file.grants {
+                    true if one.is_every_name() => &mut self.net.ask_else,
+                    true => &mut self.net.ask,
+                    false => &mut self.net.narrow_ask,
+                };
+                list.push(one);
+            }
         }
         Ok(())
     }

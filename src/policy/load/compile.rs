@@ -48,8 +48,12 @@ impl Build<'_> {
 
     fn place_network(&mut self) {
         let lists = std::mem::take(&mut self.net);
+        let closed = matches!(lists.allow, Listed::None) && self.policy.fixed.network != 0;
+        let opened = lists.git_places.into_iter().chain(lists.registry_places).filter(|_| !closed);
+        let opened = Places::new(opened.collect());
         self.policy.network = match lists.allow {
-            Listed::None => Network::None,
+            Listed::None if closed || opened.is_empty() => Network::None,
+            Listed::None => Network::List(Places::default()),
             Listed::All => Network::All,
             Listed::List(entries) => Network::List(Places::new(entries)),
         };
@@ -57,8 +61,14 @@ impl Build<'_> {
             deny: Places::new(lists.deny),
             ask: Places::new(lists.ask),
             narrow_ask: Places::new(lists.narrow_ask),
+            ask_else: Places::new(lists.ask_else),
             private: Places::new(lists.private),
-            resolvers: Vec::new(),
+            splice: Places::new(lists.splice),
+            opened,
+            http: lists.http,
+            git: lists.git,
+            registries: lists.registries,
+            resolvers: std::mem::take(&mut self.policy.net.resolvers),
         };
     }
 

@@ -116,6 +116,7 @@ impl Build<'_> {
             self.policy.fixed.network = rule;
             self.net.allow = Listed::None;
             self.net.ask.clear();
+            self.net.ask_else.clear();
             self.net.narrow_ask.clear();
         }
     }

@@ -41,6 +41,11 @@ pub const EVERY_PORT: Ports = 0..=u16::MAX;
 const WEB: [Ports; 2] = [443..=443, 80..=80];
 
 impl Entry {
+    /// `**`: every name.
+    pub fn is_every_name(&self) -> bool {
+        matches!(&self.what, What::Name(pattern) if pattern.suffix.is_none())
+    }
+
     /// Whether it means this place, by name or by address.
     pub fn means(&self, reach: &Reach<'_>) -> bool {
         let port = reach.addr.map_or(reach.port, |addr| addr.port());
@@ -89,8 +94,13 @@ impl Entry {
 
 /// Reads one entry of a list that allows (`Purpose::Allow`), or denies or asks.
 pub fn parse(text: &str, purpose: Purpose, rule: RuleId) -> Result<Vec<Entry>, Fault> {
-    if text == "all" && purpose == Purpose::Deny {
-        return Ok(vec![Entry { what: What::Everything, ports: EVERY_PORT, rule }]);
+    match (text, purpose) {
+        ("all", Purpose::Deny) => return Ok(vec![Entry { what: What::Everything, ports: EVERY_PORT, rule }]),
+        ("all" | "none", _) => {
+            let hint = Some(format!("write {text:?} without brackets, or a host or an address"));
+            return Err(Fault { reason: format!("'{text}' stands alone, not in a list that allows"), hint });
+        }
+        _ => {}
     }
     let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
     if !is_name(text, name) {
