@@ -55,7 +55,7 @@ impl End {
             End::Reset => "reset",
             End::Refused => "refused",
             End::Denied => "denied",
-            End::Slow => "slow",
+            End::Slow => "timeout",
             End::Reload => "reload",
             End::Ended => "ended",
         }

@@ -36,6 +36,7 @@ mod tunnel;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -51,6 +52,8 @@ use shared::Shared;
 
 /// Threads of the runtime.
 const THREADS: usize = 2;
+/// For the tasks to end with the session.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// What one session's way out needs.
 pub struct Setup {
@@ -128,6 +131,8 @@ impl Egress {
         runtime.block_on(canary::try_out(&shared))?;
         let (listeners, stub) = runtime.block_on(async {
             let listeners = listen::start(&shared).map_err(EgressError::Listen)?;
+            let told = Arc::clone(&shared);
+            tokio::spawn(async move { told.live.tell_flows().await });
             let stub = dns::Stub::start(shared.names.clone()).map_err(EgressError::Stub)?;
             Ok((listeners, stub))
         })?;
@@ -194,7 +199,10 @@ impl Drop for Egress {
     fn drop(&mut self) {
         // Every task is dropped with its tunnel, whose closing event is published by that.
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(PARTING);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,14 +16,17 @@ use super::judge::{self, Allowed};
 use super::live::{End, Entry, Seat};
 use super::passage::{Passage, Waiting};
 use super::shared::Shared;
-use super::sniff::{self, Heard, Opening, Way};
+use super::sniff::{self, Heard, Hello, Opening, Way};
 use super::splice::{self, Pipe};
-use super::{http, listen, tls};
+use super::{dns, http, listen, tls};
 use crate::bus::Bus;
-use crate::policy::{Host, Policy, Verdict};
+use crate::policy::{Host, Layer, Policy, Verdict};
 
 /// TLS alert `access_denied`, fatal (RFC 8446 §6.2): what a client shows is better than a bare reset.
 const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
+
+/// The port of name servers (RFC 1035 §4.2).
+const DNS: u16 = 53;
 
 /// An admitted connection of the agent's.
 pub struct Tunnel {
@@ -110,6 +113,11 @@ impl Tunnel {
 /// A redirected connection: the supervisor has judged it, we judge it again by the policy in force now.
 pub async fn redirected(shared: Arc<Shared>, client: TcpStream, waiting: Waiting, seat: Seat) {
     let Waiting { passage, server, .. } = waiting;
+    if passage.to.port() == DNS && passage.layer == Layer::BuiltIn {
+        // By the supervisor's own rule every name server is our stub.
+        dns::stream(client, shared.names.clone(), passage.pid).await;
+        return;
+    }
     let to = SocketAddr::new(passage.to.ip().to_canonical(), passage.to.port());
     let tunnel = Tunnel {
         judged: passage.names.clone(),
@@ -201,11 +209,14 @@ pub async fn run(tunnel: Tunnel, first: Vec<u8>) {
             return listen::reset(&tunnel.client);
         }
     };
+    if let Opening::Tls(Hello { host: Some(host), .. }) = &opening {
+        tunnel.entry().note(|facts| facts.sni = Some(host.clone()));
+    }
     match route(&tunnel, &opening) {
         Route::Splice => splice(tunnel, head, way, back).await,
         Route::Terminate(host) => {
             let entry = Arc::clone(tunnel.entry());
-            entry.note(|facts| (facts.sni, facts.host) = (Some(host.clone()), Some(host.clone())));
+            entry.note(|facts| facts.host = Some(host.clone()));
             let end = Box::pin(tls::terminate(tunnel, head, host)).await;
             entry.ends(end);
         }
@@ -289,9 +300,6 @@ async fn splice(tunnel: Tunnel, head: Vec<u8>, way: Way, back: Pipe) {
 
 async fn refuse(mut tunnel: Tunnel, opening: &Opening, why: &'static str, named: Option<Host>) {
     let entry = Arc::clone(tunnel.entry());
-    if matches!(opening, Opening::Tls(_)) {
-        entry.note(|facts| facts.sni.clone_from(&named));
-    }
     judge::refused(&tunnel.shared, &tunnel.passage, named.as_ref(), &entry.facts(), why);
     entry.ends(End::Denied.as_str());
     let farewell: Vec<u8> = match opening {

@@ -281,3 +281,6 @@ pub async fn part(mut stream: TcpStream) {
     // As long as it takes, within bounds.
     let _ = tokio::time::timeout(PARTING, throwing).await;
 }
+
+#[cfg(test)]
+mod tests;

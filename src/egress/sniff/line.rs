@@ -7,8 +7,6 @@
 use super::{MOST, Opening};
 use crate::policy::{Host, Place};
 
-/// Longest word before the first space that may be a method.
-const METHOD: usize = 32;
 /// Header fields of one head.
 pub const FIELDS: usize = 128;
 
@@ -16,17 +14,23 @@ const UNREADABLE: &str = "built-in: HTTP that cannot be read";
 
 /// What can be said; None: more bytes are needed.
 pub fn look(head: &[u8], ended: bool) -> Option<Opening> {
-    // Servers skip empty lines before a request (RFC 9112 §2.2).
-    let start = head.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(head.len());
+    // Servers skip empty lines before a request (RFC 9112 §2.2), and some any space.
+    let start = head.iter().position(|byte| !is_space(*byte)).unwrap_or(head.len());
     let text = head.get(start..).unwrap_or_default();
-    let Some(end) = text.iter().position(|byte| *byte == b'\n') else {
-        let partial = may_become_http(text) && !ended;
-        return match partial {
-            true if head.len() < MOST => None,
-            true => Some(Opening::Malformed(UNREADABLE)),
-            false => Some(Opening::Other),
+    if text.first().is_some_and(|first| !is_token(*first)) {
+        return Some(Opening::Other);
+    }
+    let Some(end) = text.iter().position(|byte| b"\n\0".contains(byte)) else {
+        return match ended {
+            false if head.len() < MOST => None,
+            false => Some(Opening::Malformed(UNREADABLE)),
+            true => Some(Opening::Other),
         };
     };
+    if text.get(end) == Some(&0) {
+        // In no request line that any server takes.
+        return Some(Opening::Other);
+    }
     let line = text.get(..end).unwrap_or_default();
     if !says_http(line) {
         return Some(Opening::Other);
@@ -43,17 +47,29 @@ pub fn look(head: &[u8], ended: bool) -> Option<Opening> {
     }
 }
 
-/// Whether what has no end of line yet may be the start of a request line.
-fn may_become_http(text: &[u8]) -> bool {
-    let plain = |byte: &u8| *byte >= 0x20 && *byte != 0x7f || b"\t\r\x0b\x0c".contains(byte);
-    let method = text.iter().take_while(|byte| byte.is_ascii_graphic()).count();
-    text.iter().all(plain) && method <= METHOD
+/// Whether this is, or may become, the start of a request with a method of RFC 9110 §9 or RFC 5789, after empty lines.
+pub fn begins_as_usual(head: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] =
+        [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"PRI "];
+    let start = head.iter().position(|byte| !is_space(*byte)).unwrap_or(head.len());
+    let text = head.get(start..).unwrap_or_default();
+    METHODS.iter().any(|method| text.starts_with(method) || method.starts_with(text))
+}
+
+/// What some server takes for a space, Python's among them.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, 1..=0x20 | 0x7f | 0x85 | 0xa0)
+}
+
+/// A character of a method (RFC 9110 §5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Some word but the first begins with `HTTP/`, in any case.
 fn says_http(line: &[u8]) -> bool {
-    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
-    line.split(is_space).skip(1).any(|word| word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/")))
+    let words = line.split(|byte| is_space(*byte)).filter(|word| !word.is_empty());
+    words.skip(1).any(|word| word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/")))
 }
 
 /// The host of a request: its one Host field, and the same in its target where that is absolute.

@@ -50,6 +50,12 @@ pub enum Opening {
     Other,
 }
 
+/// As [`look`], for a connection whose address is allowed by itself: text that does not begin as HTTP does is not waited for.
+fn glance(head: &[u8], ended: bool) -> Option<Opening> {
+    let text = head.first().is_some_and(|first| *first != hello::HANDSHAKE);
+    if text && !line::begins_as_usual(head) { Some(Opening::Other) } else { look(head, ended) }
+}
+
 /// What can be said of the first bytes; None: more are needed. After `ended` there are no more.
 #[must_use]
 pub fn look(head: &[u8], ended: bool) -> Option<Opening> {
@@ -110,7 +116,8 @@ pub async fn listen(tunnel: &Tunnel, mut head: Vec<u8>, mut way: Way) -> Result<
     let (mut back, mut server_done, mut client_done) = (Pipe::default(), false, false);
     let mut deadline: Option<Pin<Box<tokio::time::Sleep>>> = None;
     loop {
-        if let Some(opening) = look(&head, client_done) {
+        let opening = if tunnel.by_name { look(&head, client_done) } else { glance(&head, client_done) };
+        if let Some(opening) = opening {
             return Ok(Heard { opening, head, way, back });
         }
         if !head.is_empty() && deadline.is_none() {
@@ -154,3 +161,6 @@ async fn late(deadline: Option<&mut Pin<Box<tokio::time::Sleep>>>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+pub mod tests;
