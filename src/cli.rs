@@ -18,7 +18,7 @@ mod shelf;
 
 pub use laid::{Laid, Trust, key_of, toggles};
 pub use learn::{Learn, PolicyBacktest};
-pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyShow, PolicyTest};
+pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyReload, PolicyShow, PolicyTest};
 pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 
 /// Exit status when govsh itself fails, wrong usage included: never mistaken for the agent's own.

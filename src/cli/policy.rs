@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use clap::{ArgGroup, Args, Subcommand, ValueHint};
 
-/// List, show, check, explain, compare and test policies
+/// List, show, check, explain, compare, test and reload policies
 #[derive(Debug, Subcommand)]
 pub enum Policy {
     List(PolicyList),
@@ -14,6 +14,7 @@ pub enum Policy {
     Explain(PolicyExplain),
     Diff(PolicyDiff),
     Test(PolicyTest),
+    Reload(PolicyReload),
     Backtest(super::PolicyBacktest),
 }
 
@@ -120,6 +121,20 @@ pub struct PolicyTest {
     /// A policy with [[test]] entries, or a file of such entries that names its policy
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: String,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Have a running session read its policy again: it holds at once, and connections it does not allow are closed
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  govsh policy reload\n  govsh policy reload k3f9 --json\n\nWhat was fixed when the session started is named, and takes effect in the next one.\nExit status: 0, or 1 when the policy cannot be put in force; then nothing has changed."
+)]
+pub struct PolicyReload {
+    /// A session that runs: its id, a beginning of it, or 'last'
+    #[arg(default_value = "last", value_name = "SESSION")]
+    pub session: String,
     /// As JSON
     #[arg(long)]
     pub json: bool,

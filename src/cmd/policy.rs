@@ -8,6 +8,7 @@ mod diff;
 mod expect;
 mod explain;
 mod list;
+mod reload;
 mod show;
 
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ pub fn run(options: cli::Policy) -> Result<i32> {
         cli::Policy::Explain(options) => explain::explain(&options),
         cli::Policy::Diff(options) => diff::diff(&options),
         cli::Policy::Test(options) => expect::test(&options),
+        cli::Policy::Reload(options) => reload::reload(&options),
         cli::Policy::Backtest(options) => super::backtest::backtest(&options),
     }
 }

@@ -11,31 +11,46 @@
 
 mod asker;
 mod environment;
+mod upstream;
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::bus::Bus;
-use crate::egress::credentials::Secrets;
-use crate::egress::{self, Egress, EgressError, Upstream};
+use crate::egress::credentials::{CredentialError, Secrets};
+use crate::egress::{self, Egress, EgressError};
 use crate::policy::{Host, Policy};
 use crate::sandbox;
 use crate::supervisor::gate::{Dialled, Gate, Passage};
 use crate::supervisor::questions::Questions;
 use crate::sys::Errno;
 use asker::Asker;
+pub use upstream::UpstreamError;
 
 /// Where nobody listens: the discard service of an address that is nobody's.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 255, 255, 254)), 9);
+/// Name of the directory with the certificates in the session's own.
+const TRUST: &str = "trust";
+/// Java says on stderr that it has read it, every time: only for who may run it.
+const JAVA: &str = "JAVA_TOOL_OPTIONS";
+
 /// Why there is no way out, where the policy knows a network.
 #[derive(Debug, thiserror::Error)]
 pub enum OutsideError {
     #[error(transparent)]
     Egress(#[from] EgressError),
+    #[error(transparent)]
+    Secrets(#[from] CredentialError),
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    #[error("cannot write the session's certificates to '{}'", path.display())]
+    Trust { path: PathBuf, source: std::io::Error },
 }
 
 /// The running way out of one session.
@@ -54,32 +69,51 @@ pub struct Opened {
     pub trust: Option<PathBuf>,
 }
 
-/// Starts the way out, unless the policy knows no network; `env` is what the agent would get. Call it on a thread that is
+/// Starts the way out, unless the policy knows no network; `dir` is the session's own
+/// directory, `env` what the agent would get. Call it on a thread that is
 /// not in the broker's domain.
 pub fn open(
     policy: &Arc<Policy>,
     (bus, questions): (&Bus, &Questions),
+    dir: &Path,
     env: &[(OsString, OsString)],
 ) -> Result<Option<Opened>, OutsideError> {
     if !sandbox::knows_network(policy) {
         return Ok(None);
     }
     let in_force = Arc::new(ArcSwap::new(Arc::clone(policy)));
-    let secrets = Arc::new(Secrets::default());
+    let secrets = Arc::new(Secrets::load(policy.credentials(), &|name| std::env::var_os(name))?);
     let asks = Arc::new(Asker::new(questions.clone(), Arc::clone(&in_force)));
     let egress = Egress::start(egress::Setup {
         policy: Arc::clone(policy),
         bus: bus.clone(),
         asks,
-        secrets,
-        upstream: Upstream::default(),
+        secrets: Arc::clone(&secrets),
+        upstream: upstream::of(policy)?,
     })?;
     let mut variables = environment::Variables::new(env);
     variables.proxies(egress.proxy());
+    let trust = match egress.ca() {
+        Some(ca) => {
+            let path = dir.join(TRUST);
+            let failed = |source| OutsideError::Trust { path: path.clone(), source };
+            DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
+            let named = ca.write(&path).map_err(failed)?;
+            let runs_java = environment::runs(policy, "java");
+            named
+                .iter()
+                .filter(|(name, _)| *name != JAVA || runs_java)
+                .for_each(|(name, value)| variables.set(name, value));
+            Some(path)
+        }
+        None => None,
+    };
+    variables.remotes(policy);
+    variables.secrets(&secrets);
     Ok(Some(Opened {
         outside: Arc::new(Outside { egress: ArcSwapOption::from_pointee(egress), policy: in_force }),
         env: variables.done(),
-        trust: None,
+        trust,
     }))
 }
 

@@ -97,7 +97,7 @@ impl Session {
         let hello = begin::hello(&run, &start, recorder.path());
         let file = lines::shown(&run.answers);
         let questions = Questions::new(bus.clone(), run.ask_timeout, file).of_session(run.id.clone());
-        let opened = outside::open(&run.policy, (&bus, &questions), &plan.agent.env)?;
+        let opened = outside::open(&run.policy, (&bus, &questions), run.runtime.path(), &plan.agent.env)?;
         let (outside, env, trust) = match opened {
             Some(Opened { outside, env, trust }) => (Some(outside), env, trust),
             None => (None, plan.agent.env.clone(), None),

@@ -69,10 +69,9 @@ impl Worker {
         let plain = policy.decide_net(kind, to);
         let names = self.shared.gate.as_ref().map(|gate| gate.names(to.ip())).unwrap_or_default();
         let by_address = |names| Reached { names, ..Reached::plainly(self.ruling(plain)) };
-        // Leave for the address, or a rule that refuses it, stands. Without a connection nothing says which name is meant.
-        let decided =
-            plain.verdict == Verdict::Allow || plain.verdict == Verdict::Deny && plain.rule != RuleId::DEFAULT;
-        if decided || names.is_empty() || !stream {
+        // Leave for the address stands; what refuses it refuses its names as well. Without a connection nothing says which of
+        // them is meant.
+        if plain.verdict == Verdict::Allow || names.is_empty() || !stream {
             return by_address(names);
         }
         let of = |host| policy.decide_reach(&Reach { op: kind, addr: Some(*to), port: to.port(), host: Some(host) });

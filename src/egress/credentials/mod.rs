@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::policy::{Credential, CredentialKind, Host, Policy, SecretSource};
 use placeholder::ShapeFault;
 use scan::{Mark, Needle, Needles};
-pub use source::{Ambient, SourceError};
+pub use source::{Ambient, SourceError, fetch};
 
 /// Why a credential cannot be used.
 #[derive(Debug, thiserror::Error)]

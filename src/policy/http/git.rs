@@ -91,6 +91,11 @@ impl Policy {
         self.net.git.iter().any(|rule| rule.port == port && rule.host == *host)
     }
 
+    /// Hosts with rules for repositories that are reached by HTTPS at its own port, each once.
+    pub fn git_hosts(&self) -> std::collections::BTreeSet<&Host> {
+        self.net.git.iter().filter(|rule| rule.port == 443).map(|rule| &rule.host).collect()
+    }
+
     /// One exchange of git. A push is judged again once it is known what it changes; where no rule for repositories speaks of
     /// the host, it is what the connection is.
     pub fn decide_git(&self, call: &GitCall<'_>) -> Decision {

@@ -213,6 +213,13 @@ impl Client {
         self.call(Op::Thaw {}, DONE).map(drop)
     }
 
+    /// The session reads its policy again and puts it in force; what it says to that, in lines.
+    pub fn reload(&mut self) -> Result<Vec<String>, ClientError> {
+        let told = self.call(Op::Reload {}, DONE)?;
+        let lines = told.get("told").and_then(Value::as_array).ok_or_else(|| self.foreign())?;
+        Ok(lines.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
     /// With SIGTERM and ten seconds first, or at once.
     pub fn end(&mut self, now: bool) -> Result<(), ClientError> {
         self.call(Op::End { now }, NAMED).map(drop)
