@@ -37,8 +37,10 @@ pub async fn judge(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Result<Passed, Refusal> {
-    let Some(git) = git::call(call.method.as_str(), &call.path, &call.query) else {
-        let policy = tunnel.policy();
+    let policy = tunnel.policy();
+    let git = git::call(call.method.as_str(), &call.path, &call.query);
+    // Where no rule speaks of repositories, git's requests are requests as all others.
+    let Some(git) = git.filter(|_| policy.has_git(spot.host, spot.port)) else {
         let (method, path, query) = (call.method.as_str(), call.path.as_str(), call.query.as_str());
         let wanted = HttpCall { host: spot.host, port: spot.port, method, path, query, upgrade: call.upgrade };
         let ruling = settle(tunnel, spot, &policy, policy.decide_http(&wanted)).await?;
