@@ -11,6 +11,7 @@
 mod git;
 mod layers;
 mod read;
+mod registries;
 pub mod trust;
 
 use std::ffi::OsStr;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use read::{Writer, error_text};
 use trust::Store;
 
+use crate::policy::registries::{Registry, Setting};
 use crate::policy::{Kind, Layer, Library, Policy, PolicyError, Source, Vars, shipped};
 use crate::sys::{cred, file};
 
@@ -194,6 +196,10 @@ impl Library for Disk {
             Ok(found) if found.uid() != cred::euid() => Err(whole("it belongs to another user")),
             Ok(_) => self.read(&path, Layer::User).map(Some),
         }
+    }
+
+    fn registry(&self, which: Registry) -> Vec<Setting> {
+        registries::settings(which, &home(), &config_dir())
     }
 
     fn kind(&self, path: &[u8]) -> Kind {

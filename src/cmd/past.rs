@@ -7,10 +7,15 @@ use std::path::{Path, PathBuf};
 
 use crate::event::{Judged, Kind, Start};
 use crate::policy::learn::Outcome;
-use crate::policy::{Access, Layer, NetOp, Reach, Request, UnixAddr, Vars, Verdict};
+use crate::policy::{Access, Host, Layer, NetOp, Reach, Request, UnixAddr, Vars, Verdict};
 
-/// The requests that one recorded call stands for: a rename is two. None for what cannot be judged again.
-pub fn requests(judged: &Judged) -> Vec<Request<'_>> {
+/// The name that a recorded call was judged by, where it is one.
+pub fn host(judged: &Judged) -> Option<Host> {
+    Host::parse(judged.host.as_deref()?).ok()
+}
+
+/// The requests that one recorded call stands for: a rename is two. None for what cannot be judged again. `host` as in [`host`].
+pub fn requests<'j>(judged: &'j Judged, host: Option<&'j Host>) -> Vec<Request<'j>> {
     let path = judged.path.as_slice();
     match (judged.kind, judged.addr) {
         (Kind::Exec, _) if path.starts_with(b"/") => vec![Request::Exec { path, argv: &judged.argv }],
@@ -20,7 +25,10 @@ pub fn requests(judged: &Judged) -> Vec<Request<'_>> {
                 "connect" => NetOp::Connect,
                 _ => NetOp::Send,
             };
-            vec![Request::Net(Reach::to(op, addr))]
+            vec![Request::Net(Reach { host, ..Reach::to(op, addr) })]
+        }
+        (Kind::Net, None) if judged.host.is_some() => {
+            host.map(|host| Request::Net(Reach::named(host, judged.port))).into_iter().collect()
         }
         (Kind::Net, None) if judged.op == "bind" => file(path, Access::CREATE).into_iter().collect(),
         (Kind::Net, None) => match path.strip_prefix(b"@") {
@@ -207,7 +215,7 @@ mod tests {
         let rename =
             Judged { op: "rename", access, path2: b"/y".to_vec(), ..judged(Verdict::Allow, "r", Layer::User, 0) };
         assert_eq!(
-            requests(&rename),
+            requests(&rename, None),
             [
                 Request::File { path: b"/x", access: Access::READ | Access::RENAME },
                 Request::File { path: b"/y", access: Access::WRITE | Access::CREATE },

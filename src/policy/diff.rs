@@ -12,10 +12,12 @@
 //!   judged for every right. Where three rules must meet to make a difference, it may go unseen.
 //! - Addresses. A verdict is the same between the ends of ranges, so that all first addresses and all behind last ones,
 //!   with all first ports and all behind last ones, are all there are (up to a bound: [`MOST`]).
+//! - Hosts. Of each pattern one name, with the ports at which a list changes; rules on requests by their text.
 //! - Programs. Of each entry of `[exec]` of either policy, one command line that it means.
 //! - Variables, sockets, limits and settings: by name.
 
 mod access;
+mod hosts;
 mod words;
 
 use serde::Serialize;
@@ -39,7 +41,7 @@ pub enum Side {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     pub side: Side,
-    /// `files`, `programs`, `network`, `sockets`, `environment`, `limits` or `settings`.
+    /// `files`, `programs`, `network`, `requests`, `sockets`, `environment`, `limits` or `settings`.
     pub kind: &'static str,
     /// What it is about: a pattern, an address, a variable, a key.
     pub what: String,
@@ -71,6 +73,8 @@ pub fn compare(a: &Policy, b: &Policy) -> Differences {
     access::files(a, b, &mut all);
     words::programs(a, b, &mut all);
     access::network(a, b, &mut all);
+    hosts::hosts(a, b, &mut all);
+    hosts::requests(a, b, &mut all);
     words::sockets(a, b, &mut all);
     words::environment(a, b, &mut all);
     words::settings(a, b, &mut all);
@@ -83,7 +87,7 @@ pub fn compare(a: &Policy, b: &Policy) -> Differences {
 }
 
 fn place(kind: &str) -> usize {
-    ["files", "programs", "network", "sockets", "environment", "limits"]
+    ["files", "programs", "network", "requests", "sockets", "environment", "limits"]
         .iter()
         .position(|known| *known == kind)
         .unwrap_or(9)

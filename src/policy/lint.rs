@@ -9,6 +9,7 @@
 //! # check: CODE: reason          a comment in the file: findings of this kind are meant so, and become notes
 //! ```
 
+mod network;
 mod paths;
 mod secrets;
 mod words;
@@ -54,6 +55,7 @@ pub fn check(source: &Source, library: &dyn Library, vars: &Vars) -> Result<Vec<
     secrets::granted(&mut look);
     words::programs(&mut look);
     words::network(&mut look);
+    network::check(&mut look);
     look.slow();
     let mut found = look.found;
     for finding in &mut found {

@@ -5,7 +5,11 @@
 
 use std::io::Cursor;
 
-use govsh::policy::{Access, Layer, Library, Policy, PolicyError, Source, Vars, check_answers, shipped};
+use govsh::policy::registries::{Form, Registry, Setting};
+use govsh::policy::{
+    Access, Host, Layer, Library, PathPattern, Place, Policy, PolicyError, Source, Vars, check_answers, normal_path,
+    shipped,
+};
 use govsh::recording::search::{Case, Places, Progress, Query, search};
 use govsh::recording::{self, Archive, PublicKey, Reader, glance, verify};
 use govsh::sandbox::refused::{ARCH, refusal};
@@ -17,12 +21,13 @@ use govsh::supervisor::reading::{
 use govsh::tui::input::Decoder;
 
 /// Name, and what is done with an input.
-pub const TARGETS: [(&str, fn(&[u8])); 13] = [
+pub const TARGETS: [(&str, fn(&[u8])); 14] = [
     ("answers", answers),
     ("archive", archive),
     ("control", control),
     ("dump", dump),
     ("events", events),
+    ("hosts", hosts),
     ("input", input),
     ("notes", notes),
     ("notified", notified),
@@ -67,6 +72,27 @@ fn events(data: &[u8]) {
     let Ok(file) = zstd::bulk::compress(&text, 1) else { return };
     archive(&file);
     reader(&file);
+}
+
+/// Names of hosts, paths of requests and configurations of registries, each a line of its own: one form, and never an address.
+fn hosts(data: &[u8]) {
+    for line in data.split(|byte| *byte == b'\n').take(64) {
+        if let Ok(Place::Name(host)) = Place::parse(line) {
+            assert!(host.parse::<std::net::IpAddr>().is_err() && Host::parse(&host).as_ref() == Ok(&host));
+        }
+        let text = String::from_utf8_lossy(line);
+        if let Ok((path, _)) = normal_path(&text) {
+            assert!(path.starts_with('/') && !path.split('/').any(|segment| matches!(segment, "." | "..")));
+        }
+        if let Ok(pattern) = PathPattern::parse(&text) {
+            pattern.matches("/a/b%2Fc/d");
+        }
+    }
+    let text = String::from_utf8_lossy(data).into_owned();
+    for form in [Form::Lines, Form::Toml, Form::Xml, Form::Main] {
+        let settings = [Setting { form, text: text.clone() }];
+        assert!(Registry::ALL.iter().all(|which| which.origins(&settings).len() <= 64));
+    }
 }
 
 /// The notes behind a frame: the content of skippable frames, each with its length in two bytes before it.

@@ -119,7 +119,8 @@ pub(super) fn session(read: &Requests, policy: &Policy, exact: bool) -> (Session
             Outcome::Absent => session.absent += repeated.count,
             Outcome::Own => session.own += repeated.count,
             Outcome::Done | Outcome::Failed | Outcome::Denied => {
-                let requests = past::requests(judged);
+                let host = past::host(judged);
+                let requests = past::requests(judged, host.as_ref());
                 match worst(policy, &requests) {
                     None => session.unnamed += repeated.count,
                     Some((decision, request)) => {

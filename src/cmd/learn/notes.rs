@@ -91,7 +91,8 @@ impl Notes {
     pub(super) fn each(&self, mut take: impl FnMut(&Past<'_>)) {
         for (judged, program, times) in &self.requests {
             let outcome = past::outcome(judged);
-            for request in past::requests(judged) {
+            let host = past::host(judged);
+            for request in past::requests(judged, host.as_ref()) {
                 take(&Past { request, outcome, program, times: *times });
             }
         }

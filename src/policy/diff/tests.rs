@@ -60,6 +60,15 @@ fn the_rest_is_told_by_name() {
         told(&net("['10.0.0.0/8']"), &net("['10.0.0.0/9']")),
         ["Shrinks network 10.0.0.0/8: connect allow to deny"]
     );
+    assert_eq!(
+        told(&net("['*.x.org']"), &net("['**.x.org', 'y.org:1']")),
+        ["Grows network y.org:1: connect deny to allow"]
+    );
+    assert_eq!(told(&net("['x.org']"), &net("['x.org:443']")), ["Shrinks network x.org: connect allow to deny"]);
+    assert_eq!(
+        told(&net("['x.org']"), &format!("{}\nhttp = [{{ host = 'x.org', methods = ['GET'] }}]", net("['x.org']"))),
+        ["Changes requests network.http GET x.org:  not said to said"]
+    );
     let exec = "[files]\nexec = ['/usr/**']\n[exec]\n";
     assert_eq!(
         told(&format!("{exec}deny = ['su']"), &format!("{exec}ask = ['git push **']")),

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::super::host::Host;
+use super::super::network::{HostPattern, Purpose};
 use super::super::pattern::Pattern;
 use super::super::sockets::{self, Place};
 use super::trees::Group;
@@ -22,15 +24,32 @@ pub(super) fn lines(lessons: &[Lesson<'_>]) -> Vec<Line> {
     lines
 }
 
-/// Names, each with its port.
+/// Names, each with its port; where several lie right beneath one name, all that do.
 fn hosts(lessons: &[Lesson<'_>]) -> Vec<Line> {
-    let mut seen: BTreeMap<String, Use> = BTreeMap::new();
+    let mut seen: BTreeMap<(&Host, u16), Use> = BTreeMap::new();
     for (to, by) in lessons.iter().flat_map(|lesson| &lesson.net) {
         if let To::Name(host, port) = to {
-            seen.entry(format!("{host}:{port}")).or_default().add(by);
+            seen.entry((host, *port)).or_default().add(by);
         }
     }
-    seen.into_iter().map(|(text, by)| Line { key: Key::Network, group: Group::Plain, text, by }).collect()
+    let mut beneath: BTreeMap<(&str, u16), usize> = BTreeMap::new();
+    for (host, port) in seen.keys() {
+        let above = host.split_once('.').map(|(_, above)| above);
+        above.into_iter().for_each(|above| *beneath.entry((above, *port)).or_default() += 1);
+    }
+    // Not where anyone can have a name: there each is meant by itself.
+    let wide = |above: &str| {
+        let pattern = HostPattern::parse(&format!("*.{above}"), Purpose::Allow);
+        pattern.is_ok_and(|pattern| !pattern.is_shared())
+    };
+    let mut lines: BTreeMap<String, Use> = BTreeMap::new();
+    for ((host, port), by) in &seen {
+        let above = host.split_once('.').map(|(_, above)| above);
+        let above = above.filter(|above| beneath.get(&(above, *port)).is_some_and(|count| *count > FEW) && wide(above));
+        let text = above.map_or_else(|| format!("{host}:{port}"), |above| format!("*.{above}:{port}"));
+        lines.entry(text).or_default().add(by);
+    }
+    lines.into_iter().map(|(text, by)| Line { key: Key::Network, group: Group::Plain, text, by }).collect()
 }
 
 fn addresses(lessons: &[Lesson<'_>]) -> Vec<Line> {

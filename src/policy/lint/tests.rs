@@ -81,6 +81,24 @@ fn programs_and_addresses() {
 }
 
 #[test]
+fn hosts_and_requests() {
+    let net = |text: &str| found(&format!("[network]\n{text}"));
+    assert_eq!(net("allow = ['**.x.org:443', 'a.x.org:443']"), one("dead", "a.x.org:443"));
+    assert_eq!(net("allow = ['*.x.org:443', '**.x.org:443']"), one("dead", "*.x.org:443"));
+    assert_eq!(net("allow = ['x.org']\ndeny = ['x.org']"), one("shadowed", "x.org"));
+    assert_eq!(net("allow = ['*.github.io']"), one("wide", "*.github.io"));
+    assert_eq!(net("allow = ['dns.google']"), one("wide", "dns.google"));
+    assert_eq!(net("allow = ['0.0.0.0/0:443']"), one("wide", "0.0.0.0/0:443"));
+    assert_eq!(net("private = ['**']"), one("wide", "**"));
+    assert_eq!(net("http = [{ host = 'x.org', methods = ['GET'] }]"), one("dead", "GET x.org"));
+    assert_eq!(net("allow = ['x.org']\nhttp = [{ host = 'x.org', methods = ['GET'] }]"), []);
+    assert_eq!(net("allow = ['x.org']\nask = ['**']"), []);
+    assert_eq!(found("[credentials.k]\nsource = 'env:K'\nhost = 'x.org'"), one("dead", "k"));
+    let reached = "[network]\nallow = ['x.org']\n[credentials.k]\nsource = 'env:K'\nhost = 'x.org'";
+    assert_eq!(found(reached), []);
+}
+
+#[test]
 fn what_is_meant_so_is_a_note_with_its_reason() {
     let found = look("# check: wide: the whole home is the point\n[files]\nread = ['~/x', '/**']\n");
     let wide: Vec<&Finding> = found.iter().filter(|finding| finding.code == "wide").collect();

@@ -54,7 +54,9 @@ pub(super) fn network(look: &mut Look<'_>) {
         rules.filter_map(|(rule, id)| Some((id, parse(&rule.text, purpose, RuleId(id)).ok()?))).collect()
     };
     let allowed = all("network.allow", Purpose::Allow);
-    let (asked, denied) = (all("network.ask", Purpose::Deny), all("network.deny", Purpose::Deny));
+    let (mut asked, denied) = (all("network.ask", Purpose::Deny), all("network.deny", Purpose::Deny));
+    // '**' comes after whatever allows.
+    asked.retain(|(_, entries)| !entries.iter().any(Entry::is_every_name));
     for list in [&allowed, &asked, &denied] {
         let own: Vec<_> = list.iter().enumerate().filter(|(_, (rule, _))| look.own(*rule)).collect();
         for (at, (rule, inner)) in own {

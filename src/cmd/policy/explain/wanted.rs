@@ -4,7 +4,7 @@
 //! access is to what it leads to.
 
 use std::ffi::{OsStr, OsString};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 use crate::cli::PolicyExplain;
 use crate::cmd::run::place::Place;
 use crate::cmd::run::program::Program;
-use crate::policy::{Access, NetOp, Reach, Request, UnixAddr, rights};
+use crate::policy::{self, Access, Host, NetOp, Reach, Request, UnixAddr, rights};
 
 enum What {
     File { path: PathBuf, access: Access },
     Exec { path: PathBuf, argv: Vec<Vec<u8>> },
     Net(NetOp, SocketAddr),
+    Host(Host, u16),
     Path(PathBuf),
     Abstract(Vec<u8>),
 }
@@ -39,6 +40,7 @@ impl Wanted {
             What::File { path, access } => Request::File { path: path.as_os_str().as_bytes(), access: *access },
             What::Exec { path, argv } => Request::Exec { path: path.as_os_str().as_bytes(), argv },
             What::Net(op, addr) => Request::Net(Reach::to(*op, *addr)),
+            What::Host(host, port) => Request::Net(Reach::named(host, *port)),
             What::Path(path) => Request::Unix { addr: UnixAddr::Path(path.as_os_str().as_bytes()) },
             What::Abstract(name) => Request::Unix { addr: UnixAddr::Abstract(name) },
         }
@@ -53,6 +55,7 @@ impl Wanted {
                 let argv: Vec<_> = argv.iter().map(|word| String::from_utf8_lossy(word)).collect();
                 json!({ "kind": "exec", "path": path.to_string_lossy(), "argv": argv })
             }
+            What::Host(host, port) => json!({ "kind": "connect", "host": &**host, "port": port }),
             What::Net(NetOp::Bind, addr) => json!({ "kind": "bind", "addr": addr.to_string() }),
             What::Net(_, addr) => json!({ "kind": "connect", "addr": addr.to_string() }),
             What::Path(path) => json!({ "kind": "socket", "path": path.to_string_lossy() }),
@@ -150,28 +153,36 @@ fn exec(words: &[OsString], place: &Place) -> Wanted {
 
 fn connect(text: &str) -> Result<Vec<Wanted>> {
     let shown = format!("connect {text}");
-    if let Ok(addr) = text.parse::<SocketAddr>() {
-        return Ok(vec![Wanted { what: What::Net(NetOp::Connect, addr), shown, judged: Vec::new() }]);
-    }
-    if text.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let parts = text.rsplit_once(':').and_then(|(host, end)| Some((host, port(end)?)));
+    let Some((host, port)) = parts.filter(|(host, _)| !host.is_empty()) else {
         bail!("'{text}' is no host and port\nhint: such as example.org:443 or [2001:db8::1]:443");
-    }
-    let mut found: Vec<SocketAddr> =
-        text.to_socket_addrs().with_context(|| format!("cannot look up '{text}'"))?.take(16).collect();
-    found.sort_unstable();
-    found.dedup();
-    if found.is_empty() {
-        bail!("'{text}' has no address");
-    }
-    let wanted = |addr: SocketAddr| Wanted {
-        what: What::Net(NetOp::Connect, addr),
-        shown: shown.clone(),
-        judged: vec![
-            addr.to_string(),
-            "the address alone: names are not judged, and may lead elsewhere later".to_owned(),
-        ],
     };
-    Ok(found.into_iter().map(wanted).collect())
+    let found = policy::Place::parse(host.as_bytes()).with_context(|| format!("'{text}' is no host and port"))?;
+    let to = |ip: IpAddr| Wanted {
+        what: What::Net(NetOp::Connect, SocketAddr::new(ip, port)),
+        shown: shown.clone(),
+        judged: if text == SocketAddr::new(ip, port).to_string() {
+            Vec::new()
+        } else {
+            vec![format!("{ip}, port {port}")]
+        },
+    };
+    Ok(match found {
+        policy::Place::Addr(ip) => vec![to(ip)],
+        // Programs find these in a file of their own, and connect to the address.
+        policy::Place::Name(host) if host.is_localhost() => {
+            vec![to(Ipv4Addr::LOCALHOST.into()), to(Ipv6Addr::LOCALHOST.into())]
+        }
+        policy::Place::Name(host) => {
+            let judged = vec![
+                format!("{host}, port {port}, by its name"),
+                "what it stands for is judged again when it is dialled: never an address of this machine or its network"
+                    .to_owned(),
+            ];
+            vec![Wanted { what: What::Host(host, port), shown, judged }]
+        }
+    })
 }
 
 /// The deepest part that exists without links, the rest as it is; the last component itself where it is not followed.
