@@ -67,6 +67,8 @@ pub struct Opened {
     pub env: Vec<(OsString, OsString)>,
     /// Files that the agent may read.
     pub trust: Option<PathBuf>,
+    /// What the user should know.
+    pub notice: Vec<String>,
 }
 
 /// Starts the way out, unless the policy knows no network; `dir` is the session's own
@@ -109,11 +111,14 @@ pub fn open(
         None => None,
     };
     variables.remotes(policy);
+    let absent = |id: &Arc<str>| format!("credential '{id}' has no value: its variable is not set");
+    let notice = secrets.missing().iter().map(absent).collect();
     variables.secrets(&secrets);
     Ok(Some(Opened {
         outside: Arc::new(Outside { egress: ArcSwapOption::from_pointee(egress), policy: in_force }),
         env: variables.done(),
         trust,
+        notice,
     }))
 }
 

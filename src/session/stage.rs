@@ -99,7 +99,10 @@ impl Session {
         let questions = Questions::new(bus.clone(), run.ask_timeout, file).of_session(run.id.clone());
         let opened = outside::open(&run.policy, (&bus, &questions), run.runtime.path(), &plan.agent.env)?;
         let (outside, env, trust) = match opened {
-            Some(Opened { outside, env, trust }) => (Some(outside), env, trust),
+            Some(Opened { outside, env, trust, notice }) => {
+                run.notice.extend(notice);
+                (Some(outside), env, trust)
+            }
             None => (None, plan.agent.env.clone(), None),
         };
         let (dir, answers) = (run.runtime.path(), run.answers.clone());

@@ -139,16 +139,16 @@ for family, ip in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
 #[test]
 fn a_socket_that_is_dissolved_connects_again() {
     let world = World::new(OUTSIDE, &[]);
-    let port = server::http("127.66.0.1").port();
+    let port = server::echo("127.66.0.1").port();
     let said = world.python(&script(&format!(
         r"
 import ctypes; libc = ctypes.CDLL(None, use_errno=True)
-s = socket.socket(); s.connect(('127.66.0.1', {port}))
+s = socket.socket(); s.connect(('127.66.0.1', {port})); s.sendall(b'a'); print(s.recv(1))
 print(libc.connect(s.fileno(), b'\0' * 16, 16))
-s.connect(('127.66.0.1', {port})); print(get(s))
+s.connect(('127.66.0.1', {port})); s.sendall(b'b'); print(s.recv(1))
 "
     )));
-    assert_eq!(said.said(), "0\nGET /x");
+    assert_eq!(said.said(), "b'a'\n0\nb'b'");
 }
 
 /// Nothing at all is started where the policy knows no network.

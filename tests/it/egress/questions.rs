@@ -23,7 +23,7 @@ fn a_connect_waits_for_its_answer() {
         session.tell("go");
         let question = person.question();
         assert_eq!((&question["host"], &question["op"]), (&"asked.test".into(), &"connect".into()), "{question}");
-        person.answer(question["id"].as_u64().expect("a number"), "allow", "session");
+        person.answer(question["ask"].as_u64().expect("a number"), "allow", "session");
         drop(person);
         assert_eq!(session.end().said(), "GET /q\nGET /q", "proxied: {proxied}");
         assert_eq!(world.events("ask").len(), 1);
@@ -40,7 +40,7 @@ fn a_denial_is_a_refusal() {
     let mut person = session.person();
     session.tell("go");
     let question = person.question();
-    person.answer(question["id"].as_u64().expect("a number"), "deny", "once");
+    person.answer(question["ask"].as_u64().expect("a number"), "deny", "once");
     assert_eq!(session.end().said(), "refused");
 }
 
