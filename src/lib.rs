@@ -13,6 +13,7 @@
 //! ```text
 //! argv ─cli→ cmd ─text→ policy ─Policy→ sandbox ─Plan→ session::launch → [monitor: install → execve agent]
 //! agent syscall ─notify→ supervisor ─Request→ policy ─Decision→ effect, and Event ─→ bus ─→ recording
+//! agent socket  ─redirected→ egress ─Reach, HttpCall, GitCall→ policy ─Decision→ tunnel, request, and Event ─→ bus
 //! agent bytes   ─pty or pipe→ session::pump ───────────────────────────────Event ────┘      │
 //!                                                                                           ▼
 //! recording ─Reader, Archive→ cmd::{ls, show, search, verify, prune}, tui (replay, and live by following it)
@@ -28,6 +29,7 @@
 //! | pump | terminal and pipes ↔ agent, stamps time, bounds what is pending | wait on disk, allocate for each read |
 //! | receiver | takes notifications and answers them; one that must wait (FIFO, peer, person) gives the lead away first | hold a lock while it waits |
 //! | warden | does what lies outside the broker's domain, judged again | act on what is denied |
+//! | egress (2) | accepts what was redirected, answers names, dials, ends TLS where a rule wants to look | sit on the way of a system call, hold a connection up for another |
 //! | recorder | takes events in order, draws them for keyframes, encodes, compresses, chains, writes | drop an event without saying so |
 //! | screen | draws the agent's terminal for the panel over it | slow the pump |
 //! | control, visitor | the socket of those who watch: status, answers, markers, freezing | make pump, receiver or recorder wait |
@@ -38,13 +40,14 @@
 //! The agent is the adversary: it runs as the same user, may read what it can and race what it can. Whatever comes from
 //! it (memory, paths, names, terminal bytes) is copied once and judged as a copy. Receiver, workers and monitor stand in
 //! a Landlock domain of their own that holds the union of what the policy mentions, so their mistakes stay within it;
-//! the agent's domain is nested in that one. Who answers questions is trusted, and nobody in the session's tree is taken
+//! the agent's domain is nested in that one. Egress stands outside of it and reads what strangers send: every parser there
+//! is bounded, and a secret leaves only by verified TLS to the host it is bound to. Who answers questions is trusted, and nobody in the session's tree is taken
 //! for them. What stands in a recording is not: a reader bounds it, and draws it as cells or makes its controls visible.
 //! The kernel is trusted.
 //!
 //! # Who may use whom
 //!
-//! Imports point down: `main cli cmd` → `tui` → `session` → `supervisor` → `sandbox recording` → `bus` → `event` →
+//! Imports point down: `main cli cmd` → `tui` → `session` → `supervisor egress` → `sandbox recording` → `bus` → `event` →
 //! `policy sys screen`, which use nothing of ours. `unsafe` is in `sys` alone. A test holds both.
 
 #![deny(unsafe_code)]
