@@ -211,7 +211,8 @@ impl Drop for Seat {
 struct Seats {
     open: Mutex<HashMap<u64, Arc<Entry>>>,
     bus: Bus,
-    capacity: usize,
+    /// Found out when the first connection comes in.
+    capacity: OnceLock<usize>,
 }
 
 impl Seats {
@@ -245,17 +246,29 @@ pub struct Table(Arc<Seats>);
 
 impl Table {
     pub fn new(bus: Bus) -> Table {
-        Table(Arc::new(Seats { open: Mutex::default(), bus, capacity: capacity() }))
+        Table(Arc::new(Seats { open: Mutex::default(), bus, capacity: OnceLock::new() }))
     }
 
+    /// For a few of the front's own.
+    pub fn with_room(bus: Bus, room: usize) -> Table {
+        Table(Arc::new(Seats { open: Mutex::default(), bus, capacity: OnceLock::from(room) }))
+    }
+
+    /// As many as there are descriptors for. The soft limit is raised to the hard one, only now: the agent has been started
+    /// by then, with the limit that its user has.
     pub fn capacity(&self) -> usize {
-        self.0.capacity
+        *self.0.capacity.get_or_init(|| {
+            // Left as it is, there is room for fewer: said when they are too many.
+            let _ = sys::limits::set(libc::RLIMIT_NOFILE, u64::MAX, u64::MAX);
+            capacity()
+        })
     }
 
     /// A seat for an admitted passage; None when all are taken.
     pub fn seat(&self, passage: &Passage) -> Option<Seat> {
+        let capacity = self.capacity();
         let mut open = lock(&self.0.open);
-        if open.len() >= self.0.capacity {
+        if open.len() >= capacity {
             return None;
         }
         let id = match passage.id {

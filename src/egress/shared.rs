@@ -49,7 +49,7 @@ impl Shared {
         Shared {
             names: dns::Names::new(Arc::clone(&self.policy), bus.clone()),
             policy: Arc::clone(&self.policy),
-            live: Table::new(bus.clone()),
+            live: Table::with_room(bus.clone(), 4),
             bus,
             asks,
             secrets: Arc::clone(&self.secrets),

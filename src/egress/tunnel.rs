@@ -115,8 +115,12 @@ pub async fn redirected(shared: Arc<Shared>, client: TcpStream, waiting: Waiting
     let Waiting { passage, server, .. } = waiting;
     if passage.to.port() == DNS && passage.layer == Layer::BuiltIn {
         // By the supervisor's own rule every name server is our stub.
-        dns::stream(client, shared.names.clone(), passage.pid).await;
-        return;
+        let entry = Arc::clone(seat.entry());
+        entry.note(|facts| (facts.addr, facts.port, facts.begun) = (Some(passage.to), DNS, true));
+        let (up, down) = dns::stream(client, shared.names.clone(), passage.pid).await;
+        entry.sent(up);
+        entry.received(down);
+        return entry.ends(End::Closed.as_str());
     }
     let to = SocketAddr::new(passage.to.ip().to_canonical(), passage.to.port());
     let tunnel = Tunnel {

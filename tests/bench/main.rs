@@ -16,6 +16,7 @@
 //! `chrt --fifo 10 cargo run --release --example bench -- launch opens` keeps others from running in between.
 
 mod backtest;
+mod dials;
 mod floor;
 mod hours;
 mod inner;
@@ -30,6 +31,7 @@ mod search;
 mod size;
 mod table;
 mod terminal;
+mod tunnels;
 mod ways;
 mod workloads;
 
@@ -82,6 +84,10 @@ fn main() -> ExitCode {
         Some("__timed") => inner::timed(&rest),
         Some("__flood") => inner::flood(&rest),
         Some("__hours") => hours::record(&rest),
+        Some("__connect") => dials::connect(&rest),
+        Some("__secure") => dials::secure(&rest),
+        Some("__pour") => dials::pour(&rest),
+        Some("__idle") => dials::idle(&rest),
         Some("__record") => recordings::record(&rest),
         _ => bench(&Options::parse()),
     };
@@ -106,6 +112,7 @@ fn bench(options: &Options) -> Result<u8> {
     items.extend(workloads::run(&ways, &mut pace, &wants)?);
     items.extend(terminal::run(&ways, &mut pace, &wants)?);
     items.extend(recordings::run(&ways, &mut pace, &wants)?);
+    items.extend(tunnels::run(&ways, &mut pace, &wants)?);
     items.extend(backtest::run(&ways, &mut pace, &wants)?);
     items.extend(size::run(&ways, &wants)?);
     let machine = table::Machine::look(options.seed);

@@ -32,6 +32,8 @@ pub enum Bound {
     /// Times the median of the named case.
     AtMostTimes(f64, &'static str),
     AtLeastTimes(f64, &'static str),
+    /// More than the median of the named case, in the item's unit.
+    Adds(f64, &'static str),
 }
 
 /// One thing to measure: a name, a way to measure it once, and what is asked of it.

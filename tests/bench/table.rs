@@ -44,6 +44,10 @@ fn check(item: &Item, case: &Measured, bound: &Bound) -> Option<Checked> {
             let ratio = ratio(name)?;
             (format!("{ratio:.2} ≤ {limit} × {name}"), ratio <= *limit)
         }
+        Bound::Adds(limit, name) => {
+            let added = value - item.median(name)?;
+            (format!("{} ≤ {limit} {} more than {name}", figure(added), item.unit), added <= *limit)
+        }
         Bound::AtLeastTimes(limit, name) => {
             let ratio = ratio(name)?;
             (format!("{ratio:.2} ≥ {limit} × {name}"), ratio >= *limit)

@@ -51,6 +51,8 @@ pub enum Profile {
     Default,
     /// Reads and writes what the workloads need, denies nothing inside: opens for reading may be continued.
     NoCarveOuts,
+    /// The same, and what `tunnels` reaches.
+    Tunnels,
     /// The shipped `agent` profile, with its denies inside readable trees.
     Agent,
 }
@@ -99,6 +101,7 @@ impl<'a> Ways<'a> {
         let file = match policy {
             Profile::Default => None,
             Profile::NoCarveOuts => Some("no-carve-outs.toml"),
+            Profile::Tunnels => Some("tunnels.toml"),
             Profile::Agent => Some("agent.toml"),
         };
         if let Some(file) = file {

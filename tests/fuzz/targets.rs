@@ -5,6 +5,8 @@
 
 use std::io::Cursor;
 
+use govsh::egress::proxy::{head, socks};
+use govsh::egress::sniff::{Opening, look};
 use govsh::policy::registries::{Form, Registry, Setting};
 use govsh::policy::{
     Access, Host, Layer, Library, PathPattern, Place, Policy, PolicyError, Source, Vars, check_answers, normal_path,
@@ -21,7 +23,7 @@ use govsh::supervisor::reading::{
 use govsh::tui::input::Decoder;
 
 /// Name, and what is done with an input.
-pub const TARGETS: [(&str, fn(&[u8])); 14] = [
+pub const TARGETS: [(&str, fn(&[u8])); 16] = [
     ("answers", answers),
     ("archive", archive),
     ("control", control),
@@ -31,8 +33,10 @@ pub const TARGETS: [(&str, fn(&[u8])); 14] = [
     ("input", input),
     ("notes", notes),
     ("notified", notified),
+    ("openings", openings),
     ("paths", paths),
     ("policy", policy),
+    ("proxies", proxies),
     ("reader", reader),
     ("screen", screen),
     ("search", find),
@@ -40,6 +44,40 @@ pub const TARGETS: [(&str, fn(&[u8])); 14] = [
 
 /// First line of a recording, and its first event.
 const HEAD: &[u8] = b"{\"version\":3,\"term\":{\"cols\":20,\"rows\":5},\"timestamp\":1,\"command\":\"x\",\"govsh\":{\"format\":2,\"id\":\"k3f9\"}}\n";
+
+/// The first bytes of a connection: what they are does not change with what follows, nor by how they came.
+fn openings(data: &[u8]) {
+    let whole = look(data, false);
+    for cut in [data.len() / 3, data.len() / 2, data.len().saturating_sub(1)] {
+        let early = look(&data[..cut], false);
+        if matches!(early, Some(Opening::Other | Opening::Http(_) | Opening::Http2)) {
+            assert_eq!(early, whole, "cut at {cut}");
+        }
+    }
+    assert!(look(data, true).is_some(), "nothing is said at the end");
+}
+
+/// What clients of the proxies say: a message takes none of the bytes behind it.
+fn proxies(data: &[u8]) {
+    let more = [data, b"\r\n\r\nmore"].concat();
+    if let socks::Step::Read(open, length) = socks::greeting(data) {
+        assert!(length <= data.len());
+        assert_eq!(socks::greeting(&more), socks::Step::Read(open, length));
+        drop(socks::request(&data[length..]));
+    }
+    if let socks::Step::Read(place, length) = socks::request(data) {
+        assert!(length <= data.len());
+        assert_eq!(socks::request(&more), socks::Step::Read(place, length));
+    }
+    match head::read(data) {
+        head::Step::Connect { length, port, .. } => {
+            assert!(length <= data.len() && port != 0);
+            assert_eq!(head::read(&more), head::read(data));
+        }
+        head::Step::Forward { port, .. } => assert!(port != 0 && head::for_origin(data).is_some()),
+        head::Step::More | head::Step::Bad(..) | head::Step::NoHost(_) => {}
+    }
+}
 
 /// A whole file.
 fn reader(data: &[u8]) {
