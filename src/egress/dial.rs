@@ -67,32 +67,52 @@ async fn anywhere(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {
     if let Some(proxy) = shared.upstream.proxy_for(wanted) {
         return forward::through(proxy, wanted).await;
     }
-    let addresses = checked(shared, wanted).await?;
-    race::first(addresses, wanted.port).await
+    let Some(ip) = wanted.addr.filter(|ip| wanted.names.is_empty() || may_be(shared, wanted, *ip)) else {
+        return race::first(others(shared, wanted).await?, wanted.port).await;
+    };
+    let mut first = Box::pin(race::connect(SocketAddr::new(ip, wanted.port)));
+    if wanted.names.is_empty() {
+        return first.await;
+    }
+    // Names are resolved only where the address that the agent has from us keeps us waiting.
+    let early = tokio::time::timeout(race::HEAD_START, &mut first).await;
+    if let Ok(Ok(server)) = early {
+        return Ok(server);
+    }
+    let mut rest = Box::pin(async {
+        let others: Vec<IpAddr> = others(shared, wanted).await?.into_iter().filter(|other| *other != ip).collect();
+        race::first(others, wanted.port).await
+    });
+    if let Ok(Err(failure)) = early {
+        return rest.await.map_err(|_| failure);
+    }
+    tokio::select! {
+        made = &mut first => match made {
+            Ok(server) => Ok(server),
+            Err(failure) => rest.await.map_err(|_| failure),
+        },
+        made = &mut rest => match made {
+            Ok(server) => Ok(server),
+            Err(_) => first.await,
+        },
+    }
 }
 
-/// The addresses that may be dialled, the wanted one first.
-async fn checked(shared: &Shared, wanted: &Wanted) -> io::Result<Vec<IpAddr>> {
-    let Some(first) = wanted.names.first() else {
-        return wanted.addr.map(|addr| vec![addr]).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
-    };
-    let mut found: Vec<IpAddr> = wanted.addr.into_iter().collect();
-    // One that cannot be resolved any more may still answer where the agent knows it to be.
-    let resolved = shared.names.addresses(first).await;
-    for ip in resolved.as_deref().unwrap_or_default() {
-        if !found.contains(ip) {
-            found.push(*ip);
-        }
-    }
-    // After the last wait: what the policy says now.
+/// Whether the policy in force lets one of the names stand for this address at this port. What it asks about was answered.
+fn may_be(shared: &Shared, wanted: &Wanted, ip: IpAddr) -> bool {
     let policy = shared.policy.load();
-    let before = found.len();
-    let denied = |name: &Host, ip| {
-        policy.decide_reach(&Reach::at(name, SocketAddr::new(ip, wanted.port))).verdict == Verdict::Deny
-    };
-    found.retain(|ip| wanted.names.iter().any(|name| !denied(name, *ip)));
+    let addr = SocketAddr::new(ip, wanted.port);
+    wanted.names.iter().any(|name| policy.decide_reach(&Reach::at(name, addr)).verdict != Verdict::Deny)
+}
+
+/// The addresses of the first name, each of them checked once more.
+async fn others(shared: &Shared, wanted: &Wanted) -> io::Result<Vec<IpAddr>> {
+    let name = wanted.names.first().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let mut found = shared.names.addresses(name).await?;
+    let known = found.len();
+    found.retain(|ip| may_be(shared, wanted, *ip));
     found.truncate(ADDRESSES);
-    match (before, found.is_empty()) {
+    match (known, found.is_empty()) {
         (_, false) => Ok(found),
         (0, true) => Err(io::Error::from(io::ErrorKind::NotFound)),
         (_, true) => Err(io::Error::from(io::ErrorKind::PermissionDenied)),

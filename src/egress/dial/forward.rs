@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Server, Wanted, race};
-use crate::policy::{Host, IpRange};
+use crate::policy::{Host, IpRange, Place};
 
 /// Bytes of the proxy's answer at most.
 const ANSWER: usize = 8 << 10;
@@ -36,8 +36,6 @@ pub struct Forward {
     /// Value of its `Proxy-Authorization`, such as `Basic …`; empty for none.
     pub authorization: String,
 }
-
-use crate::policy::Place;
 
 /// What is not reached through the proxy.
 #[derive(Debug, Clone)]

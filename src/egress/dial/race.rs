@@ -6,19 +6,19 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use super::Server;
 
 /// How long an address has for itself before the next one is tried as well.
-const HEAD_START: Duration = Duration::from_millis(250);
+pub const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The first that answers.
 pub async fn first(addresses: Vec<IpAddr>, port: u16) -> io::Result<Server> {
     if let [only] = addresses.as_slice() {
         let addr = SocketAddr::new(*only, port);
-        return Ok(Server { stream: connect(addr).await?, addr });
+        return connect(addr).await;
     }
     let mut rest = addresses.into_iter();
     let mut tries = JoinSet::new();
@@ -28,7 +28,7 @@ pub async fn first(addresses: Vec<IpAddr>, port: u16) -> io::Result<Server> {
         more = match rest.next() {
             Some(ip) => {
                 let addr = SocketAddr::new(ip, port);
-                tries.spawn(async move { connect(addr).await.map(|stream| Server { stream, addr }) });
+                tries.spawn(connect(addr));
                 true
             }
             None => false,
@@ -51,10 +51,10 @@ pub async fn first(addresses: Vec<IpAddr>, port: u16) -> io::Result<Server> {
 }
 
 /// A connection with keepalive, since tunnels may be idle for as long as they like.
-pub async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+pub async fn connect(addr: SocketAddr) -> io::Result<Server> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_keepalive(true)?;
     let stream = socket.connect(addr).await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(Server { stream, addr })
 }

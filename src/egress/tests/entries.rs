@@ -122,17 +122,20 @@ fn nobody_comes_in_unannounced_and_nobody_twice() {
     });
     assert!(seen.try_recv().is_err());
     // An announcement that was taken back admits nobody either.
-    let (mut forgotten, from) = world.runtime.block_on(async {
+    let forgotten = world.runtime.block_on(async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let from = socket.local_addr().unwrap();
         let place = world.egress.expect(world.passage(from, addr, &[]), None);
         world.egress.forget(from);
-        (socket.connect(place).await.unwrap().into_std().unwrap(), from)
+        socket.connect(place).await.and_then(|stream| stream.into_std())
     });
-    forgotten.set_nonblocking(false).unwrap();
-    forgotten.set_read_timeout(Some(LONG)).unwrap();
-    assert!(["", "ConnectionReset"].contains(&rest(&mut forgotten).as_str()), "{from}");
+    // It may be reset before it is even connected.
+    if let Ok(mut forgotten) = forgotten {
+        forgotten.set_nonblocking(false).unwrap();
+        forgotten.set_read_timeout(Some(LONG)).unwrap();
+        assert!(["", "ConnectionReset"].contains(&rest(&mut forgotten).as_str()));
+    }
     assert!(seen.try_recv().is_err());
 }
 
