@@ -170,6 +170,11 @@ impl Egress {
         self.stub.address(server)
     }
 
+    /// What comes to the stub from this port is asked by this process.
+    pub fn asks(&self, port: u16, pid: i32) {
+        self.stub.asks(port, pid);
+    }
+
     /// The listener for HTTP and SOCKS, v4 and v6; the v4 one twice where the machine has no IPv6.
     #[must_use]
     pub fn proxy(&self) -> [SocketAddr; 2] {

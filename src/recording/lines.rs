@@ -20,7 +20,7 @@ use super::json::{Object, seconds, string};
 use super::network;
 use super::visible::visible;
 use super::words::Word;
-use crate::event::{Event, Judged, Stamped, Start, Stream, TunnelOp};
+use crate::event::{Event, Judged, Stamped, Start, Stream};
 use crate::policy::Verdict;
 
 /// Version of the format, in the header.
@@ -247,10 +247,9 @@ fn object(host: Option<&str>, addr: Option<SocketAddr>, port: u16, path: &[u8]) 
     network::place(host, addr, port).unwrap_or_else(|| visible(path))
 }
 
-/// Whether a decision was a denial. That of a tunnel counts once, at its end.
+/// Whether a decision was a denial. The end of a tunnel is none: what ended it was judged, and told, for itself.
 pub fn is_denied(event: &Event) -> bool {
-    let told = !matches!(event, Event::Tunnel(tunnel) if tunnel.op != TunnelOp::Close);
-    told && event.verdict() == Some(Verdict::Deny)
+    !matches!(event, Event::Tunnel(_)) && event.verdict() == Some(Verdict::Deny)
 }
 
 /// Whether the writer puts a marker of its own after the event.

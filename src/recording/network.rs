@@ -71,7 +71,6 @@ pub fn place(host: Option<&str>, addr: Option<SocketAddr>, port: u16) -> Option<
 /// What was refused, in a few words; None for events that are not of the network.
 pub(super) fn label(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Tunnel(tunnel) => format!("connect {}", leads(tunnel)),
         Event::Dns(dns) => format!("lookup {} {}", qtype(dns.qtype), visible(dns.name.as_bytes())),
         Event::Http(http) => {
             let (method, path) = (visible(http.method.as_bytes()), visible(http.path.as_bytes()));

@@ -163,6 +163,12 @@ impl Gate for Outside {
         self.egress.load().as_ref().map_or(NOWHERE, |egress| egress.stub(server))
     }
 
+    fn asks(&self, port: u16, pid: i32) {
+        if let Some(egress) = &*self.egress.load() {
+            egress.asks(port, pid);
+        }
+    }
+
     fn proxy(&self) -> [SocketAddr; 2] {
         self.egress.load().as_ref().map_or([NOWHERE; 2], |egress| egress.proxy())
     }

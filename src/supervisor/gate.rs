@@ -61,6 +61,9 @@ pub trait Gate: Send + Sync {
     /// last one's.
     fn stub(&self, server: SocketAddr) -> SocketAddr;
 
+    /// What comes to the stub from this port is asked by this process, for the record.
+    fn asks(&self, port: u16, pid: i32);
+
     /// The listener for HTTP and SOCKS, v4 and v6. Connecting there is announced as a passage to it.
     fn proxy(&self) -> [SocketAddr; 2];
 }

@@ -198,7 +198,7 @@ fn source(socket: &OwnedFd, domain: i32) -> Sys<SocketAddr> {
 }
 
 /// The address that the socket is bound to, port and all.
-fn bound(socket: &OwnedFd) -> Sys<Option<SocketAddr>> {
+pub(super) fn bound(socket: &OwnedFd) -> Sys<Option<SocketAddr>> {
     match Address::parse(&net::local_address(socket.as_fd())?) {
         Address::Inet(own) => Ok((own.port() != 0).then_some(own)),
         _ => Err(Errno(libc::EAFNOSUPPORT)),

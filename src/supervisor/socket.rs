@@ -118,7 +118,7 @@ impl Worker {
             Address::Other => Err(Errno(libc::EAFNOSUPPORT)),
             Address::Inet(addr) => {
                 let stream = net::option(socket.as_fd(), libc::SO_TYPE)? == libc::SOCK_STREAM;
-                if let Some(stub) = self.stub(socket, addr, bytes, stream)? {
+                if !stream && let Some(stub) = self.stub(call, socket, addr, bytes)? {
                     return plain(&stub);
                 }
                 let reached = self.reach(op, kind, &addr, stream);

@@ -12,16 +12,16 @@
 //! Leaves to others: answering (`egress::dns`).
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::address::{Address, inet_bytes};
-use super::redirect::DNS;
+use super::redirect::{DNS, bound};
 use super::target::lock;
-use super::worker::Worker;
+use super::worker::{Call, Worker};
 use crate::sys::{Sys, net};
 
 /// Sockets that are remembered: resolvers use one for a question or a few. Past that, the one used longest ago is forgotten.
@@ -91,8 +91,8 @@ impl Stubs {
 impl Worker {
     /// Where a datagram for this name server goes instead, as bytes for the socket; None where it is no name server, or one of the
     /// session's own.
-    pub fn stub(&self, socket: &OwnedFd, to: SocketAddr, bytes: &[u8], stream: bool) -> Sys<Option<Vec<u8>>> {
-        let Some(gate) = self.shared.gate.as_ref().filter(|_| to.port() == DNS && !stream) else { return Ok(None) };
+    pub fn stub(&self, call: &Call, socket: &OwnedFd, to: SocketAddr, bytes: &[u8]) -> Sys<Option<Vec<u8>>> {
+        let Some(gate) = self.shared.gate.as_ref().filter(|_| to.port() == DNS) else { return Ok(None) };
         if self.serves(&to, false) {
             return Ok(None);
         }
@@ -101,6 +101,15 @@ impl Worker {
             return Ok(None);
         }
         let stub = gate.stub(to);
+        if bound(socket)?.is_none() {
+            // It gets a port now rather than with its first datagram. One that cannot be bound is another's by then.
+            let four = domain == libc::AF_INET;
+            let any: IpAddr = if four { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let _ = net::bind(socket.as_fd(), &inet_bytes(SocketAddr::new(any, 0), domain));
+        }
+        if let Some(own) = bound(socket)? {
+            gate.asks(own.port(), call.pid());
+        }
         // An address in the clothes of the target's own: IPv4 may be written either way on a socket of both families.
         let plain = matches!(Address::parse(bytes), Address::Inet(_))
             && bytes.starts_with(&(libc::AF_INET as u16).to_ne_bytes());

@@ -5,6 +5,7 @@
 
 use std::io::Cursor;
 
+use govsh::egress::dns::denied;
 use govsh::egress::proxy::{head, socks};
 use govsh::egress::sniff::{Opening, look};
 use govsh::policy::registries::{Form, Registry, Setting};
@@ -23,10 +24,11 @@ use govsh::supervisor::reading::{
 use govsh::tui::input::Decoder;
 
 /// Name, and what is done with an input.
-pub const TARGETS: [(&str, fn(&[u8])); 16] = [
+pub const TARGETS: [(&str, fn(&[u8])); 17] = [
     ("answers", answers),
     ("archive", archive),
     ("control", control),
+    ("dns", dns),
     ("dump", dump),
     ("events", events),
     ("hosts", hosts),
@@ -45,6 +47,11 @@ pub const TARGETS: [(&str, fn(&[u8])); 16] = [
 /// First line of a recording, and its first event.
 const HEAD: &[u8] = b"{\"version\":3,\"term\":{\"cols\":20,\"rows\":5},\"timestamp\":1,\"command\":\"x\",\"govsh\":{\"format\":2,\"id\":\"k3f9\"}}\n";
 
+/// A message to the stub, and the reply to it: its number, and that it is a reply.
+fn dns(data: &[u8]) {
+    if let Some(reply) = denied(data) {
+        assert!(reply.len() >= 12 && reply.len() <= 1_232, "{}", reply.len());
+        assert!(reply[..2] == data[..2] && reply[2] & 0x80 != 0 && denied(&reply).is_none());
 /// The first bytes of a connection: what they are does not change with what follows, nor by how they came.
 fn openings(data: &[u8]) {
     let whole = look(data, false);

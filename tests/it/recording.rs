@@ -193,6 +193,115 @@ fn the_page_names_what_was_denied_run_written_read_and_reached() {
     assert!(!page.contains('\x1b'));
 }
 
+/// Two connections by name, a name that was refused, a request and a credential.
+fn network() -> Vec<Event> {
+    let rule: Arc<str> = Arc::from("\"api.test:443\" codex.toml:9");
+    let tunnel = |op, up, down| {
+        Event::Tunnel(Box::new(Tunnel {
+            id: 1,
+            op,
+            pid: 4183,
+            addr: "192.0.2.7:443".parse().ok(),
+            host: Some(Arc::from("api.test")),
+            port: 443,
+            sni: Some("api.test".to_owned()),
+            verdict: Verdict::Allow,
+            rule: rule.clone(),
+            layer: Layer::User,
+            up,
+            down,
+            duration: 1_500_000_000,
+            end: if op == TunnelOp::Close { "closed" } else { "" },
+        }))
+    };
+    let Event::Judged(judged) = connect(Verdict::Allow, "192.0.2.7:443") else { unreachable!("made above") };
+    let dns = Dns {
+        pid: 4183,
+        name: "evil.test".to_owned(),
+        qtype: 1,
+        verdict: Verdict::Deny,
+        rule: Arc::from("default"),
+        layer: Layer::BuiltIn,
+        rcode: "NXDOMAIN",
+        answers: Vec::new(),
+        duration: 9_000,
+    };
+    let http = Http {
+        tunnel: 1,
+        pid: 4183,
+        host: Arc::from("api.test"),
+        port: 443,
+        method: "GET".to_owned(),
+        path: "/repos/acme?q=3f9a\x1b[31m".to_owned(),
+        status: 200,
+        verdict: Verdict::Allow,
+        rule: rule.clone(),
+        layer: Layer::User,
+        up: 0,
+        down: 4_000,
+        duration: 80_000_000,
+    };
+    let credential = Credential {
+        name: Arc::from("github"),
+        tunnel: 1,
+        pid: 4183,
+        host: Arc::from("api.test"),
+        what: CredentialUse::Used,
+    };
+    vec![
+        Event::Start(Box::new(start("k3f9"))),
+        exec(4183, 1, &["curl", "https://api.test"]),
+        Event::Dns(Box::new(Dns {
+            name: "api.test".to_owned(),
+            verdict: Verdict::Allow,
+            rcode: "NOERROR",
+            answers: vec!["192.0.2.7".parse().expect("an address")],
+            ..dns.clone()
+        })),
+        Event::Judged(Judged { host: Some(Arc::from("api.test")), pid: 4183, ..judged }),
+        tunnel(TunnelOp::Open, 0, 0),
+        Event::Credential(Box::new(credential)),
+        Event::Http(Box::new(http)),
+        Event::Dns(Box::new(dns)),
+        tunnel(TunnelOp::Close, 900, 4_100),
+        Event::Exit { status: 0, signal: None },
+    ]
+}
+
+#[test]
+fn the_network_is_told_by_name_with_bytes_and_each_kind_can_be_chosen() {
+    let desk = Desk::new();
+    desk.keep("k3f9", &recorded(network()));
+    let page = desk.says(&["show", "last"]);
+    for part in [
+        "denied     1  00:01 lookup evil.test",
+        "reached    1  api.test:443                       192.0.2.7          ×1   900 B ↑  4.1 kB ↓ curl     00:00",
+        "              evil.test ",
+        "secrets    1  00:01 github at api.test: used ×1",
+    ] {
+        assert!(page.contains(part), "no {part:?} in\n{page}");
+    }
+    let whole: serde_json::Value = serde_json::from_str(&desk.says(&["show", "last", "--json"])).expect("JSON");
+    let place = &whole["reached"]["list"][0];
+    assert_eq!((&place["host"], &place["port"], &place["count"]), (&"api.test".into(), &443.into(), &1.into()));
+    assert_eq!((&place["up"], &place["down"], &place["requests"]), (&900.into(), &4_100.into(), &1.into()));
+    assert_eq!((&place["addrs"][0], &place["programs"][0]), (&"192.0.2.7".into(), &"curl".into()));
+    assert_eq!((&whole["reached"]["hosts"], &whole["credentials"][0]["used"]), (&1.into(), &1.into()));
+    let of = |kind: &str| {
+        let lines = desk.says(&["show", "last", "--events", "--json", "--kind", kind]);
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<serde_json::Value>>()
+    };
+    assert_eq!((of("net").len(), of("dns").len(), of("http").len(), of("credential").len()), (3, 2, 1, 1));
+    assert_eq!((&of("net")[2]["end"], &of("net")[2]["sni"]), (&"closed".into(), &"api.test".into()));
+    assert_eq!((&of("http")[0]["status"], &of("credential")[0]["id"]), (&200.into(), &"github".into()));
+    let lines = desk.says(&["show", "last", "--events"]);
+    assert!(lines.contains("GET api.test:443/repos/acme?q=3f9a\\x1b[31m 200") && !lines.contains('\x1b'), "{lines}");
+    for (place, wanted) in [("host", "api.test"), ("path", "/repos/acme"), ("host", "192.0.2.7"), ("host", "evil.test")]
+    {
+        assert!(desk.says(&["search", "--in", place, wanted]).contains(wanted), "{place} {wanted}");
+    }
+}
+
 #[test]
 fn programs_are_drawn_as_a_tree_with_their_arguments() {
     let desk = Desk::new();

@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::Cursor;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use govsh::event::*;
 use govsh::policy::{Access, Layer, Vars, Verdict};
-use govsh::recording::{ReadError, Reader, Word, Writer, glance, object};
+use govsh::recording::{ReadError, Reader, Word, Writer, glance, is_denied, object};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -66,10 +66,14 @@ fn judged() -> impl Strategy<Value = Event> {
         any::<i32>(),
         (0..=Access::all().bits()).prop_map(Access::from_bits_truncate),
     );
-    let what = (bytes(), bytes(), any::<Option<SocketAddr>>(), vec(bytes(), 0..4));
+    let what = (bytes(), bytes(), any::<Option<SocketAddr>>(), vec(bytes(), 0..4), option::of(name()), any::<u16>());
     let why = (word::<Verdict>(), text(), word::<Layer>(), word::<Via>(), -2i32..200, 0u64..1 << 50);
     (who, what, why).prop_map(
-        |((kind, op, pid, access), (path, path2, addr, argv), (verdict, rule, layer, via, errno, duration))| {
+        |(
+            (kind, op, pid, access),
+            (path, path2, addr, argv, host, port),
+            (verdict, rule, layer, via, errno, duration),
+        )| {
             Event::Judged(Judged {
                 kind,
                 op,
@@ -78,8 +82,8 @@ fn judged() -> impl Strategy<Value = Event> {
                 path,
                 path2,
                 addr,
-                host: None,
-                port: 0,
+                host,
+                port,
                 argv,
                 verdict,
                 rule: Arc::from(rule),
@@ -90,6 +94,43 @@ fn judged() -> impl Strategy<Value = Event> {
             })
         },
     )
+}
+
+fn name() -> impl Strategy<Value = Arc<str>> {
+    text().prop_map(Arc::from)
+}
+
+fn network() -> impl Strategy<Value = Event> {
+    let why = || (word::<Verdict>(), name(), word::<Layer>());
+    let flown = || (0u64..1 << 60, 0u64..1 << 60, 0u64..1 << 50);
+    let ends = select(vec!["", "closed", "reset", "denied"]);
+    let place = (any::<Option<SocketAddr>>(), option::of(name()), any::<u16>(), option::of(text()), ends);
+    let tunnel = (any::<u64>(), word::<TunnelOp>(), any::<i32>(), place, why(), flown()).prop_map(
+        |(id, op, pid, (addr, host, port, sni, end), (verdict, rule, layer), (up, down, duration))| {
+            // A scope or flow is no part of where a tunnel leads.
+            let addr = addr.map(|addr| SocketAddr::new(addr.ip(), addr.port()));
+            let tunnel = Tunnel { id, op, pid, addr, host, port, sni, verdict, rule, layer, up, down, duration, end };
+            Event::Tunnel(Box::new(tunnel))
+        },
+    );
+    let codes = select(vec!["NOERROR", "NXDOMAIN", "SERVFAIL"]);
+    let dns = (any::<i32>(), text(), any::<u16>(), why(), codes, vec(any::<IpAddr>(), 0..4), 0u64..1 << 50).prop_map(
+        |(pid, name, qtype, (verdict, rule, layer), rcode, answers, duration)| {
+            Event::Dns(Box::new(Dns { pid, name, qtype, verdict, rule, layer, rcode, answers, duration }))
+        },
+    );
+    let request = (any::<u64>(), any::<i32>(), name(), any::<u16>(), text(), text(), any::<u16>());
+    let http = (request, why(), flown()).prop_map(
+        |((tunnel, pid, host, port, method, path, status), (verdict, rule, layer), (up, down, duration))| {
+            let http = Http { tunnel, pid, host, port, method, path, status, verdict, rule, layer, up, down, duration };
+            Event::Http(Box::new(http))
+        },
+    );
+    let credential = (name(), any::<u64>(), any::<i32>(), name(), word::<CredentialUse>()).prop_map(
+        |(name, tunnel, pid, host, what)| Event::Credential(Box::new(Credential { name, tunnel, pid, host, what })),
+    );
+    // On the heap: the stack of a test is small.
+    prop_oneof![tunnel.boxed(), dns.boxed(), http.boxed(), credential.boxed()]
 }
 
 fn proc() -> impl Strategy<Value = Event> {
@@ -110,13 +151,14 @@ fn ask() -> impl Strategy<Value = Event> {
         bytes(),
         bytes(),
         any::<Option<SocketAddr>>(),
+        (option::of(name()), any::<u16>()),
     );
     let who = (any::<i32>(), vec(vec(bytes(), 0..3), 0..3), vec(bytes(), 0..3), bytes());
     let choice = (text(), text()).prop_map(|(key, text)| Choice { key, text });
     let why = (text(), word::<Layer>(), text(), vec(choice, 0..3), text(), 0u64..1 << 50);
     (what, who, why).prop_map(
         |(
-            (id, of, access, path, path2, addr),
+            (id, of, access, path, path2, addr, (host, port)),
             (pid, ancestry, argv, cwd),
             (rule, layer, reason, choices, file, timeout),
         )| {
@@ -129,8 +171,8 @@ fn ask() -> impl Strategy<Value = Event> {
                 path,
                 path2,
                 addr,
-                host: None,
-                port: 0,
+                host,
+                port,
                 argv,
                 pid,
                 ancestry,
@@ -203,11 +245,12 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (word::<Stream>(), bytes()).prop_map(|(stream, data)| Event::Output { stream, data }),
         2 => bytes().prop_map(|data| Event::Input { data }),
-        3 => judged(),
-        1 => proc(),
-        2 => rare(),
-        1 => ask(),
-        1 => answer(),
+        3 => judged().boxed(),
+        1 => proc().boxed(),
+        3 => network().boxed(),
+        2 => rare().boxed(),
+        1 => ask().boxed(),
+        1 => answer().boxed(),
     ]
 }
 
@@ -337,7 +380,7 @@ proptest! {
     fn the_glance_agrees_with_the_events(events in events()) {
         let file = written(&events, 9);
         let whole = glance(Cursor::new(&file)).expect("readable");
-        let denied = events.iter().filter(|stamped| matches!(&stamped.event, Event::Judged(j) if j.verdict == Verdict::Deny)).count();
+        let denied = events.iter().filter(|stamped| is_denied(&stamped.event)).count();
         prop_assert_eq!(whole.tally.denied, denied as u64);
         prop_assert_eq!(whole.tally.counts.values().sum::<u64>(), events.len() as u64);
         prop_assert!(whole.end.is_some());

@@ -42,6 +42,7 @@ pub(super) fn whole(summary: &Summary, ending: &Ending, path: &Path, out: &mut i
         "removed": files(&summary.removed),
         "read": files(&summary.read),
         "reached": reached(summary),
+        "credentials": credentials(summary),
     });
     crate::cmd::json::pretty(out, &value)
 }
@@ -158,9 +159,45 @@ fn files(paths: &Paths) -> Value {
 }
 
 fn reached(summary: &Summary) -> Value {
-    let list = summary.reached.spots().map(|(spot, count)| match spot {
-        Spot::Internet(addr) => json!({ "addr": addr.to_string(), "count": count }),
-        Spot::Socket(path) => json!({ "path": text(path), "count": count }),
+    let list = summary.reached.spots().map(|(spot, visit)| {
+        let addrs: Vec<_> = visit.addrs.iter().map(ToString::to_string).collect();
+        let programs: Vec<_> = visit.programs.iter().map(|name| text(name)).collect();
+        let mut place = match spot {
+            Spot::Host(host, port) => json!({ "host": host, "port": port, "addrs": addrs }),
+            Spot::Internet(addr) => json!({ "addr": addr.to_string() }),
+            Spot::Socket(path) => json!({ "path": text(path) }),
+        };
+        let more = json!({
+            "count": visit.count,
+            "denied": visit.denied,
+            "requests": visit.requests,
+            "up": visit.up,
+            "down": visit.down,
+            "programs": programs,
+            "t": seconds(visit.first),
+            "last": seconds(visit.last),
+        });
+        if let (Some(place), Value::Object(more)) = (place.as_object_mut(), more) {
+            place.extend(more);
+        }
+        place
     });
-    json!({ "hosts": summary.reached.hosts(), "beyond": summary.reached.beyond(), "list": list.collect::<Vec<_>>() })
+    let list: Vec<_> = list.collect();
+    let (up, down) = summary.reached.bytes();
+    let reached = &summary.reached;
+    json!({ "hosts": reached.hosts(), "up": up, "down": down, "beyond": reached.beyond(), "list": list })
+}
+
+fn credentials(summary: &Summary) -> Value {
+    let list = summary.credentials.kept().map(|(name, host, held)| {
+        json!({
+            "id": name,
+            "host": host,
+            "t": seconds(held.first),
+            "used": held.used,
+            "blocked": held.blocked,
+            "redacted": held.redacted,
+        })
+    });
+    Value::Array(list.collect())
 }

@@ -7,9 +7,11 @@ use super::super::paint::Paint;
 use super::super::verify::in_short;
 use super::Ending;
 use crate::event::Start;
-use crate::recording::summary::{Asked, Denials, Paths, Spot, Summary, clock, cut, home_short, lasted};
+use crate::recording::summary::{Asked, Denials, Paths, Spot, Summary, clock, cut, home_short, lasted, size};
 use crate::recording::visible;
 
+/// Places that are listed.
+const PLACES: usize = 40;
 /// Denials that are listed; the events have all.
 const DENIALS: usize = 100;
 
@@ -31,7 +33,9 @@ pub(super) fn draw(
     page.files("wrote", &summary.wrote)?;
     page.files("removed", &summary.removed)?;
     page.files("read", &summary.read)?;
-    page.reached(summary)
+    page.reached(summary)?;
+    page.sockets(summary)?;
+    page.credentials(summary)
 }
 
 struct Page<'a, W> {
@@ -179,24 +183,73 @@ impl<W: Write> Page<'_, W> {
         writeln!(self.out, "{label}{}{about}", shown.join(" · "))
     }
 
+    /// The places of the network, one a line: where, at which address, how often, how much, who, when first.
     fn reached(&mut self, summary: &Summary) -> io::Result<()> {
-        let count = summary.reached.spots().count() as u64;
-        if count == 0 {
+        let places = summary.reached.places();
+        for (index, (spot, visit)) in places.iter().take(PLACES).enumerate() {
+            let label = if index == 0 { self.label("reached", summary.reached.hosts()) } else { self.label("", 0) };
+            let place = padded(&cut(&visible(spot.place().as_bytes()), 44), 34);
+            let place = if visit.count == 0 { self.paint.warm(&place) } else { place };
+            let addr = visit.addrs.first().map(ToString::to_string).unwrap_or_default();
+            let denied =
+                if visit.denied > 0 { self.paint.warm(&format!(" ✘{}", visit.denied)) } else { String::new() };
+            let flown = format!("{:>7} ↑ {:>7} ↓", size(visit.up), size(visit.down));
+            let flown = if visit.bytes() == 0 { padded("", flown.chars().count()) } else { flown };
+            let count = if visit.count == 0 { String::new() } else { format!("×{}", visit.count) };
+            let programs: Vec<_> = visit.programs.iter().map(|name| cut(&visible(name), 16)).collect();
+            let programs = padded(&programs.join(" "), 8);
+            let hint = self.paint.dim(&format!("replay {} --at {}", self.name, at(visit.first)));
+            let clock = clock(visit.first);
+            writeln!(self.out, "{label}{place} {addr:<15} {count:>5} {flown} {programs} {clock}{denied}   {hint}")?;
+        }
+        if places.len() > PLACES {
+            let more = format!("{} others: show {} --events --kind net", places.len() - PLACES, self.name);
+            let label = self.label("", 0);
+            writeln!(self.out, "{label}{}", self.paint.dim(&more))?;
+        }
+        Ok(())
+    }
+
+    /// Sockets of other programs.
+    fn sockets(&mut self, summary: &Summary) -> io::Result<()> {
+        let all = summary.reached.spots().filter_map(|(spot, visit)| match spot {
+            Spot::Socket(path) if visit.count > 0 => Some((path, visit.count)),
+            _ => None,
+        });
+        let all: Vec<_> = all.collect();
+        if all.is_empty() {
             return Ok(());
         }
-        let shown = summary.reached.spots().take(12).map(|(spot, times)| {
-            let place = match spot {
-                Spot::Internet(addr) => addr.to_string(),
-                Spot::Socket(path) => cut(&home_short(path, self.home), 60),
-            };
-            if times > 1 { format!("{place} ×{times}") } else { place }
+        let shown = all.iter().take(12).map(|(path, times)| {
+            let place = cut(&home_short(path, self.home), 60);
+            if *times > 1 { format!("{place} ×{times}") } else { place }
         });
         let mut shown: Vec<_> = shown.collect();
-        if count > 12 {
-            shown.push(format!("{} others", count - 12));
+        if all.len() > 12 {
+            shown.push(format!("{} others", all.len() - 12));
         }
-        let label = self.label("reached", count);
+        let label = self.label("sockets", all.len() as u64);
         writeln!(self.out, "{label}{}", shown.join(" · "))
+    }
+
+    /// Which credential went where, by name.
+    fn credentials(&mut self, summary: &Summary) -> io::Result<()> {
+        for (index, (name, host, held)) in summary.credentials.kept().take(PLACES).enumerate() {
+            let count = summary.credentials.kept().count() as u64;
+            let label = if index == 0 { self.label("secrets", count) } else { self.label("", 0) };
+            let mut parts = Vec::new();
+            for (count, what) in [(held.used, "used"), (held.redacted, "taken out of answers")] {
+                if count > 0 {
+                    parts.push(format!("{what} ×{count}"));
+                }
+            }
+            if held.blocked > 0 {
+                parts.push(self.paint.warm(&format!("kept from it ×{}", held.blocked)));
+            }
+            let (name, host) = (visible(name.as_bytes()), visible(host.as_bytes()));
+            writeln!(self.out, "{label}{} {name} at {host}: {}", clock(held.first), parts.join(", "))?;
+        }
+        Ok(())
     }
 
     /// The left column: what, and how many of it.

@@ -23,6 +23,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use hickory_proto::op::ResponseCode;
+
+use self::question::{Question, Read, Transport};
 use self::rates::{Rates, Taken};
 use self::resolver::{Failure, Found, Resolver};
 use self::serve::Said;
@@ -43,32 +46,12 @@ struct Inner {
     tied: Mutex<Tied>,
     rates: Mutex<Rates>,
     resolver: Resolver,
-    /// Instead of the policy's.
-    #[cfg(test)]
-    servers: Vec<std::net::SocketAddr>,
 }
 
 impl Names {
     pub fn new(policy: InForce, bus: Bus) -> Names {
         let (tied, resolver) = (Mutex::new(Tied::new(tied::ADDRESSES)), Resolver::default());
-        Names(Arc::new(Inner {
-            policy,
-            bus,
-            tied,
-            rates: Mutex::default(),
-            resolver,
-            #[cfg(test)]
-            servers: Vec::new(),
-        }))
-    }
-
-    /// The name servers that are asked; empty for the machine's.
-    fn servers<'p>(&'p self, policy: &'p Policy) -> &'p [std::net::SocketAddr] {
-        #[cfg(test)]
-        if !self.0.servers.is_empty() {
-            return &self.0.servers;
-        }
-        policy.resolvers()
+        Names(Arc::new(Inner { policy, bus, tied, rates: Mutex::default(), resolver }))
     }
 
     /// The agent knows `host` at these addresses from now on.
@@ -135,7 +118,7 @@ impl Names {
 
     /// What a name stands for, if nothing of it is forbidden; else why.
     async fn checked(&self, policy: &Policy, host: &Host) -> Result<Arc<Found>, Said> {
-        let found = self.0.resolver.find(host, self.servers(policy)).await;
+        let found = self.0.resolver.find(host, policy.resolvers()).await;
         let forbidden = found.all().find_map(|ip| policy.forbids_answer(host, ip));
         forbidden.map_or(Ok(found), |decision| Err(Said::of(policy, decision)))
     }
@@ -161,6 +144,20 @@ impl Names {
 
     fn rates(&self) -> MutexGuard<'_, Rates> {
         self.0.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reply to a message, were nothing in the world allowed: NXDOMAIN, or what is wrong with it; None for what gets none.
+/// Pure, for tests of the parser.
+pub fn denied(bytes: &[u8]) -> Option<Vec<u8>> {
+    match Question::read(bytes, Transport::Udp) {
+        Read::Question(question) => {
+            // What becomes of the name otherwise: neither may fail.
+            let _ = (question.host(), question.name(), question.reverse());
+            Some(question.reply(ResponseCode::NXDomain, Vec::new()))
+        }
+        Read::Reply(reply) => Some(reply),
+        Read::Nothing => None,
     }
 }
 

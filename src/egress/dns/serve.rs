@@ -171,7 +171,7 @@ async fn others(names: &Names, question: &Question, policy: &Policy, said: Said)
     if matches!(kind, RecordType::AXFR | RecordType::IXFR | RecordType::ANY) {
         return Told::nothing(said, ResponseCode::NotImp);
     }
-    match names.0.resolver.records(question.query.name(), kind, names.servers(policy)).await {
+    match names.0.resolver.records(question.query.name(), kind, policy.resolvers()).await {
         Ok(records) => Told { said, code: ResponseCode::NoError, records, addresses: Vec::new() },
         Err(Failure::NoName) => Told::nothing(said, ResponseCode::NXDomain),
         Err(Failure::NoAnswer) => Told::nothing(said, ResponseCode::ServFail),

@@ -4,6 +4,7 @@
 //! that takes long, holds nobody else.
 //! Leaves to others: what is said (`serve`), making the agent's sockets end here (`supervisor`).
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket as Plain};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,12 +29,16 @@ const IDLE: Duration = Duration::from_secs(20);
 /// Questions that one stream may ask.
 const OF_ONE_STREAM: usize = 10_000;
 
+/// Which process asks from which port of loopback: the last one that was told of.
+type Askers = Arc<Mutex<HashMap<u16, i32>>>;
+
 /// The addresses that stand for name servers.
 pub struct Stub {
     servers: Mutex<Vec<(SocketAddr, SocketAddr)>>,
     names: Names,
     runtime: Handle,
     under_way: Arc<Semaphore>,
+    askers: Askers,
     /// Stands for the servers that no socket is left for.
     last: SocketAddr,
 }
@@ -42,8 +47,14 @@ impl Stub {
     /// Within the runtime that is to serve it.
     pub fn start(names: Names) -> io::Result<Stub> {
         let (runtime, under_way) = (Handle::current(), Arc::new(Semaphore::new(UNDER_WAY)));
-        let last = socket(&runtime, &names, &under_way)?;
-        Ok(Stub { servers: Mutex::new(Vec::new()), names, runtime, under_way, last })
+        let askers = Askers::default();
+        let last = socket(&runtime, &names, &under_way, &askers)?;
+        Ok(Stub { servers: Mutex::new(Vec::new()), names, runtime, under_way, askers, last })
+    }
+
+    /// What comes from this port is asked by this process, until another one is told of. For the record alone.
+    pub fn asks(&self, port: u16, pid: i32) {
+        self.askers.lock().unwrap_or_else(PoisonError::into_inner).insert(port, pid);
     }
 
     /// The UDP address that stands for this name server, always the same one.
@@ -56,13 +67,13 @@ impl Stub {
             return self.last;
         }
         // Without another socket the one that is there answers the same: only the address that it comes from is shared.
-        let stub = socket(&self.runtime, &self.names, &self.under_way).unwrap_or(self.last);
+        let stub = socket(&self.runtime, &self.names, &self.under_way, &self.askers).unwrap_or(self.last);
         servers.push((server, stub));
         stub
     }
 }
 
-fn socket(runtime: &Handle, names: &Names, under_way: &Arc<Semaphore>) -> io::Result<SocketAddr> {
+fn socket(runtime: &Handle, names: &Names, under_way: &Arc<Semaphore>, askers: &Askers) -> io::Result<SocketAddr> {
     let plain = Plain::bind((Ipv4Addr::LOCALHOST, 0))?;
     plain.set_nonblocking(true)?;
     let addr = plain.local_addr()?;
@@ -70,11 +81,11 @@ fn socket(runtime: &Handle, names: &Names, under_way: &Arc<Semaphore>) -> io::Re
         let _within = runtime.enter();
         Arc::new(UdpSocket::from_std(plain)?)
     };
-    runtime.spawn(datagrams(socket, names.clone(), Arc::clone(under_way)));
+    runtime.spawn(datagrams(socket, names.clone(), Arc::clone(under_way), Arc::clone(askers)));
     Ok(addr)
 }
 
-async fn datagrams(socket: Arc<UdpSocket>, names: Names, under_way: Arc<Semaphore>) {
+async fn datagrams(socket: Arc<UdpSocket>, names: Names, under_way: Arc<Semaphore>, askers: Askers) {
     let mut buffer = vec![0; LONGEST + 1];
     loop {
         // An error is that of a datagram sent before (a client that is gone): the next one is another's.
@@ -84,9 +95,10 @@ async fn datagrams(socket: Arc<UdpSocket>, names: Names, under_way: Arc<Semaphor
         };
         let Ok(permit) = Arc::clone(&under_way).try_acquire_owned() else { continue };
         let bytes = buffer.get(..length).unwrap_or_default().to_vec();
+        let pid = askers.lock().unwrap_or_else(PoisonError::into_inner).get(&client.port()).copied().unwrap_or(0);
         let (socket, names) = (Arc::clone(&socket), names.clone());
         tokio::spawn(async move {
-            if let Some(reply) = serve::reply(&names, &bytes, Transport::Udp, 0).await {
+            if let Some(reply) = serve::reply(&names, &bytes, Transport::Udp, pid).await {
                 // Who is gone needs no reply.
                 let _ = socket.send_to(&reply, client).await;
             }

@@ -109,8 +109,8 @@ async fn set(world: World, network: &str) -> Set {
         }
     });
     let (bus, tap) = bus(Instant::now());
-    let mut names = Names::new(Arc::new(ArcSwap::new(policy(network))), bus);
-    Arc::get_mut(&mut names.0).unwrap().servers = vec![address];
+    let policy = policy(&format!("resolvers = ['{address}']\n{network}"));
+    let names = Names::new(Arc::new(ArcSwap::new(policy)), bus);
     let stub = Stub::start(names.clone()).unwrap();
     Set { names, stub, tap, world }
 }

@@ -3,9 +3,11 @@
 //! Invariant: text with the control characters made visible, as lists of events show it.
 //! Leaves to others: output and input (`watch`, `plain`).
 
+use std::net::SocketAddr;
+
 use super::{Hit, Place, Places, Query};
-use crate::event::{Event, Stamped};
-use crate::recording::visible;
+use crate::event::{Event, Stamped, TunnelOp};
+use crate::recording::{authority, place, visible};
 
 /// Adds what an event has to `hits`.
 pub(super) fn event(query: &Query, stamped: &Stamped, hits: &mut Vec<Hit>) {
@@ -30,28 +32,57 @@ pub(super) fn event(query: &Query, stamped: &Stamped, hits: &mut Vec<Hit>) {
             }
         }
         Event::Judged(judged) => {
-            asked(query, &judged.path, &judged.path2, judged.addr, &judged.argv, &mut seek);
+            asked(query, &judged.path, &judged.path2, &judged.argv, &mut seek);
+            host(query, (judged.host.as_deref(), judged.addr, judged.port), &mut seek);
         }
-        Event::Ask(ask) => asked(query, &ask.path, &ask.path2, ask.addr, &ask.argv, &mut seek),
+        Event::Ask(ask) => {
+            asked(query, &ask.path, &ask.path2, &ask.argv, &mut seek);
+            host(query, (ask.host.as_deref(), ask.addr, ask.port), &mut seek);
+        }
+        // Its host and address were told by its decision; a name within it was not.
+        Event::Tunnel(tunnel) if wants(Places::HOST) && tunnel.op == TunnelOp::Close => {
+            host(query, (tunnel.host.as_deref(), tunnel.addr, tunnel.port), &mut seek);
+            if let Some(sni) = tunnel.sni.as_deref().filter(|sni| Some(*sni) != tunnel.host.as_deref()) {
+                seek(Place::Host, visible(sni.as_bytes()));
+            }
+        }
+        Event::Dns(dns) if wants(Places::HOST) => seek(Place::Host, visible(dns.name.as_bytes())),
+        // As one piece: an address is looked for as it would be typed.
+        Event::Http(http) if query.places.intersects(Places::HOST | Places::PATH) => {
+            let path = visible(http.path.as_bytes());
+            match (wants(Places::HOST), wants(Places::PATH)) {
+                (true, true) => seek(Place::Path, format!("{}{path}", authority(&http.host, http.port))),
+                (true, false) => seek(Place::Host, authority(&http.host, http.port)),
+                (false, _) => seek(Place::Path, path),
+            }
+        }
+        Event::Credential(credential) if wants(Places::HOST) => {
+            seek(Place::Host, visible(format!("{} {}", credential.name, credential.host).as_bytes()));
+        }
         Event::Marker { label, .. } if wants(Places::MARKER) => seek(Place::Marker, visible(label.as_bytes())),
         Event::Alert { what, .. } if wants(Places::MARKER) => seek(Place::Marker, visible(what.as_bytes())),
         _ => {}
     }
 }
 
-fn asked(
+/// A place by its name, with the address that this had.
+fn host(
     query: &Query,
-    path: &[u8],
-    path2: &[u8],
-    addr: Option<std::net::SocketAddr>,
-    argv: &[Vec<u8>],
+    (host, addr, port): (Option<&str>, Option<SocketAddr>, u16),
     seek: &mut impl FnMut(Place, String),
 ) {
+    if !query.places.contains(Places::HOST) {
+        return;
+    }
+    let ip = addr.filter(|_| host.is_some()).map(|addr| format!(" ({})", addr.ip()));
+    if let Some(place) = place(host, addr, port) {
+        seek(Place::Host, format!("{place}{}", ip.unwrap_or_default()));
+    }
+}
+
+fn asked(query: &Query, path: &[u8], path2: &[u8], argv: &[Vec<u8>], seek: &mut impl FnMut(Place, String)) {
     if query.places.contains(Places::PATH) {
         [path, path2].into_iter().filter(|path| !path.is_empty()).for_each(|path| seek(Place::Path, visible(path)));
-    }
-    if let Some(addr) = addr.filter(|_| query.places.contains(Places::HOST)) {
-        seek(Place::Host, addr.to_string());
     }
     if query.places.contains(Places::ARGV) && !argv.is_empty() {
         let words: Vec<_> = argv.iter().map(|word| visible(word)).collect();

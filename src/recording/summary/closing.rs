@@ -4,12 +4,14 @@
 
 use std::fmt::Write;
 
-use super::phrase::{clock, cut, home_short, lasted, some};
+use super::phrase::{clock, cut, home_short, lasted, size, some};
 use super::{Denial, Paths, Spot, Summary};
 use crate::recording::visible;
 
 /// Denials named in the line; the rest is counted.
 const NAMED: usize = 3;
+/// Hosts named in the line.
+const HOSTS: usize = 3;
 /// Rows of a table.
 const ROWS: usize = 30;
 
@@ -37,9 +39,7 @@ impl Summary {
         if self.wrote.total() > 0 {
             parts.push(format!("{} written", some(self.wrote.total(), "file")));
         }
-        if self.reached.hosts() > 0 {
-            parts.push(some(self.reached.hosts(), "host"));
-        }
+        parts.extend(self.hosts_in_words());
         let next = match session {
             Some(session) if self.denied.total() + self.alerts.total > 0 => {
                 format!("look at it: govsh replay {} --denied", visible(session.as_bytes()))
@@ -61,6 +61,19 @@ impl Summary {
             words.push(format!("{} more", kept.len() - NAMED));
         }
         format!("{} denied: {}", self.denied.total(), words.join(", "))
+    }
+
+    /// `2 hosts: api.example.org, example.org, 4.1 MB in`.
+    fn hosts_in_words(&self) -> Option<String> {
+        let names = self.reached.names();
+        let named: Vec<_> = names.iter().take(HOSTS).map(|name| visible(cut(name, 40).as_bytes())).collect();
+        let more = if names.len() > HOSTS { ", …" } else { "" };
+        let flown = match self.reached.bytes() {
+            (0, 0) => String::new(),
+            (up, down) => format!(", {} out, {} in", size(up), size(down)),
+        };
+        let hosts = some(names.len() as u64, "host");
+        (!names.is_empty()).then(|| format!("{hosts}: {}{more}{flown}", named.join(", ")))
     }
 
     fn asked_in_words(&self) -> String {
@@ -132,15 +145,27 @@ pub fn step_summary(summary: &Summary, home: &[u8]) -> String {
     line(&mut out, &format!("- {}: {}", some(summary.programs.total(), "program"), names.join(" · ")));
     line(&mut out, &format!("- {}", places("written", &summary.wrote, home)));
     line(&mut out, &format!("- {}", places("read", &summary.read, home)));
-    let spots = summary.reached.spots().take(8).map(|(spot, _)| match spot {
-        Spot::Internet(addr) => code(&addr.to_string()),
-        Spot::Socket(path) => code(&visible(path)),
-    });
-    let spots: Vec<_> = spots.collect();
-    if !spots.is_empty() {
-        line(&mut out, &format!("- reached {}", spots.join(" · ")));
-    }
+    reached(&mut out, summary);
     out
+}
+
+/// Hosts as a table, sockets of other programs in a line.
+fn reached(out: &mut String, summary: &Summary) {
+    let places = summary.reached.places();
+    if !places.is_empty() {
+        line(out, "\n| reached | connections | out | in | program |\n| --- | --- | --- | --- | --- |");
+    }
+    for (spot, visit) in places.into_iter().take(ROWS) {
+        let denied = if visit.denied > 0 { format!(" (denied {})", visit.denied) } else { String::new() };
+        let program = visit.programs.first().map(|name| code(&visible(name))).unwrap_or_default();
+        let (place, up, down) = (code(&spot.place()), size(visit.up), size(visit.down));
+        line(out, &format!("| {place}{denied} | {} | {up} | {down} | {program} |", visit.count));
+    }
+    let sockets = summary.reached.spots().filter(|(spot, visit)| matches!(spot, Spot::Socket(_)) && visit.count > 0);
+    let sockets: Vec<_> = sockets.take(8).map(|(spot, _)| code(&spot.place())).collect();
+    if !sockets.is_empty() {
+        line(out, &format!("\n- sockets: {}", sockets.join(" · ")));
+    }
 }
 
 fn places(verb: &str, paths: &Paths, home: &[u8]) -> String {

@@ -5,7 +5,7 @@
 use super::phrase::{cut, home_short};
 use crate::event::{Event, Judged, Kind};
 use crate::policy::{Access, Layer};
-use crate::recording::network::{authority, leads, place, qtype};
+use crate::recording::network::{authority, place, qtype};
 use crate::recording::visible;
 use crate::recording::words::{Word, kind};
 use std::collections::HashMap;
@@ -135,14 +135,6 @@ impl Refused {
                     errno: judged.errno,
                 }
             }
-            Event::Tunnel(tunnel) => Refused {
-                verb: "connect",
-                object: leads(tunnel).into_bytes(),
-                rule: tunnel.rule.clone(),
-                layer: tunnel.layer,
-                pid: tunnel.pid,
-                errno: 0,
-            },
             Event::Dns(dns) => Refused {
                 verb: "lookup",
                 object: if matches!(dns.qtype, 1 | 28) {

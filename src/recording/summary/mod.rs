@@ -12,6 +12,7 @@ use super::words::pid_of;
 
 mod asked;
 mod closing;
+mod credentials;
 mod denials;
 mod paths;
 mod phrase;
@@ -20,11 +21,12 @@ mod reached;
 
 pub use asked::{Asked, Question};
 pub use closing::step_summary;
+pub use credentials::{Credentials, Held};
 pub use denials::{Denial, Denials, object, verb};
 pub use paths::{Group, Paths};
 pub use phrase::{clock, cut, home_short, lasted, size};
 pub use programs::{Program, Programs};
-pub use reached::{Reached, Spot};
+pub use reached::{Reached, Spot, Visit};
 
 /// Alerts and limits that are kept word for word.
 const NOTES: usize = 200;
@@ -47,6 +49,7 @@ pub struct Summary {
     pub removed: Paths,
     pub read: Paths,
     pub reached: Reached,
+    pub credentials: Credentials,
     pub alerts: Notes,
     pub limits: Notes,
     pub markers: Notes,
@@ -91,10 +94,18 @@ impl Summary {
             Event::Marker { label, .. } => self.markers.add(t, label),
             Event::Proc(proc) => self.programs.add(t, proc),
             Event::Judged(judged) => self.judged(stamped, judged),
-            Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => {
-                if is_denied(&stamped.event) {
-                    self.refused(stamped);
-                }
+            Event::Tunnel(tunnel) => self.reached.tunnel(t, tunnel, self.programs.name(tunnel.pid)),
+            Event::Dns(dns) => {
+                self.reached.dns(t, dns, self.programs.name(dns.pid));
+                self.refused(stamped);
+            }
+            Event::Http(http) => {
+                self.reached.http(t, http, self.programs.name(http.pid));
+                self.refused(stamped);
+            }
+            Event::Credential(credential) => {
+                self.credentials.add(t, credential);
+                self.refused(stamped);
             }
             Event::Ask(ask) => self.asked.add(t, ask),
             Event::Answer(answer) => self.asked.answered(answer),
@@ -105,12 +116,19 @@ impl Summary {
         }
     }
 
+    /// What was not refused is no matter.
     fn refused(&mut self, stamped: &Stamped) {
+        if !is_denied(&stamped.event) {
+            return;
+        }
         let pid = pid_of(&stamped.event).unwrap_or(0);
         self.denied.add(stamped.t, &stamped.event, self.programs.name(pid));
     }
 
     fn judged(&mut self, stamped: &Stamped, judged: &Judged) {
+        if judged.kind == Kind::Net {
+            self.reached.judged(stamped.t, judged, self.programs.name(judged.pid));
+        }
         if judged.verdict == Verdict::Deny {
             // No rule names it and it is not there: without govsh it would not have opened, either.
             if judged.errno == libc::ENOENT && &*judged.rule == "default" {
@@ -119,9 +137,8 @@ impl Summary {
             return self.refused(stamped);
         }
         match judged.kind {
-            Kind::Net => self.reached.add(judged),
             Kind::File if judged.errno == 0 => self.file(judged),
-            Kind::File | Kind::Exec | Kind::Call => {}
+            Kind::File | Kind::Exec | Kind::Net | Kind::Call => {}
         }
     }
 

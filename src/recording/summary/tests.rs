@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::event::{Answer, Ask, By, Proc, ProcOp, Scope, Via};
+use crate::event::{Answer, Ask, By, Credential, CredentialUse, Dns, Http, Proc, ProcOp, Scope, Tunnel, TunnelOp, Via};
 use crate::policy::Layer;
 
 fn judged(kind: Kind, op: &'static str, access: Access, verdict: Verdict, path: &str) -> Event {
@@ -70,7 +70,7 @@ fn small() -> Summary {
 #[test]
 fn denials_come_first_then_what_to_type() {
     let [first, second] = small().closing_lines(Some("k3f9"), b"/home/u");
-    assert_eq!(first, "2 denied: read ~/.ssh/id_rsa (cat) · 7.0s · 2 programs · 1 file written · 1 host");
+    assert_eq!(first, "2 denied: read ~/.ssh/id_rsa (cat) · 7.0s · 2 programs · 1 file written · 1 host: 10.0.0.1");
     assert_eq!(second, "look at it: govsh replay k3f9 --denied");
 }
 
@@ -136,6 +136,119 @@ fn what_a_written_rule_refused_is_named_before_what_nothing_allowed() {
     events.extend([by("/d", "built-in: x"), by("/key", "\"~/.ssh/**\" agent.toml:18")]);
     let [first, _] = summary(events).closing_lines(None, b"");
     assert!(first.starts_with("5 denied: read /key, read /a, "), "{first}");
+}
+
+fn tunnel(id: u64, op: TunnelOp, host: &str, up: u64, down: u64) -> Event {
+    Event::Tunnel(Box::new(Tunnel {
+        id,
+        op,
+        pid: 11,
+        addr: "192.0.2.7:443".parse().ok(),
+        host: Some(Arc::from(host)),
+        port: 443,
+        sni: Some(host.to_owned()),
+        verdict: Verdict::Allow,
+        rule: Arc::from("r"),
+        layer: Layer::User,
+        up,
+        down,
+        duration: 1_000_000,
+        end: if op == TunnelOp::Close { "closed" } else { "" },
+    }))
+}
+
+fn network() -> Summary {
+    let connect = |host: &str, verdict| {
+        let Event::Judged(judged) = judged(Kind::Net, "connect", Access::empty(), verdict, "") else {
+            panic!("made above")
+        };
+        let addr = "192.0.2.7:443".parse().ok();
+        Event::Judged(Judged { addr, host: Some(Arc::from(host)), ..judged })
+    };
+    let dns = |name: &str, verdict| {
+        Event::Dns(Box::new(Dns {
+            pid: 0,
+            name: name.to_owned(),
+            qtype: 1,
+            verdict,
+            rule: Arc::from("default"),
+            layer: Layer::BuiltIn,
+            rcode: "NXDOMAIN",
+            answers: Vec::new(),
+            duration: 0,
+        }))
+    };
+    let http = |path: &str, verdict| {
+        Event::Http(Box::new(Http {
+            tunnel: 1,
+            pid: 11,
+            host: Arc::from("api.test"),
+            port: 443,
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            status: 200,
+            verdict,
+            rule: Arc::from("\"GET\" a.toml:3"),
+            layer: Layer::User,
+            up: 0,
+            down: 5,
+            duration: 1,
+        }))
+    };
+    let credential = |what| {
+        let (name, host) = (Arc::from("github"), Arc::from("api.test"));
+        Event::Credential(Box::new(Credential { name, tunnel: 1, pid: 11, host, what }))
+    };
+    summary(vec![
+        exec(11, 1, "/usr/bin/curl"),
+        dns("api.test", Verdict::Allow),
+        connect("api.test", Verdict::Allow),
+        tunnel(1, TunnelOp::Open, "api.test", 0, 0),
+        http("/a", Verdict::Allow),
+        http("/b", Verdict::Deny),
+        credential(CredentialUse::Used),
+        credential(CredentialUse::PlaceholderBlocked),
+        tunnel(1, TunnelOp::Flow, "api.test", 10, 2_000),
+        connect("api.test", Verdict::Allow),
+        dns("Evil.test", Verdict::Deny),
+        connect("evil.test", Verdict::Deny),
+        tunnel(1, TunnelOp::Close, "api.test", 100, 4_000),
+        tunnel(2, TunnelOp::Close, "www.test", 1, 9_000),
+    ])
+}
+
+#[test]
+fn places_are_told_by_name_with_their_bytes_and_refusals() {
+    let summary = network();
+    let places: Vec<_> = summary.reached.places();
+    let told: Vec<_> = places
+        .iter()
+        .map(|(spot, visit)| (spot.place(), visit.count, visit.denied, visit.up, visit.down, visit.requests))
+        .collect();
+    let row = |place: &str, count, denied, up, down, requests| (place.to_owned(), count, denied, up, down, requests);
+    assert_eq!(
+        told,
+        [
+            row("www.test:443", 1, 0, 1, 9_000, 0),
+            row("api.test:443", 2, 1, 100, 4_000, 2),
+            row("evil.test", 0, 1, 0, 0, 0),
+            row("evil.test:443", 0, 1, 0, 0, 0),
+        ]
+    );
+    let (_, api) = places[1];
+    assert_eq!((api.first, &api.addrs[..]), (2_000_000_000, &["192.0.2.7".parse().expect("an address")][..]));
+    assert_eq!(api.programs, [b"curl".to_vec()]);
+    assert_eq!((summary.reached.hosts(), summary.denied.total()), (2, 4));
+    let held: Vec<_> =
+        summary.credentials.kept().map(|(name, host, held)| (name, host, held.used, held.blocked)).collect();
+    assert_eq!(held, [("github", "api.test", 1, 1)]);
+    let [first, _] = summary.closing_lines(None, b"");
+    assert!(first.contains("2 hosts: www.test, api.test, 101 B out, 13 kB in"), "{first}");
+    assert!(
+        first.starts_with("4 denied: request GET api.test:443/b (curl), connect evil.test:443 (curl), "),
+        "{first}"
+    );
+    assert!(summary.denied.kept().iter().any(|denial| denial.what(b"", 60) == "lookup Evil.test"));
 }
 
 fn ask(id: u64, line: &str) -> Event {

@@ -1,6 +1,6 @@
-//! Places reached and refused up to the present time.
+//! Connections that are open, and places reached and refused up to the present time.
 //!
-//! Invariant: bounded; refused places come first, and none is left out for one that was reached.
+//! Invariant: bounded; what is open comes first, then what was refused, and none is left out for one that was reached.
 //! Leaves to others: which events there are (the app feeds them in order).
 
 use std::collections::HashMap;
@@ -10,15 +10,22 @@ use ratatui::layout::Rect;
 
 use super::Tone;
 use super::edge::{Edge, Title, framed, put, rows};
-use super::text::{middle, width};
+use super::text::{bounded, middle, width};
 use super::words::{Bearings, Object, failure};
-use crate::event::{Event, Kind, Stamped};
+use crate::event::{Event, Judged, Kind, Stamped};
 use crate::policy::Verdict;
 use crate::recording::summary::clock;
+use crate::recording::{authority, qtype};
 use crate::tui::Theme;
+
+mod tunnels;
+
+use self::tunnels::Tunnels;
 
 /// Different places that are kept.
 const KEPT: usize = 2_000;
+/// Stands before what is open.
+const OPEN: &str = "⇅";
 /// Times that are kept of each; later ones count to the last of them.
 const TIMES: usize = 256;
 
@@ -29,6 +36,7 @@ pub struct Places {
     same: HashMap<(String, Fate), usize>,
     /// Requests to places beyond those that are kept.
     beyond: u64,
+    tunnels: Tunnels,
 }
 
 #[derive(Debug)]
@@ -56,7 +64,7 @@ pub struct PlaceRow {
     pub what: String,
     pub sign: &'static str,
     pub tone: Tone,
-    /// What came of it, where that was an error.
+    /// What came of it, where that was an error; of what is open, what flows.
     pub why: String,
     /// Requests up to now, and the first and last of them in nanoseconds since the session's start.
     pub count: u64,
@@ -78,10 +86,24 @@ pub struct NetView<'a> {
 impl Places {
     /// Takes in one event; those that are not of the network are left alone.
     pub fn add(&mut self, stamped: &Stamped, bearings: &Bearings) {
-        let Event::Judged(judged) = &stamped.event else { return };
-        if judged.kind != Kind::Net {
-            return;
+        match &stamped.event {
+            Event::Judged(judged) if judged.kind == Kind::Net => self.judged(stamped.t, judged, bearings),
+            Event::Tunnel(tunnel) => self.tunnels.add(stamped.t, tunnel),
+            Event::Dns(dns) if dns.verdict == Verdict::Deny => {
+                let kind = if matches!(dns.qtype, 1 | 28) { String::new() } else { format!(" {}", qtype(dns.qtype)) };
+                let what = format!("lookup {}{kind}", bounded(dns.name.as_bytes(), 400));
+                self.count(stamped.t, what, Fate::Denied, String::new());
+            }
+            Event::Http(http) if http.verdict == Verdict::Deny => {
+                let (method, path) = (bounded(http.method.as_bytes(), 16), bounded(http.path.as_bytes(), 300));
+                let what = format!("{method} {}{path}", authority(&http.host, http.port));
+                self.count(stamped.t, what, Fate::Denied, String::new());
+            }
+            _ => {}
         }
+    }
+
+    fn judged(&mut self, t: u64, judged: &Judged, bearings: &Bearings) {
         let fate = match judged.verdict {
             Verdict::Deny => Fate::Denied,
             Verdict::Ask => Fate::Asked,
@@ -90,20 +112,24 @@ impl Places {
         };
         let object = Object::from(judged).shown(bearings, 400);
         let what = if judged.op == "connect" { object } else { format!("{} {object}", judged.op) };
+        let why = if fate == Fate::Failed { failure(judged.errno).unwrap_or_default() } else { String::new() };
+        self.count(t, what, fate, why);
+    }
+
+    fn count(&mut self, t: u64, what: String, fate: Fate, why: String) {
         let key = (what, fate);
         if let Some(place) = self.same.get(&key).and_then(|at| self.kept.get_mut(*at)) {
             let full = place.times.len() >= TIMES;
             return match place.times.last_mut().filter(|_| full) {
                 Some(last) => last.1 += 1,
-                None => place.times.push((stamped.t, 1)),
+                None => place.times.push((t, 1)),
             };
         }
         if self.kept.len() >= KEPT {
             self.beyond += 1;
             return;
         }
-        let why = if fate == Fate::Failed { failure(judged.errno).unwrap_or_default() } else { String::new() };
-        self.kept.push(Place { what: key.0.clone(), fate, why, times: vec![(stamped.t, 1)] });
+        self.kept.push(Place { what: key.0.clone(), fate, why, times: vec![(t, 1)] });
         self.same.insert(key, self.kept.len() - 1);
     }
 
@@ -112,11 +138,21 @@ impl Places {
         *self = Self::default();
     }
 
-    /// Those up to `t`: refused, asked, reached, failed; in each the latest first.
+    /// Those up to `t`: open, refused, asked, reached, failed; in each the latest first, of what is open the busiest.
     pub fn rows_at(&self, t: u64) -> Vec<PlaceRow> {
         let mut rows: Vec<_> = self.kept.iter().filter_map(|place| Some((place.fate as u8, place.row(t)?))).collect();
         rows.sort_by_key(|(fate, row)| (*fate, std::cmp::Reverse(row.t[1])));
-        rows.into_iter().map(|(_, row)| row).collect()
+        let mut open: Vec<_> = self.tunnels.open_at(t).into_iter().collect();
+        open.sort_by_key(|(_, flow)| std::cmp::Reverse((flow.up_rate.saturating_add(flow.down_rate), flow.from)));
+        let open = open.into_iter().map(|(place, flow)| PlaceRow {
+            what: place.to_owned(),
+            sign: OPEN,
+            tone: Tone::Net,
+            why: flow.words(),
+            count: flow.count,
+            t: [flow.from, flow.from],
+        });
+        open.chain(rows.into_iter().map(|(_, row)| row)).collect()
     }
 
     /// Requests to places that are not kept, of the whole session.
@@ -143,11 +179,15 @@ impl Place {
 
 pub fn draw(frame: &mut Frame, area: Rect, view: &NetView, theme: &Theme) {
     let refused = view.rows.iter().filter(|row| row.tone == Tone::Deny).count();
-    let state = match (view.progress, refused) {
-        ("", 0) => format!("{} reached", view.rows.len()),
-        ("", _) => format!("{} reached, {refused} denied", view.rows.len() - refused),
-        (progress, _) => progress.to_owned(),
-    };
+    let open: u64 = view.rows.iter().filter(|row| row.sign == OPEN).map(|row| row.count).sum();
+    let reached = view.rows.iter().filter(|row| row.sign != OPEN && row.tone != Tone::Deny).count();
+    let mut state = if open > 0 { format!("{open} open, {reached} reached") } else { format!("{reached} reached") };
+    if refused > 0 {
+        state.push_str(&format!(", {refused} denied"));
+    }
+    if !view.progress.is_empty() {
+        view.progress.clone_into(&mut state);
+    }
     let title = Title { left: "network", right: &state, focus: view.focus };
     let inner = framed(frame, area, title, view.edge, theme);
     let buffer = frame.buffer_mut();
@@ -159,6 +199,9 @@ pub fn draw(frame: &mut Frame, area: Rect, view: &NetView, theme: &Theme) {
         let times = if row.count > 1 { format!("×{}", row.count) } else { String::new() };
         let why = if row.why.is_empty() { String::new() } else { format!("{} ", row.why) };
         let facts = match line.width {
+            // Of a narrow line it is what flows that is wanted.
+            _ if row.sign == OPEN && line.width < 60 => format!("{why}{times:>4}"),
+            44.. if row.sign == OPEN => format!("{why}{times:>5}  since {}", clock(row.t[0])),
             44.. => format!("{why}{times:>5}  {} {}", if row.count > 1 { "last" } else { "at" }, clock(row.t[1])),
             _ => times,
         };
