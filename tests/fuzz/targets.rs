@@ -52,6 +52,9 @@ fn dns(data: &[u8]) {
     if let Some(reply) = denied(data) {
         assert!(reply.len() >= 12 && reply.len() <= 1_232, "{}", reply.len());
         assert!(reply[..2] == data[..2] && reply[2] & 0x80 != 0 && denied(&reply).is_none());
+    }
+}
+
 /// The first bytes of a connection: what they are does not change with what follows, nor by how they came.
 fn openings(data: &[u8]) {
     let whole = look(data, false);
