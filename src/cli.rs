@@ -25,9 +25,29 @@ pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 pub const FAILED: i32 = 125;
 
 /// The kinds of event that `show --kind` knows, as they stand in a recording.
-pub const KINDS: [&str; 19] = [
-    "start", "policy", "report", "output", "input", "redacted", "resize", "marker", "proc", "file", "exec", "net",
-    "call", "ask", "answer", "alert", "limit", "lost", "exit",
+pub const KINDS: [&str; 22] = [
+    "start",
+    "policy",
+    "report",
+    "output",
+    "input",
+    "redacted",
+    "resize",
+    "marker",
+    "proc",
+    "file",
+    "exec",
+    "net",
+    "dns",
+    "http",
+    "credential",
+    "call",
+    "ask",
+    "answer",
+    "alert",
+    "limit",
+    "lost",
+    "exit",
 ];
 
 const EXAMPLES: &str = "\

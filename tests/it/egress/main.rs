@@ -4,6 +4,7 @@
 //! reaches beyond this machine.
 
 mod connect;
+mod names;
 mod questions;
 mod resolver;
 mod server;
