@@ -83,6 +83,8 @@ const HOME: &[(&str, &[&str])] = &[
             ".cargo/config.toml",
             ".cargo/config",
             ".cargo/env",
+            ".m2/settings.xml",
+            ".pip/pip.conf",
             ".docker/config.json",
             ".kube/config",
             ".aws/config",
@@ -120,7 +122,7 @@ const CONFIG: &[(&str, &[&str])] = &[
     (LOGIN, &["autostart", "systemd/user"]),
     (GIT, &["git"]),
     (EDITOR, &["nvim", "emacs", "helix", "Code/User", "zed"]),
-    (TOOL, &["tmux", "direnv", "mise", "pip", "npm"]),
+    (TOOL, &["tmux", "direnv", "mise", "pip", "npm", "uv/uv.toml", "go/env"]),
     (
         AGENT,
         &[

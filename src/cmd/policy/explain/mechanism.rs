@@ -5,7 +5,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::policy::{Access, Audit, Decision, Policy, Request, Verdict};
+use crate::policy::{Access, Audit, Decision, Policy, Reach, Request, Verdict};
 use crate::sandbox::{self, Options, Plan};
 
 /// `enforced` by the kernel alone, `brokered`, `continued`, or `none` where no session can start.
@@ -37,6 +37,7 @@ pub(super) fn of(policy: &Policy, request: &Request<'_>, decision: Decision) -> 
     match request {
         Request::File { path, access } => file(&plan, policy, audit, (path, *access), decision.verdict),
         Request::Exec { path, .. } => file(&plan, policy, audit, (path, Access::EXEC), decision.verdict),
+        Request::Net(reach) if reach.host.is_some() => named(policy, reach, decision.verdict),
         Request::Net(_) => net(policy, decision.verdict),
         Request::Unix { .. } => by("brokered", "the front connects, or refuses"),
     }
@@ -85,6 +86,20 @@ fn file(plan: &Plan, policy: &Policy, audit: Audit, (path, access): (&[u8], Acce
             let text = "the front refuses, without which no open happens; Landlock grants the tree around it, as running needs";
             Mechanism { how: "brokered", by: format!("{text}{seen}") }
         }
+    }
+}
+
+fn named(policy: &Policy, reach: &Reach<'_>, verdict: Verdict) -> Mechanism {
+    let inspected = reach.host.is_some_and(|host| policy.inspects(host, reach.port));
+    match verdict {
+        Verdict::Allow if inspected => {
+            by("brokered", "the front looks the name up, dials what it has checked, and judges each request within the connection")
+        }
+        Verdict::Allow => {
+            by("brokered", "the front looks the name up, dials what it has checked, and lets only this name through (SNI, Host)")
+        }
+        Verdict::Ask => by("brokered", "the call waits in the front until somebody answers; no answer is a denial"),
+        Verdict::Deny => by("brokered", "the front does not look the name up, and refuses the connection"),
     }
 }
 
