@@ -241,7 +241,9 @@ mod tests {
     #[test]
     fn ten_thousand_entries_are_no_slower_than_a_few() {
         let texts: Vec<String> = (0..5_000u32)
-            .flat_map(|n| [format!("**.h{n}.x.org:{}", n % 9 + 1), format!("10.{}.{}.0/{}:443", n / 256, n % 256, 24 + n % 2)])
+            .flat_map(|n| {
+                [format!("**.h{n}.x.org:{}", n % 9 + 1), format!("10.{}.{}.0/{}:443", n / 256, n % 256, 24 + n % 2)]
+            })
             .collect();
         let all = places(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         let host = Host::parse("a.b.h4999.x.org").unwrap();

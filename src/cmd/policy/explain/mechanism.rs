@@ -92,12 +92,14 @@ fn file(plan: &Plan, policy: &Policy, audit: Audit, (path, access): (&[u8], Acce
 fn named(policy: &Policy, reach: &Reach<'_>, verdict: Verdict) -> Mechanism {
     let inspected = reach.host.is_some_and(|host| policy.inspects(host, reach.port));
     match verdict {
-        Verdict::Allow if inspected => {
-            by("brokered", "the front looks the name up, dials what it has checked, and judges each request within the connection")
-        }
-        Verdict::Allow => {
-            by("brokered", "the front looks the name up, dials what it has checked, and lets only this name through (SNI, Host)")
-        }
+        Verdict::Allow if inspected => by(
+            "brokered",
+            "the front looks the name up, dials what it has checked, and judges each request within the connection",
+        ),
+        Verdict::Allow => by(
+            "brokered",
+            "the front looks the name up, dials what it has checked, and lets only this name through (SNI, Host)",
+        ),
         Verdict::Ask => by("brokered", "the call waits in the front until somebody answers; no answer is a denial"),
         Verdict::Deny => by("brokered", "the front does not look the name up, and refuses the connection"),
     }
