@@ -6,6 +6,8 @@
 use std::io::Cursor;
 
 use govsh::egress::dns::denied;
+use govsh::egress::git::{self, push};
+use govsh::egress::http;
 use govsh::egress::proxy::{head, socks};
 use govsh::egress::sniff::{Opening, look};
 use govsh::policy::registries::{Form, Registry, Setting};
@@ -24,13 +26,14 @@ use govsh::supervisor::reading::{
 use govsh::tui::input::Decoder;
 
 /// Name, and what is done with an input.
-pub const TARGETS: [(&str, fn(&[u8])); 17] = [
+pub const TARGETS: [(&str, fn(&[u8])); 19] = [
     ("answers", answers),
     ("archive", archive),
     ("control", control),
     ("dns", dns),
     ("dump", dump),
     ("events", events),
+    ("git", git),
     ("hosts", hosts),
     ("input", input),
     ("notes", notes),
@@ -40,9 +43,46 @@ pub const TARGETS: [(&str, fn(&[u8])); 17] = [
     ("policy", policy),
     ("proxies", proxies),
     ("reader", reader),
+    ("requests", requests),
     ("screen", screen),
     ("search", find),
 ];
+
+/// A request of git's: its commands are told once, and nothing that follows them changes what they are.
+fn git(data: &[u8]) {
+    if let Ok(Some(commands)) = push::commands(data) {
+        let longer = [data, b"PACK"].concat();
+        assert_eq!(push::commands(&longer), Ok(Some(commands)));
+    }
+    for cut in 0..data.len().min(64) {
+        if let Ok(Some(commands)) = push::commands(&data[..cut]) {
+            assert_eq!(push::commands(data), Ok(Some(commands)), "told at {cut}");
+        }
+    }
+    let text = String::from_utf8_lossy(data);
+    let (path, query) = text.split_once('?').unwrap_or((&text, ""));
+    if let Some(call) = git::call("GET", path, query) {
+        assert!(path.contains(call.repo));
+    }
+    git::downloads(data);
+}
+
+/// Heads of HTTP/1 and chunked bodies: what is taken of a body does not depend on how it comes.
+fn requests(data: &[u8]) {
+    if let Ok(Some(end)) = http::head::end(data) {
+        assert!(data[..end].ends_with(b"\r\n\r\n"));
+        if http::head::check(&data[..end]).is_ok() {
+            let hosts = data[..end].to_ascii_lowercase().windows(7).filter(|piece| piece == b"\r\nhost:").count();
+            assert_eq!(hosts, 1);
+        }
+    }
+    let mut whole = http::head::Chunks::default();
+    let Ok(taken) = whole.take(data) else { return };
+    let mut apart = http::head::Chunks::default();
+    let pieces = data.chunks(1).map(|piece| apart.take(piece).expect("taken before"));
+    assert_eq!(pieces.sum::<usize>(), taken);
+    assert_eq!(apart, whole);
+}
 
 /// First line of a recording, and its first event.
 const HEAD: &[u8] = b"{\"version\":3,\"term\":{\"cols\":20,\"rows\":5},\"timestamp\":1,\"command\":\"x\",\"govsh\":{\"format\":2,\"id\":\"k3f9\"}}\n";

@@ -69,7 +69,7 @@ pub struct Secrets {
     /// Values and placeholders, to find either in what the agent sends.
     sent: Arc<Needles>,
     /// Values, to put placeholders there in what it receives; by credential.
-    echoed: Vec<Arc<Needles>>,
+    echoed: Vec<Needles>,
 }
 
 /// A credential that may be put into a request, as the policy in force has it.
@@ -151,8 +151,8 @@ impl Secrets {
     }
 
     /// The values of these, replaced by their placeholders, for what the agent receives.
-    pub fn echoed(&self, numbers: &[usize]) -> Vec<Arc<Needles>> {
-        numbers.iter().filter_map(|number| self.echoed.get(*number)).map(Arc::clone).collect()
+    pub fn echoed(&self, numbers: &[usize]) -> Arc<Needles> {
+        Arc::new(Needles::joined(numbers.iter().filter_map(|number| self.echoed.get(*number))))
     }
 
     fn publish(&mut self, credential: &Credential, worth: &Worth) {
@@ -182,13 +182,20 @@ impl Secrets {
             let mut echoed = Vec::new();
             for form in bound.worth.secret().flat_map(Hidden::forms) {
                 let copy = |text: &Zeroizing<Vec<u8>>| Zeroizing::new(text.to_vec());
+                let same = |(real, placeholder): &(&u8, &u8)| real == placeholder;
+                let common = form.real.iter().zip(form.placeholder.iter()).take_while(same).count();
                 for (real, text) in [(true, &form.real), (false, &form.placeholder)] {
-                    sent.push(Needle { mark: Mark { credential, real }, text: copy(text), instead: copy(text) });
+                    sent.push(Needle {
+                        mark: Mark { credential, real },
+                        text: copy(text),
+                        instead: copy(text),
+                        common,
+                    });
                 }
                 let mark = Mark { credential, real: true };
-                echoed.push(Needle { mark, text: form.real, instead: form.placeholder });
+                echoed.push(Needle { mark, text: form.real, instead: form.placeholder, common });
             }
-            self.echoed.push(Arc::new(Needles::new(echoed)));
+            self.echoed.push(Needles::new(echoed));
         }
         self.sent = Arc::new(Needles::new(sent));
     }

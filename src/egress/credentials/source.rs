@@ -68,7 +68,7 @@ pub fn fetch(source: &SecretSource, ambient: Ambient) -> Result<Option<Zeroizing
 }
 
 fn file(path: PathBuf) -> Result<Zeroizing<Vec<u8>>, SourceError> {
-    let read = File::open(&path).and_then(|file| bounded(file));
+    let read = File::open(&path).and_then(bounded);
     read.map_err(|source| SourceError::File { path, source })
 }
 

@@ -4,7 +4,6 @@
 //! keeps its length.
 //! Leaves to others: which strings (`credentials`), what becomes of a request whose body is refused (`leg`).
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,9 +13,10 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
+use super::ahead::Ahead;
 use super::answer::Fault;
 use super::note::Note;
-use crate::egress::credentials::scan::{Mark, Needles, Scan};
+use crate::egress::credentials::scan::{self, Mark, Needles, Scan};
 use crate::egress::live::Entry;
 
 /// Told of a string that a request's body must not hold.
@@ -24,28 +24,30 @@ pub type Found = Box<dyn FnMut(Mark) -> bool + Send>;
 
 /// The body of a request.
 pub struct Sent {
-    /// Read already.
-    ahead: VecDeque<Bytes>,
+    /// Read already; its room is given back with the body.
+    ahead: Ahead,
     rest: Option<Incoming>,
     scan: Option<Scan>,
     /// Whether a find ends it.
     found: Found,
     left: Option<u64>,
+    pause: Pause,
     count: Arc<AtomicU64>,
     entry: Arc<Entry>,
     refused: Arc<AtomicBool>,
 }
 
 impl Sent {
-    pub fn new(ahead: Vec<Bytes>, rest: Option<Incoming>, entry: Arc<Entry>, count: Arc<AtomicU64>) -> Sent {
-        let known: u64 = ahead.iter().map(|piece| piece.len() as u64).sum();
+    pub fn new(ahead: Ahead, rest: Option<Incoming>, entry: Arc<Entry>, count: Arc<AtomicU64>) -> Sent {
+        let known = ahead.bytes.len() as u64;
         let left = rest.as_ref().map_or(Some(0), |rest| rest.size_hint().exact()).map(|rest| rest + known);
         Sent {
-            ahead: ahead.into_iter().filter(|piece| !piece.is_empty()).collect(),
+            ahead,
             rest,
             scan: None,
             found: Box::new(|_| false),
             left,
+            pause: Pause::default(),
             count,
             entry,
             refused: Arc::default(),
@@ -63,8 +65,8 @@ impl Sent {
     }
 
     fn poll_piece(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        if let Some(piece) = self.ahead.pop_front() {
-            return Poll::Ready(Some(Ok(piece)));
+        if !self.ahead.bytes.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.ahead.bytes))));
         }
         loop {
             let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
@@ -94,32 +96,42 @@ impl HttpBody for Sent {
     type Error = Fault;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = &mut *self;
         loop {
-            let piece = match ready!(self.poll_piece(task)) {
-                Some(Ok(piece)) => piece,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => {
-                    let last = self.scan.take().map(|mut scan| scan.end()).filter(|last| !last.is_empty());
-                    return Poll::Ready(last.map(|last| Ok(self.pass(last))));
+            let piece = match this.poll_piece(task) {
+                Poll::Ready(Some(Ok(piece))) => piece,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => {
+                    let last = this.scan.take().map(|mut scan| scan.end()).filter(|last| !last.is_empty());
+                    return Poll::Ready(last.map(|last| Ok(this.pass(last))));
+                }
+                Poll::Pending => {
+                    ready!(this.pause.poll(this.scan.as_ref(), task));
+                    this.pause = Pause::default();
+                    let little = this.scan.as_mut().map(Scan::release).unwrap_or_default();
+                    return Poll::Ready(Some(Ok(this.pass(little))));
                 }
             };
-            let Some(scan) = &mut self.scan else { return Poll::Ready(Some(Ok(self.pass(piece)))) };
+            this.pause = Pause::default();
+            let Some(scan) = &mut this.scan else { return Poll::Ready(Some(Ok(this.pass(piece)))) };
             let cleared = scan.push(piece);
             for mark in cleared.found {
-                if (self.found)(mark) {
-                    self.refused.store(true, Ordering::Release);
+                if (this.found)(mark) {
+                    this.refused.store(true, Ordering::Release);
                     return Poll::Ready(Some(Err(Fault::Refused)));
                 }
             }
             if !cleared.bytes.is_empty() {
-                return Poll::Ready(Some(Ok(self.pass(cleared.bytes))));
+                return Poll::Ready(Some(Ok(this.pass(cleared.bytes))));
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         self.left == Some(0)
-            || self.ahead.is_empty() && self.scan.is_none() && self.rest.as_ref().is_none_or(HttpBody::is_end_stream)
+            || self.ahead.bytes.is_empty()
+                && self.scan.is_none()
+                && self.rest.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -130,7 +142,8 @@ impl HttpBody for Sent {
 /// The body of a response; with it goes the event of the whole exchange.
 pub struct Received<B> {
     rest: B,
-    scans: Vec<Scan>,
+    scan: Option<Scan>,
+    pause: Pause,
     ended: bool,
     trailers: Option<HeaderMap>,
     note: Note,
@@ -139,32 +152,21 @@ pub struct Received<B> {
 
 impl<B> Received<B> {
     /// Puts what stands for them in place of the strings of `needles`.
-    pub fn new(rest: B, needles: &[Arc<Needles>], note: Note, entry: Arc<Entry>) -> Received<B> {
-        let scans = needles.iter().map(|needles| Scan::new(Arc::clone(needles))).collect();
-        Received { rest, scans, ended: false, trailers: None, note, entry }
+    pub fn new(rest: B, needles: &Arc<Needles>, note: Note, entry: Arc<Entry>) -> Received<B> {
+        let scan = (!needles.is_empty()).then(|| Scan::new(Arc::clone(needles)));
+        Received { rest, scan, pause: Pause::default(), ended: false, trailers: None, note, entry }
     }
 
-    /// Through one scan after the other: what one holds back, the next sees later.
     fn push(&mut self, piece: Bytes) -> Bytes {
-        let mut bytes = piece;
-        for scan in &mut self.scans {
-            let cleared = scan.push(bytes);
-            cleared.found.iter().for_each(|mark| self.note.redacted(*mark));
-            bytes = cleared.bytes;
-        }
-        bytes
+        let Some(scan) = &mut self.scan else { return piece };
+        let cleared = scan.push(piece);
+        cleared.found.iter().for_each(|mark| self.note.redacted(*mark));
+        cleared.bytes
     }
 
     fn end(&mut self) -> Bytes {
         self.ended = true;
-        let mut bytes = Bytes::new();
-        for scan in &mut self.scans {
-            let cleared = scan.push(bytes);
-            cleared.found.iter().for_each(|mark| self.note.redacted(*mark));
-            let held = scan.end();
-            bytes = if cleared.bytes.is_empty() { held } else { [cleared.bytes, held].concat().into() };
-        }
-        bytes
+        self.scan.as_mut().map(Scan::end).unwrap_or_default()
     }
 
     fn pass(&mut self, piece: Bytes) -> Frame<Bytes> {
@@ -183,36 +185,55 @@ where
     type Error = Fault;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = &mut *self;
         loop {
-            if self.ended {
-                return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+            if this.ended {
+                return Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
-            let piece = match ready!(Pin::new(&mut self.rest).poll_frame(task)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) => self.push(piece),
+            let piece = match Pin::new(&mut this.rest).poll_frame(task) {
+                Poll::Pending => {
+                    ready!(this.pause.poll(this.scan.as_ref(), task));
+                    this.scan.as_mut().map(Scan::release).unwrap_or_default()
+                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) => this.push(piece),
                     Err(frame) => {
                         let mut trailers = frame.into_trailers().unwrap_or_default();
-                        self.note.clean(&mut trailers);
-                        self.trailers = Some(trailers);
-                        self.end()
+                        this.note.clean(&mut trailers);
+                        this.trailers = Some(trailers);
+                        this.end()
                     }
                 },
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => self.end(),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(None) => this.end(),
             };
+            this.pause = Pause::default();
             if !piece.is_empty() {
-                return Poll::Ready(Some(Ok(self.pass(piece))));
+                return Poll::Ready(Some(Ok(this.pass(piece))));
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended && self.trailers.is_none() || self.scans.is_empty() && self.rest.is_end_stream()
+        self.ended && self.trailers.is_none() || self.scan.is_none() && self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        // Held back or not: the length stays. What is held back is not in the rest's hint any more, so with scans the head
-        // alone says it, which is before anything was read.
+        // Asked before anything was read, and the length stays: what is held back later does not matter.
         self.rest.size_hint()
+    }
+}
+
+/// How long a body is silent before what is held back of it is given up, where it is little.
+#[derive(Default)]
+struct Pause(Option<Pin<Box<tokio::time::Sleep>>>);
+
+impl Pause {
+    /// Ready when there is something to be given up and nothing came for a while.
+    fn poll(&mut self, scan: Option<&Scan>, task: &mut Context<'_>) -> Poll<()> {
+        if !scan.is_some_and(Scan::is_waiting) {
+            return Poll::Pending;
+        }
+        self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(scan::SILENCE))).as_mut().poll(task)
     }
 }

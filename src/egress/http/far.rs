@@ -20,8 +20,10 @@ use crate::egress::tunnel::Tunnel;
 use crate::policy::Host;
 
 /// Bytes of a stream and of a connection of HTTP/2 that may come before they are asked for.
-pub const STREAM_WINDOW: u32 = 1 << 20;
-pub const WINDOW: u32 = 4 << 20;
+pub const STREAM_WINDOW: u32 = 512 << 10;
+pub const WINDOW: u32 = 1 << 20;
+/// Bytes of a stream that wait to be sent.
+pub const SEND_BUFFER: usize = 64 << 10;
 
 /// Tasks that end with the leg.
 #[derive(Clone, Default)]
@@ -186,6 +188,7 @@ impl Far {
                     .initial_stream_window_size(STREAM_WINDOW)
                     .initial_connection_window_size(WINDOW)
                     .max_header_list_size(64 << 10)
+                    .max_send_buf_size(SEND_BUFFER)
                     .handshake(stream)
                     .await?;
                 self.tasks.spawn(async move { drop(connection.await) });

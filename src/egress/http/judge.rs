@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 
+use super::ahead::{Ahead, Reading};
 use super::answer::Refusal;
 use super::check::{Call, Spot};
 use crate::egress::git::{self, Use, push};
@@ -25,8 +26,7 @@ const BATCH: usize = 1 << 20;
 /// What is known when a request may go on.
 pub struct Passed {
     pub ruling: Ruling,
-    /// Of the body, read already.
-    pub ahead: Vec<Bytes>,
+    pub ahead: Ahead,
 }
 
 /// Judges a request. Waits for an answer where a rule asks.
@@ -44,7 +44,7 @@ pub async fn judge(
         let (method, path, query) = (call.method.as_str(), call.path.as_str(), call.query.as_str());
         let wanted = HttpCall { host: spot.host, port: spot.port, method, path, query, upgrade: call.upgrade };
         let ruling = settle(tunnel, spot, &policy, policy.decide_http(&wanted)).await?;
-        return Ok(Passed { ruling, ahead: Vec::new() });
+        return Ok(Passed { ruling, ahead: Ahead::default() });
     };
     if git.repo.contains("%2F") || git.repo.contains("//") || git.repo.contains(';') {
         return Err(Refusal::of(StatusCode::BAD_REQUEST, "its repository can be read in more than one way"));
@@ -52,11 +52,11 @@ pub async fn judge(
     let repo = format!("{}/{}", spot.host, git.repo);
     let judge = Git { tunnel, spot, repo: &repo };
     match git.wants {
-        Use::Fetch => judge.settle(GitService::Fetch, None, Vec::new()).await,
-        Use::Prepare | Use::Write => judge.settle(GitService::Push, None, Vec::new()).await,
+        Use::Fetch => judge.settle(GitService::Fetch, None, Ahead::default()).await,
+        Use::Prepare | Use::Write => judge.settle(GitService::Push, None, Ahead::default()).await,
         Use::Push => {
             // Before any of the body is read: who may not push at all is told so at once.
-            judge.settle(GitService::Push, None, Vec::new()).await?;
+            judge.settle(GitService::Push, None, Ahead::default()).await?;
             let (commands, ahead) = commands(headers, body).await?;
             let refs: Vec<GitRef<'_>> = commands
                 .iter()
@@ -66,8 +66,8 @@ pub async fn judge(
         }
         Use::Batch => {
             let batch = whole(headers, body, BATCH).await?;
-            let service = if git::downloads(&batch) { GitService::Fetch } else { GitService::Push };
-            judge.settle(service, None, vec![batch]).await
+            let service = if git::downloads(&batch.bytes) { GitService::Fetch } else { GitService::Push };
+            judge.settle(service, None, batch).await
         }
     }
 }
@@ -79,12 +79,7 @@ struct Git<'g> {
 }
 
 impl Git<'_> {
-    async fn settle(
-        &self,
-        service: GitService,
-        refs: Option<&[GitRef<'_>]>,
-        ahead: Vec<Bytes>,
-    ) -> Result<Passed, Refusal> {
+    async fn settle(&self, service: GitService, refs: Option<&[GitRef<'_>]>, ahead: Ahead) -> Result<Passed, Refusal> {
         let policy = self.tunnel.policy();
         let call = GitCall { host: self.spot.host, port: self.spot.port, repo: self.repo, service, refs };
         let ruling = settle(self.tunnel, self.spot, &policy, policy.decide_git(&call)).await?;
@@ -125,32 +120,33 @@ fn answered(tunnel: &Tunnel, spot: &Spot<'_>, policy: &Policy, decision: Decisio
 }
 
 /// The commands of a push, and all of its body that was read for them.
-async fn commands(headers: &HeaderMap, body: &mut Incoming) -> Result<(Vec<push::Command>, Vec<Bytes>), Refusal> {
+async fn commands(headers: &HeaderMap, body: &mut Incoming) -> Result<(Vec<push::Command>, Ahead), Refusal> {
     plain(headers)?;
-    let mut read = BytesMut::new();
+    let mut read = Reading::default();
     loop {
-        let told = push::commands(&read).map_err(|fault| Refusal::of(StatusCode::FORBIDDEN, &fault.to_string()))?;
+        let told =
+            push::commands(&read.bytes).map_err(|fault| Refusal::of(StatusCode::FORBIDDEN, &fault.to_string()))?;
         if let Some(commands) = told {
-            return Ok((commands, vec![read.freeze()]));
+            return Ok((commands, read.done()));
         }
         match piece(body).await? {
-            Some(piece) => read.extend_from_slice(&piece),
+            Some(piece) => read.add(&piece)?,
             None => return Err(Refusal::of(StatusCode::BAD_REQUEST, "its push ends within its commands")),
         }
     }
 }
 
 /// The whole body, where it is no longer than `most`.
-pub async fn whole(headers: &HeaderMap, body: &mut Incoming, most: usize) -> Result<Bytes, Refusal> {
+pub async fn whole(headers: &HeaderMap, body: &mut Incoming, most: usize) -> Result<Ahead, Refusal> {
     plain(headers)?;
-    let mut read = BytesMut::new();
+    let mut read = Reading::default();
     while let Some(piece) = piece(body).await? {
-        read.extend_from_slice(&piece);
-        if read.len() > most {
+        read.add(&piece)?;
+        if read.bytes.len() > most {
             return Err(Refusal::of(StatusCode::PAYLOAD_TOO_LARGE, "its body is too long to be looked at as a whole"));
         }
     }
-    Ok(read.freeze())
+    Ok(read.done())
 }
 
 async fn piece(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {

@@ -13,21 +13,22 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
+use super::ahead::Ahead;
 use super::answer::{Body, Refusal};
 use super::body::{Received, Sent};
 use super::check::{self, Call, Spot};
 use super::far::Far;
-use super::guard::{self, Guard, Resign};
+use super::guard::{self, Guard};
 use super::note::Note;
 use super::{judge, upgrade};
+use crate::egress::credentials::sigv4;
 use crate::egress::tls::Protocol;
 use crate::egress::tunnel::Tunnel;
 use crate::policy::Host;
@@ -111,7 +112,7 @@ impl Leg {
                 return Err(Refusal::lost("the server changed to a protocol nobody asked for".to_owned()));
             };
             let server = hyper::upgrade::on(&mut response);
-            let after = upgrade::carry(client, server, Arc::clone(&self.tunnel), note.hidden().to_vec());
+            let after = upgrade::carry(client, server, Arc::clone(&self.tunnel), Arc::clone(note.hidden()));
             *self.after.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(after));
         }
         Ok(response)
@@ -122,7 +123,7 @@ impl Leg {
         &self,
         parts: &mut Parts,
         mut body: Incoming,
-        mut ahead: Vec<Bytes>,
+        mut ahead: Ahead,
         call: &Call,
         guard: &Guard<'_>,
         note: &Note,
@@ -135,11 +136,12 @@ impl Leg {
         let host = check::host_value(&self.spot());
         let mut rest = Some(body);
         if let Some(resign) = resign {
-            if resign.needs_body(&headers) && ahead.is_empty() {
+            if resign.needs_body(&headers) && ahead.bytes.is_empty() {
                 body = rest.take().ok_or_else(|| Refusal::lost(String::new()))?;
-                ahead = vec![judge::whole(&HeaderMap::new(), &mut body, SIGNED).await?];
+                ahead = judge::whole(&HeaderMap::new(), &mut body, SIGNED).await?;
             }
-            sign(&resign, call, &mut headers, &host, &ahead)?;
+            let payload = sigv4::digest(&ahead.bytes);
+            resign.sign(call, &mut headers, &host, Some(&payload))?;
         }
         let licence = guard.licence();
         let (tunnel, told) = (Arc::clone(&self.tunnel), Arc::<str>::from(self.host.as_str()));
@@ -203,15 +205,14 @@ impl Leg {
             parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         parts.version = Version::HTTP_11;
-        let hidden = note.hidden().to_vec();
+        if switching {
+            // It is answered with its head; what follows is counted by the tunnel.
+            return Response::from_parts(parts, Full::default().map_err(|never| match never {}).boxed_unsync());
+        }
+        let hidden = Arc::clone(note.hidden());
         let body = Received::new(body, &hidden, note, Arc::clone(self.tunnel.entry()));
         Response::from_parts(parts, body.boxed_unsync())
     }
-}
-
-fn sign(resign: &Resign<'_>, call: &Call, headers: &mut HeaderMap, host: &str, ahead: &[Bytes]) -> Result<(), Refusal> {
-    let payload = crate::egress::credentials::sigv4::digest(&ahead.concat());
-    resign.sign(call, headers, host, Some(&payload))
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

@@ -8,6 +8,7 @@
 //! client ─ watch (HTTP/1: heads looked at) ─ hyper ─ leg ─ far ─ hyper ─ server
 //! ```
 
+mod ahead;
 mod answer;
 mod body;
 mod check;
@@ -38,6 +39,8 @@ use watch::Watch;
 
 /// How long a client may be silent before and within a head.
 const HEAD: Duration = Duration::from_secs(300);
+/// Bytes read of a client of HTTP/1 and not taken yet: a head must fit.
+const BUFFER: usize = 2 * head::LONGEST;
 /// Requests of one HTTP/2 connection at a time.
 const STREAMS: u32 = 128;
 /// Longest list of headers of HTTP/2, in bytes (RFC 9113 §6.5.2).
@@ -99,6 +102,7 @@ async fn one(leg: Arc<Leg>, client: Watch<impl AsyncRead + AsyncWrite + Unpin + 
         .max_headers(head::LINES)
         .preserve_header_case(true)
         .half_close(true)
+        .max_buf_size(BUFFER)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(client), service)
         .with_upgrades()
@@ -116,6 +120,7 @@ async fn two(leg: Arc<Leg>, client: impl AsyncRead + AsyncWrite + Unpin + Send +
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEADERS)
+        .max_send_buf_size(far::SEND_BUFFER)
         .initial_stream_window_size(far::STREAM_WINDOW)
         .initial_connection_window_size(far::WINDOW)
         .auto_date_header(false)

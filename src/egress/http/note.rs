@@ -35,7 +35,7 @@ pub struct Note {
     up: Arc<AtomicU64>,
     begun: Instant,
     /// What must not reach the client.
-    echoed: Vec<Arc<Needles>>,
+    echoed: Arc<Needles>,
     redacted: BTreeSet<usize>,
 }
 
@@ -59,7 +59,14 @@ impl Note {
             duration: 0,
         };
         let tunnel = Arc::clone(tunnel);
-        Note { tunnel, event, up: Arc::default(), begun: Instant::now(), echoed: Vec::new(), redacted: BTreeSet::new() }
+        Note {
+            tunnel,
+            event,
+            up: Arc::default(),
+            begun: Instant::now(),
+            echoed: Arc::default(),
+            redacted: BTreeSet::new(),
+        }
     }
 
     /// By which rule it goes on.
@@ -89,11 +96,11 @@ impl Note {
     }
 
     /// These strings are taken out of the response.
-    pub fn hides(&mut self, echoed: Vec<Arc<Needles>>) {
+    pub fn hides(&mut self, echoed: Arc<Needles>) {
         self.echoed = echoed;
     }
 
-    pub fn hidden(&self) -> &[Arc<Needles>] {
+    pub fn hidden(&self) -> &Arc<Needles> {
         &self.echoed
     }
 
@@ -101,7 +108,7 @@ impl Note {
     pub fn clean(&mut self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
             let mut text = value.as_bytes().to_vec();
-            let found: Vec<Mark> = self.echoed.iter().flat_map(|needles| needles.replace(&mut text)).collect();
+            let found = self.echoed.replace(&mut text);
             if let (false, Ok(clean)) = (found.is_empty(), HeaderValue::from_bytes(&text)) {
                 *value = clean;
                 found.into_iter().for_each(|mark| self.redacted(mark));

@@ -12,7 +12,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::egress::credentials::scan::{Needles, Scan};
+use crate::egress::credentials::scan::{self, Needles, Scan};
 use crate::egress::live::Entry;
 use crate::egress::tunnel::Tunnel;
 
@@ -20,14 +20,13 @@ use crate::egress::tunnel::Tunnel;
 const PIECE: usize = 16 << 10;
 
 /// Carries it to its end.
-pub async fn carry(client: OnUpgrade, server: OnUpgrade, tunnel: Arc<Tunnel>, hidden: Vec<Arc<Needles>>) {
+pub async fn carry(client: OnUpgrade, server: OnUpgrade, tunnel: Arc<Tunnel>, hidden: Arc<Needles>) {
     let (Ok(client), Ok(server)) = tokio::join!(client, server) else { return };
     let (from_client, to_client) = split(client);
     let (from_server, to_server) = split(server);
     let entry: &Entry = tunnel.entry();
-    let up = pass(from_client, to_server, Vec::new(), |bytes| entry.sent(bytes));
-    let scans = hidden.into_iter().map(Scan::new).collect();
-    let down = pass(from_server, to_client, scans, |bytes| entry.received(bytes));
+    let up = pass(from_client, to_server, Scan::new(Arc::default()), |bytes| entry.sent(bytes));
+    let down = pass(from_server, to_client, Scan::new(hidden), |bytes| entry.received(bytes));
     tokio::pin!(up, down);
     // Either side's error ends both; an end is passed on and the other side may go on.
     let (mut up_done, mut down_done) = (false, false);
@@ -51,24 +50,26 @@ fn split(stream: Upgraded) -> (tokio::io::ReadHalf<Half>, tokio::io::WriteHalf<H
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut scans: Vec<Scan>,
+    mut scan: Scan,
     count: impl Fn(u64),
 ) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(PIECE);
     loop {
         buffer.reserve(PIECE);
-        let ended = from.read_buf(&mut buffer).await? == 0;
-        let mut bytes = buffer.split().freeze();
-        for scan in &mut scans {
-            bytes = scan.push(bytes).bytes;
-            if ended {
-                bytes = [bytes, scan.end()].concat().into();
-            }
-        }
+        // Reading into a buffer is safe to give up: what was read is in it.
+        let read = match scan.is_waiting() {
+            true => tokio::time::timeout(scan::SILENCE, from.read_buf(&mut buffer)).await.ok().transpose()?,
+            false => Some(from.read_buf(&mut buffer).await?),
+        };
+        let bytes = match read {
+            Some(0) => scan.end(),
+            Some(_) => scan.push(buffer.split().freeze()).bytes,
+            None => scan.release(),
+        };
         count(bytes.len() as u64);
         to.write_all(&bytes).await?;
         to.flush().await?;
-        if ended {
+        if read == Some(0) {
             return to.shutdown().await;
         }
     }

@@ -7,6 +7,7 @@ mod connect;
 mod names;
 mod questions;
 mod resolver;
+mod secure;
 mod server;
 mod storm;
 mod udp;

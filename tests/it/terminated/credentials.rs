@@ -115,7 +115,9 @@ fn what_echoes_the_secret_is_redacted() {
         let (text, _) = rig.curl(&[flag, "--user", &format!("me:{token}"), &rig.url("/echo")]);
         use base64::Engine;
         let engine = base64::engine::general_purpose::STANDARD;
-        assert!(text.contains(&engine.encode(format!("me:{token}"))), "{text}");
+        let encoded = engine.encode(format!("me:{token}"));
+        // The last letter belongs to what follows as well.
+        assert!(text.contains(&encoded[..encoded.len() - 3]) && !text.contains(&engine.encode(REAL)[..40]), "{text}");
         let (text, _) = rig.curl(&[flag, &rig.url("/packed")]);
         assert!(text.contains("compressed"), "{text}");
         let (text, _) = rig.curl(&[flag, "--request", "TRACE", &rig.url("/echo")]);

@@ -8,3 +8,4 @@ mod far;
 mod git;
 mod requests;
 mod rig;
+mod websocket;
