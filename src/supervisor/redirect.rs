@@ -162,39 +162,32 @@ struct Way {
     dials: bool,
 }
 
-/// Binds the socket to a source of its own, unless it has one; what the front will see of it.
+/// Binds the socket to a source of its own, unless it has one; what the front will see of it. Whether it has one the kernel
+/// says when it is asked to bind (EINVAL): the address of one that was dissolved still shows a port that is not its any more.
 fn source(socket: &OwnedFd, domain: i32) -> Sys<SocketAddr> {
     let fd = socket.as_fd();
-    if let Some(own) = bound(socket)? {
-        // What connects from every address to loopback connects from its first one.
-        return Ok(match own.ip() {
-            IpAddr::V6(ip) if ip.is_unspecified() && is_six_only(socket, domain)? => {
-                SocketAddr::new(Ipv6Addr::LOCALHOST.into(), own.port())
-            }
-            ip if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), own.port()),
-            _ => own,
-        });
-    }
-    let delays = net::option_of(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT).unwrap_or(0) != 0;
-    if delays {
-        net::set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 0)?;
-    }
     let six = is_six_only(socket, domain)?;
-    let mut outcome = Err(Errno(libc::EADDRNOTAVAIL));
     for _ in 0..TRIES {
         let ip = if six { Ipv6Addr::LOCALHOST.into() } else { next_source() };
-        outcome = net::bind(fd, &inet_bytes(SocketAddr::new(ip, 0), domain));
-        // EINVAL: another thread of the target has bound it meanwhile.
-        if !matches!(outcome, Err(Errno(libc::EADDRINUSE))) {
-            break;
+        let fresh = match net::bind(fd, &inet_bytes(SocketAddr::new(ip, 0), domain)) {
+            Ok(()) => true,
+            Err(Errno(libc::EINVAL)) => false,
+            Err(Errno(libc::EADDRINUSE)) => continue,
+            Err(errno) => return Err(errno),
+        };
+        match bound(socket)? {
+            // The target wants its port chosen when it connects: too late for us.
+            None if fresh => net::set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 0)?,
+            None => break,
+            // What connects from every address to loopback connects from its first one.
+            Some(own) if own.ip().is_unspecified() => {
+                let first: IpAddr = if six { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+                return Ok(SocketAddr::new(first, own.port()));
+            }
+            Some(own) => return Ok(own),
         }
     }
-    match outcome {
-        Ok(()) | Err(Errno(libc::EINVAL)) => {}
-        Err(Errno(libc::EADDRINUSE)) => return Err(Errno(libc::EADDRNOTAVAIL)),
-        Err(errno) => return Err(errno),
-    }
-    bound(socket)?.filter(|own| !own.ip().is_unspecified()).ok_or(Errno(libc::EADDRNOTAVAIL))
+    Err(Errno(libc::EADDRNOTAVAIL))
 }
 
 /// The address that the socket is bound to, port and all.

@@ -158,3 +158,58 @@ fn without_a_network_there_is_no_way_out() {
     let said = world.run(&["sh", "-c", "env | grep -ci _proxy=; exit 0"]);
     assert_eq!(said.said(), "0");
 }
+
+/// A server that takes nobody in: its queue is full.
+struct Full(std::process::Child, u16);
+
+impl Full {
+    fn at(ip: &str) -> Full {
+        let script = format!(
+            "import socket, sys\nl = socket.socket(); l.bind(('{ip}', 0)); l.listen(0); keep = []\n\
+             for n in range(4):\n    s = socket.socket(); s.setblocking(False); s.connect_ex(l.getsockname()); keep.append(s)\n\
+             print(l.getsockname()[1], flush=True); sys.stdin.read()"
+        );
+        let mut python = std::process::Command::new("python3");
+        python.args(["-c", &script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = python.spawn().expect("python runs");
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(child.stdout.take().expect("piped"));
+        std::io::BufRead::read_line(&mut out, &mut line).expect("a line");
+        let port = line.trim().parse().expect("a port");
+        Full(child, port)
+    }
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        // It ends by itself once its input is closed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A blocking connect waits as long as its caller allows: a limit on the socket, a signal, the end of the process.
+#[test]
+fn waiting_ends_when_the_caller_says_so() {
+    let world = World::new(OUTSIDE, &[]);
+    let full = Full::at("127.66.0.8");
+    let said = world.python(&script(&format!(
+        r"
+import signal, os
+def slow(s):
+    t = time.monotonic()
+    try: s.connect(('127.66.0.8', {port})); return 'connected'
+    except OSError as e: return errno.errorcode[e.errno], time.monotonic() - t < 60
+    except InterruptedError: return 'interrupted'
+    except KeyError: return 'signal', time.monotonic() - t < 60
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 1, 0)); print(*slow(s))
+def ring(*_): raise KeyError
+signal.signal(signal.SIGALRM, ring); signal.setitimer(signal.ITIMER_REAL, 0.5); print(*slow(socket.socket()))
+child = os.fork()
+if child == 0: slow(socket.socket()); os._exit(0)
+time.sleep(0.3); os.kill(child, signal.SIGKILL); print(os.waitpid(child, 0)[1])
+",
+        port = full.1
+    )));
+    assert_eq!(said.said(), "EINPROGRESS True\nsignal True\n9");
+}

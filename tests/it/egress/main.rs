@@ -5,6 +5,7 @@
 
 mod connect;
 mod names;
+mod programs;
 mod questions;
 mod resolver;
 mod secure;

@@ -39,7 +39,7 @@ libc = ctypes.CDLL(None)
 def addr(ip, port): return struct.pack('=HH4s8s', socket.AF_INET, socket.htons(port), socket.inet_aton(ip), b'')
 good, bad = addr('127.66.0.6', {good}), addr('127.66.0.7', {bad})
 wins = 0
-for n in range(200):
+for n in range(60):
     s = socket.socket(); buf = ctypes.create_string_buffer(good, 16); stop = []
     def swap():
         while not stop: buf[:] = bad; buf[:] = good
