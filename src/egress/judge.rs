@@ -171,6 +171,13 @@ pub fn no_host(shared: &Shared, passage: &Passage, written: &[u8]) {
     shared.bus.publish(Event::Judged(Judged { host: Some(written.escape_ascii().to_string().into()), ..event }));
 }
 
+/// A client of the proxies said what is no request at all: told with what is wrong.
+pub fn no_request(shared: &Shared, passage: &Passage, why: &str) {
+    let rule = Arc::from(format!("built-in: {why}"));
+    let event = judged(passage, None, 0, &Ruling { verdict: Verdict::Deny, rule, layer: Layer::BuiltIn });
+    shared.bus.publish(Event::Judged(event));
+}
+
 /// Something said inside of a tunnel was refused: one event with what it was.
 pub fn refused(shared: &Shared, passage: &Passage, host: Option<&Host>, facts: &Facts, why: &'static str) {
     let ruling = Ruling { verdict: Verdict::Deny, rule: Arc::from(why), layer: Layer::BuiltIn };

@@ -23,6 +23,7 @@ mod identity;
 mod ipc;
 mod links;
 mod listening;
+mod mounts;
 mod open;
 mod procfs;
 pub mod questions;
@@ -93,6 +94,8 @@ pub struct Job {
 pub enum SupervisorError {
     #[error("cannot start a supervisor thread")]
     Thread(#[source] std::io::Error),
+    #[error("cannot read what is mounted")]
+    Mounts(#[source] std::io::Error),
     #[error("cannot prepare for interrupted calls")]
     Signal(#[source] Errno),
 }
@@ -135,6 +138,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         stubs: Default::default(),
         own_ipc: Default::default(),
         masks: Default::default(),
+        mounts: mounts::Mounts::read().map_err(SupervisorError::Mounts)?,
         scoped: job.plan.agent.scopes_signals(),
         unknown: Default::default(),
         lead: AtomicU64::new(0),

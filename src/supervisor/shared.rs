@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 
 use super::digests::Digests;
 use super::gate::Gate;
+use super::mounts::Mounts;
 use super::questions::Questions;
 use super::resolve::Session;
 use super::status::Stat;
@@ -80,6 +81,7 @@ pub struct Shared {
     /// System V objects made in the session, by number.
     pub own_ipc: Mutex<HashSet<(super::ipc::Space, i32)>>,
     pub masks: Mutex<Masks>,
+    pub mounts: Mounts,
     /// Landlock lets no signal out of the session.
     pub scoped: bool,
     /// How often a process asked for a call that no list has: by process and number.

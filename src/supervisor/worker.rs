@@ -10,6 +10,7 @@ use super::act::Act;
 use super::asking::Met;
 use super::identity;
 use super::links::Links;
+use super::mounts::Mounts;
 use super::procfs::{self, Guard};
 use super::questions::Subject;
 use super::resolve::{Resolver, Session};
@@ -196,7 +197,7 @@ impl Worker {
         if let Some(known) = cache.get(path) {
             return known.clone();
         }
-        let mut ruling = self.rules.ruling(self.rules.policy.decide_file(path, access));
+        let mut ruling = ruling_on(&self.shared.mounts, &self.rules, path, access);
         ruling.hides = ruling.denies() && self.rules.policy.hides(path);
         ruling.is_doubtful = !ruling.denies() && self.rules.policy.is_doubtful(path);
         if cache.len() >= CACHE {
@@ -338,6 +339,23 @@ impl Worker {
     pub fn ruling(&self, decision: Decision) -> Ruling {
         self.rules.ruling(decision)
     }
+}
+
+/// The policy's word on a path, and what it denies the same file under another.
+fn ruling_on(mounts: &Mounts, rules: &Rules, path: &[u8], access: Access) -> Ruling {
+    if mounts.is_other_proc(path) {
+        // Its `self` would be the front, and its processes those of everybody.
+        return Ruling::built_in(Verdict::Deny, "built-in: another mount of /proc");
+    }
+    let ruling = rules.ruling(rules.policy.decide_file(path, access));
+    if ruling.denies() {
+        return ruling;
+    }
+    let denied = |other: &Vec<u8>| {
+        let decision = rules.policy.decide_file(other, access);
+        (decision.verdict == Verdict::Deny && decision.rule != RuleId::DEFAULT).then(|| rules.ruling(decision))
+    };
+    mounts.others(path).find_map(|other| denied(&other)).unwrap_or(ruling)
 }
 
 impl Rules {

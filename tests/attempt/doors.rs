@@ -9,7 +9,7 @@ use crate::call::{CWD, at, c, call, forked, into, to};
 use crate::report::{Misuse, Outcome, Refused, Try, Worked};
 use crate::{Args, Attempt};
 
-pub const ATTEMPTS: &[Attempt] = &[("ipc", ipc), ("own_ipc", |_| own_ipc().into()), ("core", core)];
+pub const ATTEMPTS: &[Attempt] = &[("ipc", ipc), ("own_ipc", |_| own_ipc().into()), ("core", core), ("late", late)];
 
 fn number(args: &Args, i: usize) -> usize {
     args.number(i) as usize
@@ -73,4 +73,19 @@ fn core(args: &Args) -> Outcome {
         return Misuse("no such directory".into());
     }
     if entries() > before { Worked("a core is there".into()) } else { Refused(EACCES, "no core".into()) }
+}
+
+/// `late DIRECTORY [NAME]`: makes a tree that was not there, with a file of that name, and moves what holds it.
+fn late(args: &Args) -> Outcome {
+    let dir = args.text(0);
+    let name = if args.count() > 1 { args.text(1) } else { "file" };
+    let make = |path: String| call(SYS_mkdirat, &[CWD, at(&c(&path)), 0o755]);
+    let moved = ["", "/a", "/a/in"]
+        .iter()
+        .try_fold(0, |_, part| make(format!("{dir}{part}")))
+        .and_then(|_| {
+            call(SYS_openat, &[CWD, at(&c(&format!("{dir}/a/in/{name}"))), (O_WRONLY | O_CREAT) as usize, 0o600])
+        })
+        .and_then(|_| call(SYS_renameat, &[CWD, at(&c(&format!("{dir}/a"))), CWD, at(&c(&format!("{dir}/b")))]));
+    moved.into()
 }

@@ -18,6 +18,7 @@ mod magic;
 mod metadata;
 mod names;
 mod network;
+mod outward;
 mod parity;
 mod parked;
 mod paths;
@@ -109,6 +110,7 @@ fn all() -> impl Iterator<Item = Attempt> {
         doors::ATTEMPTS,
         siege::ATTEMPTS,
         signals::ATTEMPTS,
+        outward::ATTEMPTS,
     ]
     .into_iter()
     .flatten()

@@ -104,6 +104,9 @@ fn race(args: &Args) -> Outcome {
         "rename_to" => path.racing(|| renames(tries, &path, good, bad, false)),
         "unlink" => path.racing(|| unlinks(tries, &path, good, bad)),
         "link" => path.racing(|| links(tries, &path, good)),
+        "mkdir" => path.racing(|| mkdirs(tries, &path, good, bad)),
+        "chmod" => path.racing(|| changes(tries, bad, |turn| call(SYS_fchmodat, &[CWD, path.at(), 0o600 | turn]))),
+        "truncate" => path.racing(|| changes(tries, bad, |turn| call(SYS_truncate, &[path.at(), 20 + turn]))),
         "exec" => execs(tries, &path),
         other => return Misuse(format!("no race '{other}'")),
     };
@@ -210,6 +213,45 @@ fn unlinks(tries: u64, path: &Swapped, good: &str, bad: &str) -> Score {
                 touch(bad);
             }
             Ok(_) => score.good += 1,
+            Err(errno) => score.refuse(errno),
+        }
+    }
+    score
+}
+
+/// A directory that came to be shows which name was meant.
+fn mkdirs(tries: u64, path: &Swapped, good: &str, bad: &str) -> Score {
+    let mut score = Score::default();
+    for _ in 0..tries {
+        match call(SYS_mkdirat, &[CWD, path.at(), 0o755]) {
+            Ok(_) if exists(bad) => score.bad += 1,
+            Ok(_) => score.good += 1,
+            Err(EEXIST) => {}
+            Err(errno) => score.refuse(errno),
+        }
+        for made in [good, bad] {
+            let _ = call(SYS_unlinkat, &[CWD, at(&c(made)), AT_REMOVEDIR as usize]);
+        }
+    }
+    score
+}
+
+/// Mode and length of the bad file change only with it. `change` is given another word each time.
+fn changes(tries: u64, bad: &str, change: impl Fn(usize) -> Result<i64, i32>) -> Score {
+    let look = || std::fs::metadata(bad).map(|m| (std::os::unix::fs::MetadataExt::mode(&m), m.len())).ok();
+    let mut score = Score::default();
+    let mut before = look();
+    for turn in 0..tries {
+        match change(turn as usize % 5 + 1) {
+            Ok(_) => {
+                let now = look();
+                if now != before {
+                    score.bad += 1
+                } else {
+                    score.good += 1
+                }
+                before = now;
+            }
             Err(errno) => score.refuse(errno),
         }
     }

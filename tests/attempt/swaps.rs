@@ -22,7 +22,11 @@ fn swap(args: &Args) -> Outcome {
         "link_write" => link(good, bad, tries, |path, _| open(CWD, path, O_RDWR)),
         "link_source" => link(good, bad, tries, |path, turn| {
             let new = format!("{good}/new{}", turn % 2);
-            let _ = call(SYS_unlinkat, &[CWD, at(&c(&new)), 0]);
+            // Two processes whose every call waits for the same judge take turns: with an even number of ours for each
+            // refusal, all of them would meet the same one of the two. So their number changes.
+            for _ in 0..turn % 3 + 1 {
+                let _ = call(SYS_unlinkat, &[CWD, at(&c(&new)), 0]);
+            }
             call(SYS_linkat, &[CWD, at(&c(path)), CWD, at(&c(&new)), AT_SYMLINK_FOLLOW as usize])?;
             open(CWD, &new, O_RDONLY)
         }),

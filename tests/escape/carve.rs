@@ -183,3 +183,40 @@ fn built_in_protections() {
         case("name rename {home}/.config {home}/moved", Works, "EACCES", "rename {home}/.config"),
     ]);
 }
+
+/// A directory that may be made where programs keep their own: never a link that leads elsewhere, nor a ready one.
+#[test]
+fn directories_that_may_only_be_made() {
+    let set_up = |lab: &mut Lab| {
+        lab.dir("work/ready");
+        lab.file("work/ready/file", "planted\n");
+    };
+    let tested = Rules::new().create("{home}/.cache");
+    let allowing = Some(Rules::new().write("{home}/**"));
+    Table { set_up, tested: tested.clone(), allowing }.check(&[
+        case("name symlink {home}/.cache {home}/.ssh", Works, "EACCES", "symlink {home}/.cache"),
+        case("name symlinkat {home}/.cache /etc", Works, "EACCES", "symlink {home}/.cache"),
+        case("name rename {work}/ready {home}/.cache", Works, "EACCES", "rename {home}/.cache"),
+        case("name link {work}/plain {home}/.cache", Works, "EACCES", "link {home}/.cache"),
+        case("write openat {home}/.cache", Works, "EACCES", "open {home}/.cache"),
+        case("name mkdir {home}/.other", Works, "EACCES", "mkdir {home}/.other"),
+    ]);
+    let lab = Lab::new();
+    let (said, _) = lab.inside(&tested, "name mkdir {home}/.cache");
+    assert!(said.worked() && lab.path("home/.cache").is_dir(), "{said:?}");
+}
+
+/// What came to be after the start lies where the broker's own domain ends: the warden looks through it when it moves, and
+/// it moves.
+#[test]
+fn directories_that_came_later_move() {
+    let rules = Rules::new().write("{home}/new/**").deny("**/.env").readonly("**/.git/hooks/**");
+    let lab = Lab::new();
+    let (said, events) = lab.inside(&rules, &["late", "{home}/new"].join(" "));
+    assert!(said.worked(), "{said:?}: {events:?}");
+    assert!(lab.path("home/new/b/in/file").is_file());
+    let lab = Lab::new();
+    let (said, events) = lab.inside(&rules, "late {home}/new .env");
+    assert!(said.status == 1 && said.short() == "EACCES", "{said:?}");
+    assert!(events.iter().any(|event| crate::case::denied(event, "open", &lab.expand("{home}/new/a/in/.env"))));
+}

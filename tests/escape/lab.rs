@@ -299,7 +299,7 @@ pub fn finish_after(mut command: Command, what: &str, told: impl FnOnce(u32)) ->
     (status, stdout.join().expect("stdout"), stderr.join().expect("stderr"))
 }
 
-fn said((status, stdout, stderr): (i32, String, String)) -> Said {
+pub fn said((status, stdout, stderr): (i32, String, String)) -> Said {
     let line = stdout.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok()).unwrap_or_default();
     let field = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Said { status, result: field("result"), detail: field("detail"), stderr }

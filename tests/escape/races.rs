@@ -95,6 +95,18 @@ fn renaming_linking_and_removing() {
     no_wins(empty, "race rename_to {work}/a/file {work}/b/file", tries(), &allowing, &tested);
 }
 
+/// What is made, and whose mode and length change.
+#[test]
+fn making_and_changing() {
+    let dirs = |lab: &Lab| ["work/a", "work/b"].map(|dir| lab.dir(dir)).into_iter().collect();
+    let tested = Rules::new().deny("{work}/b/**");
+    no_wins(dirs, "race mkdir {work}/a/new {work}/b/new", tries() / 2, &Rules::new(), &tested);
+    let tested = Rules::new().readonly("{work}/b/**");
+    for how in ["race chmod", "race truncate"] {
+        no_wins(files, &format!("{how} {{work}}/a/file {{work}}/b/file"), tries() / 2, &Rules::new(), &tested);
+    }
+}
+
 /// Directories, links, working directories and descriptors that change under the path.
 #[test]
 fn places_that_swap() {

@@ -14,6 +14,7 @@ pub struct Rules {
     ask: Vec<String>,
     more: String,
     environment: Vec<(&'static str, &'static str)>,
+    create: Vec<String>,
 }
 
 impl Rules {
@@ -95,6 +96,12 @@ impl Rules {
         self
     }
 
+    /// May come to be there, and nothing else.
+    pub fn create(mut self, pattern: &str) -> Rules {
+        self.create.push(pattern.to_owned());
+        self
+    }
+
     /// As a kernel with an older Landlock would have it.
     pub fn landlock(mut self, abi: &'static str) -> Rules {
         self.environment.push(("GOVSH_LANDLOCK_ABI", abi));
@@ -119,6 +126,9 @@ impl Rules {
         let ask = |path: &String| format!("{{ path = {path:?}, access = \"write\" }}");
         let asks: Vec<String> = self.ask.iter().map(ask).collect();
         text.push_str(&format!("ask = [{}]\n", asks.join(", ")));
+        let create = |path: &String| format!("{{ path = {path:?}, access = [\"create\"] }}");
+        let creates: Vec<String> = self.create.iter().map(create).collect();
+        text.push_str(&format!("allow = [{}]\n", creates.join(", ")));
         text.push_str(&format!("[exec]\ndeny = {:?}\n[sockets]\nallow = {:?}\n", self.exec_deny, self.sockets));
         match self.network.as_slice() {
             [one] if one == "all" || one == "none" => text.push_str(&format!("[network]\nallow = {one:?}\n")),

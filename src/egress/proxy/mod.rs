@@ -69,7 +69,10 @@ impl Client {
         }
         match self.said.first()? {
             &socks::VERSION => self.socks().await,
-            4 => self.leave(&[0, 0x5b, 0, 0, 0, 0, 0, 0]).await,
+            4 => {
+                judge::no_request(&self.shared, &self.passage, "SOCKS 4 is not spoken here");
+                self.leave(&[0, 0x5b, 0, 0, 0, 0, 0, 0]).await
+            }
             _ => self.http().await,
         }
     }
@@ -100,6 +103,7 @@ impl Client {
             })
             .await;
         let Some((true, length)) = greeted else {
+            judge::no_request(&self.shared, &self.passage, "no greeting of SOCKS 5 without a password");
             return self.leave(&[socks::VERSION, socks::NO_METHOD]).await;
         };
         drop(self.said.drain(..length));
@@ -118,8 +122,9 @@ impl Client {
                 self.reach(Form::Socks, place, port).await
             }
             Err((reply, written)) => {
-                if let Some(written) = written {
-                    judge::no_host(&self.shared, &self.passage, &written);
+                match written {
+                    Some(written) => judge::no_host(&self.shared, &self.passage, &written),
+                    None => judge::no_request(&self.shared, &self.passage, "no request of SOCKS 5"),
                 }
                 self.leave(&reply.map(|reply| reply.bytes().to_vec()).unwrap_or_default()).await
             }
@@ -144,7 +149,10 @@ impl Client {
                 self.leave(&answer(400, None, "govsh: the request names no host (host:port, of letters and digits)\n"))
                     .await
             }
-            head::Step::Bad(status, why) => self.leave(&answer(status, None, &format!("govsh: {why}\n"))).await,
+            head::Step::Bad(status, why) => {
+                judge::no_request(&self.shared, &self.passage, why);
+                self.leave(&answer(status, None, &format!("govsh: {why}\n"))).await
+            }
             head::Step::More => None,
         }
     }
