@@ -24,7 +24,7 @@ use super::past;
 use super::run::laid;
 use crate::cli::{FAILED, PolicyBacktest};
 use crate::policy::{Policy, Source, Vars};
-use crate::recording::{ReadError, requests, visible};
+use crate::recording::{ReadError, Recorded, visible};
 use judge::{Change, Group, Session};
 
 /// Exit status when nothing changes, and when something does.
@@ -143,24 +143,26 @@ fn all(files: &[PathBuf], policies: &Policies<'_>, done: &AtomicUsize) -> Result
 }
 
 fn one(path: &Path, threads: usize, policies: &Policies<'_>, judged: &Mutex<Judged>) -> Result<()> {
-    let read = requests(|| past::open(path), threads, &AtomicUsize::new(0));
-    let trouble = |error: ReadError| format!("{:#}", anyhow::Error::from(error));
-    let read = match read.map_err(trouble) {
-        Ok(read) => read,
-        Err(what) => {
-            let mut judged = judged.lock().unwrap_or_else(PoisonError::into_inner);
-            judged.troubles.push((path.to_owned(), what));
-            return Ok(());
-        }
+    let trouble = |error: ReadError| {
+        let what = format!("{:#}", anyhow::Error::from(error));
+        judged.lock().unwrap_or_else(PoisonError::into_inner).troubles.push((path.to_owned(), what));
     };
-    let recorded = read.policy.as_ref().and_then(|policy| policy.vars.as_deref());
-    let (vars, exact) = past::vars(recorded, read.start.as_ref());
+    let recorded = match past::open(path).map_err(ReadError::from).and_then(Recorded::open) {
+        Ok(recorded) => recorded,
+        Err(error) => return Ok(trouble(error)),
+    };
+    let vars = recorded.policy().and_then(|policy| policy.vars.as_deref());
+    let (vars, exact) = past::vars(vars, recorded.start());
+    let session = judge::session(recorded.start(), recorded.policy(), exact);
     let policy = policies.under(&vars)?;
-    let (session, changes) = judge::session(&read, &policy, exact);
+    let read = match recorded.judged(|| past::open(path), threads, &|judged| judge::fate(judged, &policy)) {
+        Ok(read) => read,
+        Err(error) => return Ok(trouble(error)),
+    };
+    let damage = read.damage.clone();
+    let (session, changes) = session.sum(read);
     let mut judged = judged.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(what) = &read.damage {
-        judged.troubles.push((path.to_owned(), what.clone()));
-    }
+    judged.troubles.extend(damage.map(|what| (path.to_owned(), what)));
     judged.sessions.insert(path.to_owned(), session);
     for (group, change) in changes {
         judged.changes.entry(group).or_default().add(change);

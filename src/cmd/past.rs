@@ -78,6 +78,9 @@ fn is_of_policies(rule: &str) -> bool {
     const FRONT: &[&str] = &[
         "service of the session",
         "socket of the session",
+        "certificates of the session",
+        "the session's own name service",
+        "the session's own proxy",
         "own process",
         "own descriptor",
         "own terminal",

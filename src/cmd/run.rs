@@ -141,11 +141,14 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
     let (argv, appended) = arguments(&options, command, &policy);
     check_program(&policy, &program, &argv)?;
     let answers = library::answers_file(policy.answers_key());
+    let policy = Arc::new(policy);
+    // It lives as long as the process does: freeing ten thousand rules one by one at the end would be waited for.
+    std::mem::forget(Arc::clone(&policy));
     let run = Run {
         id: id.clone(),
         user: place.user,
         runtime,
-        policy: Arc::new(policy),
+        policy,
         load,
         audit,
         notice,

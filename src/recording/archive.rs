@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::frame::{End, Index};
+use super::readback::Got;
 use super::{ReadError, Reader};
 use crate::event::{Event, PolicyUsed, Stamped, Start};
 
@@ -155,11 +156,22 @@ impl<R: Read + Seek> Archive<R> {
         if let Some(events) = self.cache.get(frame) {
             return Ok(events);
         }
-        let next = frame.checked_sub(1).and_then(|before| self.frames.get(before)).map_or(0, |index| index.seq[1] + 1);
-        let decoded = self.decoder.events(&mut self.source, index, next)?;
+        let decoded = self.decoder.events(&mut self.source, index, first_number(&self.frames, frame))?;
         let events = Arc::new(decoded.events);
         self.cache.put(frame, Arc::clone(&events), decoded.text);
         Ok(events)
+    }
+
+    /// Hands on what a complete frame holds, in order, and keeps nothing of it; output of a terminal is in `out` then,
+    /// behind what was there.
+    pub(super) fn pass(
+        &mut self,
+        frame: usize,
+        out: &mut Vec<u8>,
+        each: &mut dyn FnMut(Got, &mut Vec<u8>),
+    ) -> Result<(), ReadError> {
+        let Some(index) = self.frames.get(frame) else { return Ok(()) };
+        self.decoder.pass(&mut self.source, index, first_number(&self.frames, frame), out, each)
     }
 
     /// The lines of a complete frame as they are; none for one that is under way or not there.
@@ -188,6 +200,11 @@ impl<R: Read + Seek> Archive<R> {
             }
         }
     }
+}
+
+/// The first number that the events of `frame` can have.
+fn first_number(frames: &[Index], frame: usize) -> u64 {
+    frame.checked_sub(1).and_then(|before| frames.get(before)).map_or(0, |index| index.seq[1] + 1)
 }
 
 /// The indexes of the complete frames.

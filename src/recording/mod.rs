@@ -49,7 +49,7 @@ pub use lines::is_denied;
 pub use network::{authority, leads, number_of, place, qtype};
 pub use parse::from_object;
 pub use reader::Reader;
-pub use requests::{Repeated, Requests, requests};
+pub use requests::{Recorded, Repeated, Requests};
 pub use seal::{BadKey, PublicKey, SecretKey};
 pub use summary::{Summary, step_summary};
 pub use tally::{Counts, Tally};

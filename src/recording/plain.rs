@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is read here is what a JSON parser reads; whatever is not exactly as the writer makes it is left to that.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 /// Code and text of `,"o","…"]`: an event line behind its interval.
 pub(super) fn code_and_text(rest: &[u8]) -> Option<(String, String)> {
@@ -16,18 +16,37 @@ pub(super) fn code_and_text(rest: &[u8]) -> Option<(String, String)> {
 }
 
 /// What stands between the quotes of a JSON string; None for what needs a closer look.
-fn text(mut rest: &[u8]) -> Option<String> {
-    if rest.iter().fold(false, |any, byte| any | (*byte < 0x20)) {
-        return None;
+fn text(body: &[u8]) -> Option<String> {
+    let mut text = Vec::with_capacity(body.len());
+    unescaped(body, &mut text)?;
+    String::from_utf8(text).ok()
+}
+
+/// Appends the text of an event line of output behind its interval, `,"o","…"]`; what could not be read so leaves `out`
+/// as it was.
+pub(super) fn append_output(rest: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let body = rest.strip_prefix(b",\"o\",\"")?.strip_suffix(b"\"]")?;
+    // Escapes stand for ASCII, so that the text is valid where they are.
+    std::str::from_utf8(body).ok()?;
+    let before = out.len();
+    let read = unescaped(body, out);
+    if read.is_none() {
+        out.truncate(before);
     }
-    let mut text = Vec::with_capacity(rest.len());
-    // A quote that is not escaped ends the string before its end.
-    while let Some(at) = memchr2(b'\\', b'"', rest) {
-        let (run, escape) = rest.split_at(at);
-        text.extend_from_slice(run);
-        let [b'\\', letter, after @ ..] = escape else { return None };
+    read
+}
+
+/// Appends what the body of a JSON string stands for. None for a control character, a quote that ends it before its end,
+/// and escapes of what is not ASCII; something may have been appended then.
+fn unescaped(mut rest: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    out.reserve(rest.len());
+    loop {
+        let run = plain(rest, out);
+        let [b'\\', letter, after @ ..] = rest.get(run..)? else {
+            return (run == rest.len()).then_some(());
+        };
         rest = after;
-        text.push(match letter {
+        out.push(match letter {
             b'n' => b'\n',
             b'r' => b'\r',
             b't' => b'\t',
@@ -47,8 +66,30 @@ fn text(mut rest: &[u8]) -> Option<String> {
             _ => return None,
         });
     }
-    text.extend_from_slice(rest);
-    String::from_utf8(text).ok()
+}
+
+/// Appends what stands for itself up to the first quote, backslash or control character; its length.
+fn plain(bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, bytes) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*bytes);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        // The lowest mark is right; those above it may be its borrow.
+        let marks = control | zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c));
+        out.extend_from_slice(bytes);
+        if marks != 0 {
+            let plain = marks.trailing_zeros() as usize / 8;
+            out.truncate(out.len() - 8 + plain);
+            return at * 8 + plain;
+        }
+    }
+    let plain = rest.iter().take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count();
+    out.extend_from_slice(rest.get(..plain).unwrap_or_default());
+    words.len() * 8 + plain
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -69,6 +110,10 @@ mod tests {
                 let parsed: (String, String) = serde_json::from_str(&format!("[{}", &line[1..])).expect("JSON");
                 prop_assert_eq!(read, parsed);
             }
+            let mut out = b"before".to_vec();
+            let appended = append_output(line.as_bytes(), &mut out).map(|()| out.split_off(6));
+            prop_assert_eq!(appended, code_and_text(line.as_bytes()).map(|(_, text)| text.into_bytes()));
+            prop_assert_eq!(out, b"before");
         }
 
         #[test]

@@ -34,6 +34,17 @@ struct Companion {
     more: More,
 }
 
+/// What a line completes.
+#[derive(Debug)]
+pub(super) enum Got {
+    Event(Stamped),
+    /// Output of a terminal, whose bytes were appended to what there was.
+    Output {
+        seq: u64,
+        t: u64,
+    },
+}
+
 /// What a companion may say besides place and time.
 #[derive(Debug, Default, Deserialize)]
 struct More {
@@ -77,6 +88,13 @@ pub(super) fn header(line: &[u8]) -> Origin {
 #[derive(Deserialize)]
 struct CodeAndText<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
 
+impl More {
+    /// It says nothing about the bytes.
+    fn is_plain(&self) -> bool {
+        self.stream.is_none() && self.head == 0 && self.tail.is_none() && self.data_bytes.is_none()
+    }
+}
+
 impl Readback {
     /// As it stands before the first line of a frame.
     pub(super) fn at(clock_us: u64, next: u64) -> Self {
@@ -102,9 +120,37 @@ impl Readback {
         }
     }
 
+    /// As [`Readback::line`], but output of a terminal goes to `out`, without an event of its own where it is plain.
+    pub(super) fn line_onto(&mut self, line: &mut [u8], out: &mut Vec<u8>) -> Result<Option<Got>, Fault> {
+        if let Some(got) = self.plain_output(line, out) {
+            return Ok(Some(got));
+        }
+        Ok(self.line(line)?.map(|stamped| match stamped {
+            Stamped { seq, t, event: Event::Output { stream: Stream::Terminal, data } } => {
+                out.extend_from_slice(&data);
+                Got::Output { seq, t }
+            }
+            stamped => Got::Event(stamped),
+        }))
+    }
+
+    fn plain_output(&mut self, line: &[u8], out: &mut Vec<u8>) -> Option<Got> {
+        let (nanos, length) = decimal(line.strip_prefix(b"[")?)?;
+        if self.companion.as_ref().is_some_and(|said| said.kind != "output" || !said.more.is_plain()) {
+            return None;
+        }
+        plain::append_output(line.get(1 + length..)?, out)?;
+        self.marked = false;
+        self.clock = self.clock.saturating_add(nanos / 1_000);
+        let said = self.companion.take().map(|said| (said.seq, said.t));
+        let (seq, t) = said.unwrap_or((self.next, self.clock.saturating_mul(1_000)));
+        self.next = seq.saturating_add(1);
+        Some(Got::Output { seq, t })
+    }
+
     fn comment(&mut self, json: &mut [u8]) -> Result<Option<Stamped>, Fault> {
         let (place, rest) = Place::parse(json).ok_or("no seq, t and kind at the start")?;
-        let (seq, t, kind) = (place.seq, place.t, place.kind);
+        let (seq, t, kind) = (place.seq, place.t, place.kind.to_owned());
         let json = &mut json[rest..];
         if let Some(comma) = json.first_mut().filter(|byte| **byte == b',') {
             *comma = b'{';
@@ -112,7 +158,8 @@ impl Readback {
         let json: &[u8] = if json == b"}" { b"{}" } else { json };
         self.companion = None;
         if matches!(kind.as_str(), "output" | "input" | "resize" | "marker" | "exit") {
-            self.companion = Some(Companion { seq, t, kind, more: from(json)? });
+            let more = if json == b"{}" { More::default() } else { from(json)? };
+            self.companion = Some(Companion { seq, t, kind, more });
             return Ok(None);
         }
         self.next = seq.saturating_add(1);
@@ -199,22 +246,22 @@ fn data(text: Cow<'_, str>, more: Option<&More>) -> Result<Vec<u8>, Fault> {
 }
 
 /// What every `#govsh` object begins with.
-pub(super) struct Place {
+pub(super) struct Place<'j> {
     pub(super) seq: u64,
     pub(super) t: u64,
-    pub(super) kind: String,
+    pub(super) kind: &'j str,
 }
 
-impl Place {
+impl<'j> Place<'j> {
     /// And how many bytes it took, up to the comma or brace after it.
-    pub(super) fn parse(json: &[u8]) -> Option<(Place, usize)> {
+    pub(super) fn parse(json: &'j [u8]) -> Option<(Self, usize)> {
         let rest = json.strip_prefix(b"{\"seq\":")?;
         let (seq, length) = digits(rest)?;
         let rest = rest.get(length..)?.strip_prefix(b",\"t\":")?;
         let (t, length) = decimal(rest)?;
         let rest = rest.get(length..)?.strip_prefix(b",\"kind\":\"")?;
         let end = rest.iter().position(|byte| *byte == b'"')?;
-        let kind = std::str::from_utf8(rest.get(..end)?).ok()?.to_owned();
+        let kind = std::str::from_utf8(rest.get(..end)?).ok()?;
         let rest = rest.get(end + 1..)?;
         Some((Place { seq, t, kind }, json.len() - rest.len()))
     }

@@ -4,7 +4,7 @@
 //! Leaves to others: nothing is asserted here. A missed target is printed, never an exit status.
 //!
 //! ```text
-//! main ─► launch opens policies workloads terminal recordings size     each an Item: named cases, each a closure that measures once
+//! main ─► launch opens policies workloads carves terminal recordings size     each an Item: named cases, each a closure that measures once
 //!           │ commands wrapped by ways (native, bwrap, strace, floor, govsh)
 //!           ▼
 //!         measure: interleave ─► Item of samples ─► table (text or JSON)
@@ -16,6 +16,7 @@
 //! `chrt --fifo 10 cargo run --release --example bench -- launch opens` keeps others from running in between.
 
 mod backtest;
+mod carves;
 mod dials;
 mod floor;
 mod hours;
@@ -64,7 +65,7 @@ pub struct Options {
     /// Measure this binary instead of building one; `none` leaves the govsh cases out
     #[arg(long, value_name = "PATH")]
     govsh: Option<PathBuf>,
-    /// Items whose name contains one of these words (launch, opens, policy, make, git, flood, memory, recording, search, size …)
+    /// Items whose name contains one of these words (launch, opens, policy, make, git, carve, flood, memory, recording, search, size …)
     filter: Vec<String>,
 }
 
@@ -110,6 +111,7 @@ fn bench(options: &Options) -> Result<u8> {
     items.extend(opens::run(&ways, &mut pace, &wants)?);
     items.extend(policies::run(&ways, &mut pace, &wants)?);
     items.extend(workloads::run(&ways, &mut pace, &wants)?);
+    items.extend(carves::run(&ways, &mut pace, &wants)?);
     items.extend(terminal::run(&ways, &mut pace, &wants)?);
     items.extend(recordings::run(&ways, &mut pace, &wants)?);
     items.extend(tunnels::run(&ways, &mut pace, &wants)?);

@@ -150,7 +150,8 @@ fn stalled(ways: &Ways<'_>, argv: &[OsString], bytes: u64) -> Result<Sample> {
         && (changed.elapsed() < Duration::from_secs(2) || start.elapsed() < Duration::from_secs(4))
     {
         let peak = peak_kib(pid)?;
-        if peak > seen + 64 {
+        // Before it executes its program, it is as large as we are.
+        if peak.abs_diff(seen) > 64 {
             (seen, changed) = (peak, Instant::now());
         }
         std::thread::sleep(Duration::from_millis(20)); // the interval of the samples

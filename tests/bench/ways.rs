@@ -53,6 +53,8 @@ pub enum Profile {
     NoCarveOuts,
     /// The same, and what `tunnels` reaches.
     Tunnels,
+    /// The same, with `**/.env` and `.git/hooks` taken out.
+    CarveOuts,
     /// The shipped `agent` profile, with its denies inside readable trees.
     Agent,
 }
@@ -70,7 +72,10 @@ impl<'a> Ways<'a> {
             Some(path) => Some(fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))?),
             None => Some(build()?),
         };
-        fs::write(scratch.policy("no-carve-outs.toml"), no_carve_outs(scratch))?;
+        let whole = no_carve_outs(scratch);
+        let carved = format!("{whole}deny = [\"**/.env\"]\nreadonly = [\"**/.git/hooks/**\"]\n");
+        fs::write(scratch.policy("no-carve-outs.toml"), whole)?;
+        fs::write(scratch.policy("carve-outs.toml"), carved)?;
         fs::write(scratch.policy("agent.toml"), agent(scratch))?;
         Ok(Ways { scratch, govsh, environment: environment(scratch) })
     }
@@ -102,6 +107,7 @@ impl<'a> Ways<'a> {
             Profile::Default => None,
             Profile::NoCarveOuts => Some("no-carve-outs.toml"),
             Profile::Tunnels => Some("tunnels.toml"),
+            Profile::CarveOuts => Some("carve-outs.toml"),
             Profile::Agent => Some("agent.toml"),
         };
         if let Some(file) = file {
@@ -209,6 +215,7 @@ fn environment(scratch: &Scratch) -> Vec<(OsString, OsString)> {
         ("XDG_STATE_HOME", scratch.root().join("state")),
         ("XDG_CONFIG_HOME", scratch.root().join("config")),
         ("GIT_CONFIG_GLOBAL", "/dev/null".into()),
+        ("npm_config_cache", scratch.work().join("tmp/npm")),
         ("TERM", "xterm-256color".into()),
     ];
     own.chain(scratch.into_iter().map(|(name, value)| (name.into(), value.into()))).collect()

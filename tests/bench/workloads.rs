@@ -9,18 +9,18 @@ use crate::measure::{self, Bound, Case, Item, Pace, Sample};
 use crate::ways::{FLOOR, NATIVE, Profile, STRACE, Way, Ways, words};
 
 /// A shell command in the working directory.
-struct Workload {
-    name: &'static str,
-    script: &'static str,
+pub struct Workload {
+    pub name: &'static str,
+    pub script: &'static str,
     /// What the command leaves and must not find: removed before each run, outside the figure.
-    leaves: &'static [&'static str],
+    pub leaves: &'static [&'static str],
     /// Limits: `--audit writes` to native, `full` with the `agent` profile to the empty supervisor.
-    writes: f64,
-    agent: f64,
+    pub writes: f64,
+    pub agent: f64,
 }
 
 impl Workload {
-    const fn new(name: &'static str, script: &'static str) -> Workload {
+    pub const fn new(name: &'static str, script: &'static str) -> Workload {
         Workload { name, script, leaves: &[], writes: 1.15, agent: 1.5 }
     }
 }
@@ -90,7 +90,8 @@ fn measure(ways: &Ways<'_>, pace: &mut Pace, workload: &Workload) -> Item {
     item
 }
 
-fn seconds(ways: &Ways<'_>, way: Way, workload: &Workload) -> Result<Sample> {
+/// Seconds of one run, made ready before.
+pub fn seconds(ways: &Ways<'_>, way: Way, workload: &Workload) -> Result<Sample> {
     for left in workload.leaves {
         let path = ways.scratch.work().join(left);
         if path.is_dir() {

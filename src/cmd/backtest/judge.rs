@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::cmd::past;
-use crate::event::Judged;
+use crate::event::{Judged, PolicyUsed, Start};
 use crate::policy::learn::{Outcome, told};
 use crate::policy::{Decision, Policy, Request, RuleId, Verdict};
-use crate::recording::{Repeated, Requests};
+use crate::recording::Requests;
 
 /// Objects and sessions of one group that are named.
 const NAMED: usize = 3;
@@ -105,35 +105,76 @@ impl Change {
     }
 }
 
-/// What a session had, and what changes.
-pub(super) fn session(read: &Requests, policy: &Policy, exact: bool) -> (Session, BTreeMap<Group, Change>) {
-    let id = read.start.as_ref().map(|start| start.id.clone()).unwrap_or_default();
-    let reads = read.policy.as_ref().is_none_or(|policy| policy.audit != "writes");
-    let mut session = Session { id, lost: read.lost, reads, exact, ..Session::default() };
-    let mut changes = BTreeMap::new();
-    for repeated in &read.all {
-        session.requests += repeated.count;
-        session.different += 1;
-        let judged = &repeated.judged;
-        match past::outcome(judged) {
-            Outcome::Absent => session.absent += repeated.count,
-            Outcome::Own => session.own += repeated.count,
-            Outcome::Done | Outcome::Failed | Outcome::Denied => {
-                let host = past::host(judged);
-                let requests = past::requests(judged, host.as_ref());
-                match worst(policy, &requests) {
-                    None => session.unnamed += repeated.count,
-                    Some((decision, request)) => {
-                        let (from, to) = (verdict_then(judged), Now::from(decision.verdict));
-                        if from != to {
-                            note(&mut changes, &session.id, repeated, policy, (from, to), (decision.rule, request));
-                        }
-                    }
-                }
+/// What becomes of one request.
+pub(super) enum Fate {
+    Absent,
+    Own,
+    Unnamed,
+    Same,
+    Changed(Box<Shift>),
+}
+
+/// A verdict that is another one now.
+pub(super) struct Shift {
+    group: Group,
+    object: String,
+    key: &'static str,
+    layer: &'static str,
+}
+
+/// Judges a recorded request by another policy.
+pub(super) fn fate(judged: &Judged, policy: &Policy) -> Fate {
+    match past::outcome(judged) {
+        Outcome::Absent => Fate::Absent,
+        Outcome::Own => Fate::Own,
+        Outcome::Done | Outcome::Failed | Outcome::Denied => {
+            let host = past::host(judged);
+            let requests = past::requests(judged, host.as_ref());
+            let Some((decision, request)) = worst(policy, &requests) else { return Fate::Unnamed };
+            let (from, to) = (verdict_then(judged), Now::from(decision.verdict));
+            if from == to {
+                Fate::Same
+            } else {
+                Fate::Changed(Box::new(shift(policy, (from, to), decision.rule, request)))
             }
         }
     }
-    (session, changes)
+}
+
+/// A session before its requests are counted.
+pub(super) fn session(start: Option<&Start>, policy: Option<&PolicyUsed>, exact: bool) -> Session {
+    let id = start.map(|start| start.id.clone()).unwrap_or_default();
+    let reads = policy.is_none_or(|policy| policy.audit != "writes");
+    Session { id, reads, exact, ..Session::default() }
+}
+
+impl Session {
+    /// What it had, and what changes.
+    pub(super) fn sum(mut self, read: Requests<Fate>) -> (Session, BTreeMap<Group, Change>) {
+        self.lost = read.lost;
+        let mut changed = Vec::new();
+        for repeated in read.all {
+            self.requests += repeated.count;
+            self.different += 1;
+            match repeated.fate {
+                Fate::Same => {}
+                Fate::Absent => self.absent += repeated.count,
+                Fate::Own => self.own += repeated.count,
+                Fate::Unnamed => self.unnamed += repeated.count,
+                Fate::Changed(shift) => changed.push((repeated.seq, repeated.t, repeated.count, shift)),
+            }
+        }
+        changed.sort_by_key(|(seq, ..)| *seq);
+        let mut changes = BTreeMap::new();
+        for (seq, t, times, shift) in changed {
+            let Shift { group, object, key, layer } = *shift;
+            // Of one session only the first.
+            let first = if changes.contains_key(&group) { Vec::new() } else { vec![(self.id.clone(), t, seq)] };
+            let change = Change { times, different: 1, objects: vec![object], first, key, layer };
+            changes.entry(group).or_insert_with(Change::default).add(change);
+        }
+        (self, changes)
+    }
 }
 
 /// The worst decision on the parts of a call, and the part it is on.
@@ -144,18 +185,11 @@ fn worst<'r>(policy: &Policy, requests: &'r [Request<'r>]) -> Option<(Decision, 
 
 /// What the policy of then said: an answered question names the rule that asked behind the answer.
 fn verdict_then(judged: &Judged) -> Now {
-    let answered = judged.rule.contains(" (ask \"") && judged.rule.ends_with(')');
+    let answered = judged.rule.ends_with(')') && judged.rule.contains(" (ask \"");
     if answered { Now::Asked } else { Now::from(judged.verdict) }
 }
 
-fn note(
-    changes: &mut BTreeMap<Group, Change>,
-    id: &str,
-    repeated: &Repeated,
-    policy: &Policy,
-    (from, to): (Now, Now),
-    (rule, request): (RuleId, &Request<'_>),
-) {
+fn shift(policy: &Policy, (from, to): (Now, Now), rule: RuleId, request: &Request<'_>) -> Shift {
     let said = told(request);
     let verb_end = if said.starts_with("connect to ") || said.starts_with("send to ") { 2 } else { 1 };
     let verb = said.split(' ').take(verb_end).collect::<Vec<_>>().join(" ");
@@ -166,21 +200,7 @@ fn note(
     let place = if rule == RuleId::DEFAULT { place(&object, request) } else { String::new() };
     let rule = policy.rule(rule);
     let group = Group { to, from, verb, rule: rule.name.to_string(), place };
-    let change = Change {
-        times: repeated.count,
-        different: 1,
-        objects: vec![object],
-        first: vec![(id.to_owned(), repeated.t, repeated.seq)],
-        key: rule.key,
-        layer: rule.layer.name(),
-    };
-    match changes.get_mut(&group) {
-        // Of one session only the first, which is known: requests come in their order.
-        Some(known) => known.add(Change { first: Vec::new(), ..change }),
-        None => {
-            changes.insert(group, change);
-        }
-    }
+    Shift { group, object, key: rule.key, layer: rule.layer.name() }
 }
 
 /// A command line for people.

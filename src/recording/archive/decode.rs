@@ -9,7 +9,7 @@ use memchr::memchr;
 use super::super::ReadError;
 use super::super::frame::Index;
 use super::super::input::Inflater;
-use super::super::readback::Readback;
+use super::super::readback::{Got, Readback};
 use crate::event::Stamped;
 
 /// What a frame holds.
@@ -44,13 +44,48 @@ impl Decoder {
         index: &Index,
         next: u64,
     ) -> Result<Decoded, ReadError> {
-        let at = index.at[0];
         self.inflate(source, index)?;
+        let mut events = Vec::new();
+        let clock_us = self.lines(index, next, |readback, line| {
+            events.extend(readback.line(line)?);
+            Ok(())
+        })?;
+        let decoded = Decoded { events, text: self.text.len(), clock_us };
+        self.text.clear();
+        self.text.shrink_to(1 << 20);
+        Ok(decoded)
+    }
+
+    /// Hands on what the frame holds, in order; output of a terminal is in `out` then, behind what was there.
+    pub(super) fn pass<R: Read + Seek>(
+        &mut self,
+        source: &mut R,
+        index: &Index,
+        next: u64,
+        out: &mut Vec<u8>,
+        each: &mut dyn FnMut(Got, &mut Vec<u8>),
+    ) -> Result<(), ReadError> {
+        self.inflate(source, index)?;
+        let passed = self.lines(index, next, |readback, line| {
+            if let Some(got) = readback.line_onto(line, out)? {
+                each(got, out);
+            }
+            Ok(())
+        });
+        passed.map(drop)
+    }
+
+    /// Every line of the frame that was inflated; the sum of all intervals up to its end, in microseconds.
+    fn lines(
+        &mut self,
+        index: &Index,
+        next: u64,
+        mut each: impl FnMut(&mut Readback, &mut [u8]) -> Result<(), String>,
+    ) -> Result<u64, ReadError> {
         let mut rest = &mut self.text[..];
         // The first frame begins with the header.
         let mut is_header = index.frame == 0;
         let mut readback = Readback::at(index.clock_us, next);
-        let mut events = Vec::new();
         while !rest.is_empty() {
             let length = memchr(b'\n', rest).unwrap_or(rest.len());
             let (line, after) = rest.split_at_mut(length);
@@ -58,15 +93,9 @@ impl Decoder {
             if std::mem::take(&mut is_header) {
                 continue;
             }
-            match readback.line(line) {
-                Ok(event) => events.extend(event),
-                Err(what) => return Err(ReadError::Damaged { at, what }),
-            }
+            each(&mut readback, line).map_err(|what| ReadError::Damaged { at: index.at[0], what })?;
         }
-        let decoded = Decoded { events, text: self.text.len(), clock_us: readback.clock() };
-        self.text.clear();
-        self.text.shrink_to(1 << 20);
-        Ok(decoded)
+        Ok(readback.clock())
     }
 
     /// The lines of a frame as they are, until the next call.

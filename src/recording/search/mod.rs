@@ -90,6 +90,8 @@ pub struct Query {
     pub(self) regex: Regex,
     /// Matches in a text wherever the pattern matches in a line of it; None when that says nothing.
     pub(self) relaxed: Option<regex::bytes::Regex>,
+    /// A character that every match holds, where there is one.
+    pub(self) needed: Option<char>,
     pub(self) places: Places,
     /// Lines before and after a hit in output.
     pub(self) context: usize,
@@ -111,8 +113,8 @@ impl Query {
         };
         let pattern = if literal { regex::escape(pattern) } else { pattern.to_owned() };
         let regex = RegexBuilder::new(&pattern).case_insensitive(ignored).build()?;
-        let relaxed = skim::relaxed(&pattern, ignored);
-        Ok(Query { regex, relaxed, places, context })
+        let (relaxed, needed) = (skim::relaxed(&pattern, ignored), skim::needed(&pattern, ignored));
+        Ok(Query { regex, relaxed, needed, places, context })
     }
 }
 

@@ -11,11 +11,12 @@
 //!
 //! [`Glass::only_scrolls`]: super::glass::Glass::only_scrolls
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
+use regex_syntax::hir::{Capture, Hir, HirKind, Literal, Repetition};
 
 use super::glass::is_combining;
 
@@ -31,6 +32,35 @@ pub(super) fn relaxed(pattern: &str, ignored: bool) -> Option<Regex> {
     let hir = ParserBuilder::new().case_insensitive(ignored).build().parse(pattern).ok()?;
     let regex = RegexBuilder::new(&free(&hir).to_string()).build().ok()?;
     (!regex.is_match(b"")).then_some(regex)
+}
+
+/// A character that every match of `pattern` holds, where there is one: the one that text has most rarely.
+pub(super) fn needed(pattern: &str, ignored: bool) -> Option<char> {
+    let hir = ParserBuilder::new().case_insensitive(ignored).build().parse(pattern).ok()?;
+    let commonness = |ch: &char| match ch {
+        'a'..='z' | ' ' => 3,
+        '0'..='9' | '-' | '.' | '/' | '_' | ':' | '=' => 2,
+        'A'..='Z' => 1,
+        _ => 0,
+    };
+    held(&hir).into_iter().min_by_key(commonness)
+}
+
+/// The characters that every match holds.
+fn held(hir: &Hir) -> BTreeSet<char> {
+    match hir.kind() {
+        HirKind::Literal(Literal(bytes)) => {
+            std::str::from_utf8(bytes).map(|text| text.chars().collect()).unwrap_or_default()
+        }
+        HirKind::Repetition(repetition) if repetition.min > 0 => held(&repetition.sub),
+        HirKind::Capture(capture) => held(&capture.sub),
+        HirKind::Concat(parts) => parts.iter().flat_map(held).collect(),
+        HirKind::Alternation(parts) => {
+            let all = parts.iter().map(held);
+            all.reduce(|one, other| one.intersection(&other).copied().collect()).unwrap_or_default()
+        }
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(_) | HirKind::Repetition(_) => BTreeSet::new(),
+    }
 }
 
 /// Without anchors and word boundaries.
@@ -113,6 +143,11 @@ impl Skim {
             _ => 4,
         };
         let Some(bytes) = rest.get(..length) else { return 0 };
+        if let [0xc3..=0xcb, 0x80..0xc0] = bytes {
+            // Letters of Latin scripts, none of which combines.
+            self.text.extend_from_slice(bytes);
+            return 2;
+        }
         match std::str::from_utf8(bytes).ok().and_then(|text| text.chars().next()) {
             None | Some('\u{80}'..='\u{9f}') => 0,
             Some(ch) => {
@@ -155,16 +190,22 @@ impl Skim {
 
 /// Bytes of printable ASCII.
 fn printable(bytes: &[u8]) -> usize {
-    let plain = |byte: u8| byte.wrapping_sub(0x20) < 0x5f;
-    // Without early ends the compiler takes a lane at a time.
-    let lanes = |bytes: &[u8], lane: usize| {
-        let lanes = bytes.chunks_exact(lane);
-        lanes.take_while(|lane| lane.iter().fold(true, |all, byte| all & plain(*byte))).count() * lane
-    };
-    let whole = lanes(bytes, 32);
-    let whole = whole + lanes(bytes.get(whole..).unwrap_or_default(), 8);
-    let rest = bytes.get(whole..).unwrap_or_default();
-    whole + rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len())
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let delete = word ^ (ONES * 0x7f);
+        let delete = delete.wrapping_sub(ONES) & !delete & HIGH;
+        // The lowest mark is right; those above it may be its borrow.
+        let marks = (word & HIGH) | control | delete;
+        if marks != 0 {
+            return at * 8 + marks.trailing_zeros() as usize / 8;
+        }
+    }
+    words.len() * 8 + rest.iter().take_while(|byte| byte.wrapping_sub(0x20) < 0x5f).count()
 }
 
 /// Length of a sequence that changes no text of a line which is only added to; 0 for any other.
@@ -216,10 +257,31 @@ mod tests {
     }
 
     #[test]
+    fn printable_bytes_are_those_of_ascii_without_controls() {
+        for place in 0..17 {
+            for byte in 0..=255u8 {
+                let mut bytes = [b'a'; 17];
+                bytes[place] = byte;
+                assert_eq!(printable(&bytes), if (0x20..0x7f).contains(&byte) { 17 } else { place }, "{byte}");
+            }
+        }
+    }
+
+    #[test]
     fn what_looks_around_is_left_out() {
         let relaxed = |pattern| relaxed(pattern, true);
         assert!(relaxed("^a+b$|\\bc").is_some_and(|regex| regex.is_match(b"xAAB") && !regex.is_match(b"xb")));
         assert!(relaxed("x*|y").is_none() && relaxed("^$").is_none());
+    }
+
+    #[test]
+    fn the_rarest_character_is_needed() {
+        assert_eq!(needed("error\\[E\\d+\\]", false), Some('['));
+        assert_eq!((needed("ab|cb", false), needed("ab|cd", false), needed("a?b*", false)), (Some('b'), None, None));
+        assert_eq!(
+            (needed("(xY)+z{0}", false), needed("xy", true), needed("^7\\b", true)),
+            (Some('Y'), None, Some('7'))
+        );
     }
 
     #[test]

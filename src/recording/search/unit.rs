@@ -13,6 +13,7 @@ use crate::event::{Event, Stamped, Stream};
 use crate::recording::ReadError;
 use crate::recording::archive::{Archive, draw};
 use crate::recording::frame::Index;
+use crate::recording::readback::Got;
 use crate::screen::Screen;
 
 /// What one frame gave.
@@ -86,6 +87,66 @@ impl<'q> Reader<'q> {
     }
 
     fn read<R: Read + Seek>(
+        &mut self,
+        archive: &mut Archive<R>,
+        frame: usize,
+        gleaned: &mut Gleaned,
+        progress: &Progress,
+    ) -> Result<(), ReadError> {
+        match archive.frames().get(frame).map(|index| (index.at[0], &index.tally)) {
+            Some((at, tally)) if tally.count("resize") == 0 => {
+                let draws = tally.draws();
+                self.pass(archive, (frame, at), draws, gleaned, progress)
+            }
+            _ => self.slowly(archive, frame, gleaned, progress),
+        }
+    }
+
+    /// A complete frame in which the size does not change, as its index says.
+    fn pass<R: Read + Seek>(
+        &mut self,
+        archive: &mut Archive<R>,
+        (frame, at): (usize, u64),
+        draws: bool,
+        gleaned: &mut Gleaned,
+        progress: &Progress,
+    ) -> Result<(), ReadError> {
+        if draws && self.query.places.contains(Places::OUTPUT) && self.glass.is_none() {
+            let dump = archive.dump_before(frame)?;
+            self.begin(&dump);
+        }
+        let mut agrees = true;
+        let mut bytes = std::mem::take(&mut self.series.bytes);
+        let passed = archive.pass(frame, &mut bytes, &mut |got, bytes| match got {
+            _ if progress.stopped() => bytes.clear(),
+            Got::Output { seq, t } if self.glass.is_some() => self.series.events.push((bytes.len(), t, seq)),
+            Got::Output { .. } => {
+                agrees &= draws;
+                bytes.clear();
+            }
+            Got::Event(stamped) => {
+                if matches!(stamped.event, Event::Output { .. }) {
+                    agrees &= draws;
+                    std::mem::swap(bytes, &mut self.series.bytes);
+                    self.draw();
+                    std::mem::swap(bytes, &mut self.series.bytes);
+                }
+                agrees &= !matches!(stamped.event, Event::Resize { .. });
+                self.event(&stamped, None, gleaned);
+            }
+        });
+        self.series.bytes = bytes;
+        self.draw();
+        passed?;
+        // What was left out for that is not taken for searched.
+        match agrees {
+            true => Ok(()),
+            false => Err(ReadError::Damaged { at, what: "the frame holds what its index does not tell of".to_owned() }),
+        }
+    }
+
+    /// Any frame.
+    fn slowly<R: Read + Seek>(
         &mut self,
         archive: &mut Archive<R>,
         frame: usize,

@@ -166,6 +166,14 @@ fn line_text(grid: &Grid, first: usize, last: usize) -> String {
 impl Eye for Watch<'_> {
     fn look(&mut self, grid: &mut Grid, row: usize) {
         let (first, last) = grid.line(row);
+        if let Some(needed) = self.query.needed {
+            let empty = |row: &Row| row.standing.is_empty() && !row.holds(needed);
+            if (first..=last).all(|at| grid.row(at).is_none_or(empty)) {
+                // No match stood there, none does now.
+                (first..=last).for_each(|at| grid.row_mut(at).into_iter().for_each(|row| row.dirty = false));
+                return;
+            }
+        }
         self.text.clear();
         self.starts.clear();
         let mut old = Vec::new();

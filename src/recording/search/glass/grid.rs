@@ -68,6 +68,13 @@ impl Row {
         }
     }
 
+    /// Whether it holds this character.
+    pub(in super::super) fn holds(&self, ch: char) -> bool {
+        const LANE: usize = 32;
+        let used = self.cells.get(..self.used).unwrap_or_default();
+        used.chunks(LANE).any(|lane| lane.iter().fold(false, |any, cell| any | (*cell == ch)))
+    }
+
     fn reset(&mut self) {
         if let Some(used) = self.cells.get_mut(..self.used) {
             used.fill(' ');

@@ -72,7 +72,7 @@ proptest! {
         let file = recorded(events);
         let fast = Query::new(pattern, false, Case::Smart, Places::OUTPUT, context).expect("a pattern");
         prop_assert!(fast.relaxed.is_some());
-        let slow = Query { relaxed: None, ..fast.clone() };
+        let slow = Query { relaxed: None, needed: None, ..fast.clone() };
         prop_assert_eq!(all(&file, &fast, 1), all(&file, &slow, 1));
     }
 }
