@@ -139,20 +139,22 @@ pub async fn listen(tunnel: &Tunnel, mut head: Vec<u8>, mut way: Way) -> Result<
     }
 }
 
-/// Appends what can be read; 0 at the end.
+/// Appends what can be read; 0 at the end. Nothing is kept for it while it waits: thousands may.
 pub async fn read_some(client: &TcpStream, head: &mut Vec<u8>) -> io::Result<usize> {
-    let mut piece = [0; PIECE];
     loop {
         client.readable().await?;
-        match client.try_read(&mut piece) {
-            Ok(count) => {
-                head.extend_from_slice(piece.get(..count).unwrap_or_default());
-                return Ok(count);
-            }
+        match try_read(client, head) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error),
+            read => return read,
         }
     }
+}
+
+fn try_read(client: &TcpStream, head: &mut Vec<u8>) -> io::Result<usize> {
+    let mut piece = [0; PIECE];
+    let count = client.try_read(&mut piece)?;
+    head.extend_from_slice(piece.get(..count).unwrap_or_default());
+    Ok(count)
 }
 
 async fn late(deadline: Option<&mut Pin<Box<tokio::time::Sleep>>>) {

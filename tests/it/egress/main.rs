@@ -6,6 +6,7 @@
 mod connect;
 mod names;
 mod programs;
+mod proxies;
 mod questions;
 mod resolver;
 mod secure;
