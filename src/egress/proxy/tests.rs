@@ -1,3 +1,5 @@
+//! What clients write to the proxy, whole, in pieces and wrong.
+
 use proptest::prelude::*;
 
 use super::*;

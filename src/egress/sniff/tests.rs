@@ -1,3 +1,5 @@
+//! First bytes as they come: whole, in pieces and hostile.
+
 use std::io::Write;
 use std::sync::Arc;
 
