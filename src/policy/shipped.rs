@@ -14,7 +14,7 @@ macro_rules! profiles {
 
 const PROFILES: &[(&str, &str, &str)] = profiles! {
     "accounts" "grants nothing, takes away what agents log in with"
-    "agent" "works in a project: toolchains, caches, network; no secrets"
+    "agent" "works in a project: toolchains, caches, known hosts; no secrets"
     "aider" "agent, for Aider: its state and API keys"
     "amp" "agent, for Amp: its state and token"
     "base" "the system's programs, reading; what 'govsh learn' builds on"
@@ -29,7 +29,7 @@ const PROFILES: &[(&str, &str, &str)] = profiles! {
     "locked-down" "the working directory without its secrets and the system's programs, no network"
     "mcp-server" "a server of MCP: toolchains' caches and network, no project"
     "observe" "everything but the built-in protections, everything recorded"
-    "office" "mail, calendar, records: no project, every address asked about"
+    "office" "mail, calendar, records: no project, every host asked about"
     "opencode" "agent, for OpenCode: its state and API keys"
     "secrets" "grants nothing, takes away keys, tokens and what was typed"
     "shell" "agent, for a person's shell: ssh-agent and gpg-agent"

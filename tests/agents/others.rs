@@ -160,6 +160,7 @@ fn staged(agent: &Other) -> (Stage, Model) {
     (agent.install)(&stage);
     let model = Model::start(&stage.path(""), ACTS);
     (agent.settle)(&mut stage, model.port);
+    stage.open_network();
     (stage, model)
 }
 

@@ -90,6 +90,12 @@ impl Stage {
         path
     }
 
+    /// Lets the profile reach every place: the model listens here, and nobody is there to be asked about the hosts that agents
+    /// report to. Whether places are judged is for others to test.
+    pub fn open_network(&self) {
+        self.write("home/.config/govsh/policy.d/open.toml", "version = 1\n[network]\nallow = \"all\"\n");
+    }
+
     /// `argv` natively: as the stage's user, in the project, with the stage's environment, ended after [`SECONDS`].
     pub fn command<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new("timeout");

@@ -59,6 +59,7 @@ fn start_and_quit(stage: &mut Stage, agent: Agent, look: &Look, under_govsh: boo
     stage.install(node_modules());
     let model = Model::start(&stage.path(""), "true");
     agent.settle(stage, model.port);
+    stage.open_network();
     let mut command = if under_govsh { stage.govsh(["--", agent.name]) } else { stage.command([agent.name]) };
     if !under_govsh {
         command.args(look.alone);

@@ -1,6 +1,6 @@
 //! What the shipped profiles and parts grant and take away, path by path.
 
-use super::super::{Access, Library, NetOp, Policy, PolicyError, UnixAddr, Vars, Verdict};
+use super::super::{Access, Host, Library, NetOp, Policy, PolicyError, Reach, UnixAddr, Vars, Verdict};
 use super::*;
 
 /// A disk without symbolic links, and the shipped profiles.
@@ -184,7 +184,9 @@ fn without_a_project_nothing_of_it_is_read() {
         &["-rwx /home/u/src/shop/x", "-r /home/u/.bashrc", "+rx /usr/bin/ls", "-w /tmp/x", "+rx /home/u/.nvm/x"],
     );
     check(&office, &["+rw /run/user/1000/govsh/x/scratch/draft", "-x /run/user/1000/govsh/x/scratch/draft"]);
-    assert_eq!(office.decide_net(NetOp::Connect, &outside).verdict, Verdict::Ask);
+    let mail = Host::parse("imap.example.org").unwrap();
+    assert_eq!(office.decide_reach(&Reach::named(&mail, 993)).verdict, Verdict::Ask);
+    assert_eq!(office.decide_net(NetOp::Connect, &outside).verdict, Verdict::Deny);
     assert!(office.require().recording && !office.environment().keep(b"CRM_URL"));
     let server = load("mcp-server");
     check(
