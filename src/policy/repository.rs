@@ -2,13 +2,17 @@
 //! one what runs nothing.
 //!
 //! Invariant: nothing that git would run, and nothing that leads what is there elsewhere, can be added or altered: what is
-//! not known to be harmless is not. Entries that exist stay as they are.
+//! not known to be harmless is not. Entries that exist stay as they are; remotes and what branches follow can be taken out
+//! (git then runs less, and reaches nothing it did not), and in the same session come back as they were, or not at all.
 //! Leaves to others: the protected paths (`builtin`), reading and replacing the file (`supervisor::repository`).
 //!
 //! ```text
 //! .git            made, as a directory                 .git/hooks/*.sample   made: git runs no file of such a name
 //! .git/config     entries added: remotes, branches …   .git/hooks/*          never
+//!                 removed: a whole remote, keys of a branch
 //! ```
+
+use std::collections::HashMap;
 
 use super::compiled::{Policy, Said};
 use super::trie::Slot;
@@ -41,6 +45,25 @@ pub struct InRepository {
 pub const LARGEST: u64 = 256 * 1024;
 /// Values of one key, such as the refspecs of a remote.
 const MOST_VALUES: usize = 8;
+/// Names that are remembered as taken out: more are not taken out in one session.
+const MOST_GONE: usize = 4096;
+
+/// What a session took out of configurations: directory and name of each entry, with the values it had.
+#[derive(Debug, Default)]
+pub struct Gone(HashMap<(Vec<u8>, String), Vec<String>>);
+
+/// What one change takes out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken(Vec<((Vec<u8>, String), Vec<String>)>);
+
+impl Gone {
+    /// Remembers what was taken out. What it was before the session is what counts.
+    pub fn note(&mut self, taken: Taken) {
+        for (name, values) in taken.0 {
+            self.0.entry(name).or_insert(values);
+        }
+    }
+}
 
 impl Policy {
     /// What `path` is of a repository, where nothing but the protection of repositories refuses `access` to it.
@@ -65,24 +88,37 @@ impl Policy {
         }
     }
 
-    /// Whether the configuration of the repository at `dir` may become `new`; if not, the entry that stands against it.
-    pub fn may_configure(&self, dir: &[u8], old: &[u8], new: &[u8]) -> Result<(), String> {
+    /// Whether the configuration of the repository at `dir` may become `new`, and what that takes out; if not, the entry that
+    /// stands against it. `gone` is what this session took out before: were it forgotten, a remote could be led elsewhere
+    /// in two steps.
+    pub fn may_configure(&self, dir: &[u8], old: &[u8], new: &[u8], gone: &Gone) -> Result<Taken, String> {
         let unclear = || "a line that is not plain".to_owned();
         let (old, new) = (entries(old).ok_or_else(unclear)?, entries(new).ok_or_else(unclear)?);
         let values = |all: &[Entry], name: &Entry| -> Vec<String> {
             all.iter().filter(|entry| entry.has_name_of(name)).map(|entry| entry.value.clone()).collect()
         };
+        let mut taken: Vec<((Vec<u8>, String), Vec<String>)> = Vec::new();
         for entry in old.iter().chain(&new) {
             let (before, after) = (values(&old, entry), values(&new, entry));
+            let name = (dir.to_vec(), entry.name());
+            let whole = !new.iter().any(|left| left.has_section_of(entry));
+            if after.is_empty() && entry.is_removable(whole) && gone.0.len() + taken.len() < MOST_GONE {
+                if taken.iter().all(|(known, _)| *known != name) {
+                    taken.push((name, before));
+                }
+                continue;
+            }
             let kept = !before.is_empty() && before == after;
             // Git itself turns the version to and fro while it clones.
             let is_open = before.is_empty() || entry.name() == "core.repositoryformatversion" && after.len() == 1;
-            let added = is_open && after.len() <= MOST_VALUES && entry.is_harmless(dir, &self.vars.workdir);
+            let as_it_was = gone.0.get(&name).is_none_or(|was| *was == after);
+            let added =
+                is_open && as_it_was && after.len() <= MOST_VALUES && entry.is_harmless(dir, &self.vars.workdir);
             if !kept && !added {
                 return Err(entry.name());
             }
         }
-        Ok(())
+        Ok(Taken(taken))
     }
 }
 
@@ -165,6 +201,16 @@ impl Entry {
 
     fn has_name_of(&self, other: &Entry) -> bool {
         (&self.section, &self.subsection, &self.key) == (&other.section, &other.subsection, &other.key)
+    }
+
+    fn has_section_of(&self, other: &Entry) -> bool {
+        (&self.section, &self.subsection) == (&other.section, &other.subsection)
+    }
+
+    /// Whether git can do without it and then does no more than before: a remote as a `whole`, since its keys mean each
+    /// other; of a branch, which keys name remotes and refs, any.
+    fn is_removable(&self, whole: bool) -> bool {
+        self.subsection.is_some() && (self.section == "branch" || self.section == "remote" && whole)
     }
 
     /// Whether git runs nothing for it, reads no other file, and works nowhere else. `dir` is the repository's.

@@ -131,6 +131,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         table: target::Table::default(),
         digests: digests::Digests::start().map_err(SupervisorError::Thread)?,
         changes: Default::default(),
+        gone: Default::default(),
         ptys: std::sync::Mutex::new(pts.into_iter().collect()),
         own_sockets: Default::default(),
         own_names: Default::default(),

@@ -9,11 +9,13 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
 
 use super::act::{Act, At};
 use super::change::End;
+use super::target::lock;
 use super::worker::{Answer, Call, Ruling, Worker};
-use crate::policy::repository::{InRepository, LARGEST, Part};
+use crate::policy::repository::{Gone, InRepository, LARGEST, Part};
 use crate::policy::{Access, Policy, Verdict};
 use crate::sys::{Errno, Sys, file, mutate};
 
@@ -63,9 +65,9 @@ impl Worker {
         if part != Part::Config || !is_plain || from.slash || to.slash || !self.judge(source, old).allows() {
             return None;
         }
-        let policy = self.rules.policy.clone();
+        let (policy, shared) = (self.rules.policy.clone(), self.shared.clone());
         // Denied is what the policy denies; what fails is told as it is.
-        let outcome = self.attempt(call, || replace(&policy, from, to, flags));
+        let outcome = self.attempt(call, || replace(&policy, &shared.gone, (from, to), flags));
         let (ruling, outcome) = match outcome {
             Ok(Err(entry)) => {
                 let why = format!("{ABOVE}: git configuration that may run something ({entry})");
@@ -79,7 +81,7 @@ impl Worker {
 }
 
 /// Puts the contents of `from` in the place of `to`; the entry that stands against it, if there is one.
-fn replace(policy: &Policy, from: &At, to: &At, flags: u32) -> Sys<Result<(), String>> {
+fn replace(policy: &Policy, gone: &Mutex<Gone>, (from, to): (&At, &At), flags: u32) -> Sys<Result<(), String>> {
     let source = open(from, &from.name)?;
     let mode = file::stat(source.as_fd())?.mode & 0o777;
     let new = contents(source)?;
@@ -89,9 +91,10 @@ fn replace(policy: &Policy, from: &At, to: &At, flags: u32) -> Sys<Result<(), St
         Err(Errno(libc::ENOENT)) => Vec::new(),
         Err(errno) => return Err(errno),
     };
-    if let Err(entry) = policy.may_configure(&to.path, &old, &new) {
-        return Ok(Err(entry));
-    }
+    let taken = match policy.may_configure(&to.path, &old, &new, &lock(gone)) {
+        Ok(taken) => taken,
+        Err(entry) => return Ok(Err(entry)),
+    };
     let dir = to.dir.as_fd();
     // What an earlier session may have left.
     match mutate::unlink(dir, FRESH, 0) {
@@ -106,6 +109,7 @@ fn replace(policy: &Policy, from: &At, to: &At, flags: u32) -> Sys<Result<(), St
         let _ = mutate::unlink(dir, FRESH, 0);
         return Err(errno);
     }
+    lock(gone).note(taken);
     mutate::unlink(from.dir.as_fd(), &from.name, 0).map(Ok)
 }
 

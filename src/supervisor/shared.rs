@@ -21,6 +21,7 @@ use super::target::{Table, lock};
 use super::warden::Warden;
 use super::worker::Ruling;
 use crate::bus::Bus;
+use crate::policy::repository::Gone;
 use crate::policy::{Limits, Policy, Verdict};
 use crate::sys::{cred, file, pidfd, sched};
 
@@ -69,6 +70,8 @@ pub struct Shared {
     pub table: Table,
     pub digests: Digests,
     pub changes: Mutex<()>,
+    /// What was taken out of git configurations.
+    pub gone: Mutex<Gone>,
     /// Numbers of the PTYs made in the session.
     pub ptys: Mutex<HashSet<u32>>,
     /// Unix sockets bound in the session: by inode, and by abstract name.

@@ -25,7 +25,13 @@ fn policy(text: &str) -> Policy {
 }
 
 fn becomes(old: &str, new: &str) -> Result<(), String> {
-    policy("").may_configure(b"/w/.git/modules/a/b", old.as_bytes(), new.as_bytes())
+    after(&mut Gone::default(), old, new)
+}
+
+fn after(gone: &mut Gone, old: &str, new: &str) -> Result<(), String> {
+    let taken = policy("").may_configure(b"/w/.git/modules/a/b", old.as_bytes(), new.as_bytes(), gone)?;
+    gone.note(taken);
+    Ok(())
 }
 
 const PLAIN: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n[remote \"origin\"]\n\turl = /srv/x\n";
@@ -72,6 +78,29 @@ fn what_runs_or_leads_elsewhere_is_refused() {
     assert_eq!(becomes(own, &format!("{own}[user]\n\tname = A B\n")), Ok(()));
     assert_eq!(becomes(own, "[core]\n\tfsmonitor = true\n"), Err("alias.x".to_owned()));
     assert_eq!(becomes(PLAIN, ""), Err("core.repositoryformatversion".to_owned()));
+}
+
+#[test]
+fn what_is_taken_out_comes_back_as_it_was_or_not_at_all() {
+    let branch = "[branch \"main\"]\n\tremote = origin\n\tmerge = refs/heads/main\n";
+    let (whole, gone) = (format!("{PLAIN}{branch}"), &mut Gone::default());
+    let without = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n";
+    // As git does it: key by key of the branch, the remote as a whole; what is left of a section may stay.
+    let half = whole.replace("\tremote = origin\n", "");
+    assert_eq!(after(gone, &whole, &half), Ok(()));
+    assert_eq!(after(gone, &half, &format!("{without}[branch \"main\"]\n")), Ok(()));
+    let elsewhere = [PLAIN.replace("/srv/x", "/srv/y"), format!("{without}{}", branch.replace("origin", "evil"))];
+    assert_eq!(after(gone, without, &elsewhere[0]), Err("remote.origin.url".to_owned()));
+    assert_eq!(after(gone, without, &elsewhere[1]), Err("branch.main.remote".to_owned()));
+    assert_eq!(after(gone, without, &whole), Ok(()));
+    // A second time it is still what was there before the session that counts.
+    assert_eq!(after(gone, &whole, without), Ok(()));
+    assert_eq!(after(gone, without, &elsewhere[0]), Err("remote.origin.url".to_owned()));
+    // Keys of a remote mean each other: none goes alone; and nothing else goes at all.
+    let remote = "[remote \"o\"]\n\turl = a\n\tpushurl = b\n";
+    assert_eq!(becomes(remote, "[remote \"o\"]\n\turl = a\n"), Err("remote.o.pushurl".to_owned()));
+    assert_eq!(becomes("[remote]\n\tpushDefault = a\n", ""), Err("remote.pushdefault".to_owned()));
+    assert_eq!(becomes("[credential \"x\"]\n\thelper = a\n", ""), Err("credential.x.helper".to_owned()));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn configuration_gains_what_runs_nothing_and_keeps_what_it_has() {
         "git remote add second ../lib && git fetch -q second && git branch -q --track t second/main && echo added; \
          for c in 'core.fsmonitor x' 'core.sshCommand x' 'core.hooksPath x' 'core.pager x' 'alias.x !x' 'alias.mine !x' 'include.path x' 'filter.f.clean x' \
            'remote.origin.url ../evil' 'remote.third.uploadpack x' 'credential.helper !x' 'diff.external x' 'gpg.program x' 'submodule.sub.update !x'; do \
-           git config $c && echo \"MADE $c\"; done; git config --unset alias.mine && echo MADE; git remote remove origin && echo MADE; \
+           git config $c && echo \"MADE $c\"; done; git config --unset alias.mine && echo MADE; git config --unset remote.origin.url && echo MADE; \
          python3 - <<'P'\nimport os\nfor name in ['.git/config', '.git/hooks/pre-push']:\n    for flags in [os.O_WRONLY, os.O_RDWR | os.O_TRUNC]:\n        \
          try: os.open(name, flags); print('MADE', name)\n        except OSError: pass\nP\n\
          ln .git/config c; ln -s /etc/passwd s; mv s .git/config; mkfifo f; mv f .git/config; echo ended",
@@ -110,6 +110,26 @@ fn configuration_gains_what_runs_nothing_and_keeps_what_it_has() {
         why.iter().any(|event| event["rule"].as_str().is_some_and(|rule| rule.contains("core.fsmonitor"))),
         "{why:?}"
     );
+}
+
+#[test]
+fn remotes_and_branches_are_taken_out_and_led_nowhere_else() {
+    let lab = lab();
+    lab.outside("git remote add origin ../lib; git fetch -q origin; git branch -q --track t origin/main");
+    let done = lab.run(
+        "set -e; git branch -q -D t; git remote remove origin; git remote | wc -l; git fsck; \
+         if git remote add origin ../evil; then echo MADE; fi; git config --get remote.origin.url || echo none; \
+         git remote add origin ../lib; git fetch -q; git branch -q --track t origin/main; git branch -q -D t; git remote remove origin; \
+         git checkout -q -b topic; git remote add fork ../evil; git remote remove fork; git remote add fork ../evil; echo ended",
+    );
+    assert!(done.status == 0 && done.out.ends_with("ended\n"), "{}", done.out);
+    assert!(!done.out.contains("MADE") && done.out.contains("none\n"), "{}", done.out);
+    let config = lab.read("work/.git/config");
+    assert!(!config.contains("[remote \"origin\"]\n\turl") && config.contains("[remote \"fork\"]"), "{config}");
+    let why = lab.denials("/.git/config");
+    let named =
+        |event: &serde_json::Value| event["rule"].as_str().is_some_and(|rule| rule.contains("remote.origin.url"));
+    assert!(why.iter().any(named), "{why:?}");
 }
 
 /// The file that was renamed stays open for writing: what is written to it afterwards must be nobody's configuration.
