@@ -108,6 +108,7 @@ function shellCall(tools) {
     exec_command: { cmd: command },
     shell_command: { command },
     shell: { command: ["bash", "-c", command] },
+    Bash: { command },
   };
   const name = Object.keys(shapes).find((known) => names.includes(known));
   if (!name) return null;
@@ -160,7 +161,7 @@ function completions(body, response) {
   const said = body.messages ?? [];
   const text = (message) => (typeof message.content === "string" ? message.content : JSON.stringify(message.content));
   const names = (body.tools ?? []).map((tool) => tool.function?.name);
-  const shell = ["bash", "run_shell_command", "shell"].find((known) => names.includes(known));
+  const shell = ["bash", "run_shell_command", "shell", "Bash"].find((known) => names.includes(known));
   // An agent without tools tells in words what its own command printed.
   const told = (message) => message.role === "user" && text(message).includes("got this output");
   const results = said.filter((message) => message.role === "tool" || told(message)).map(text);

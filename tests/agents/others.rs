@@ -17,6 +17,9 @@ use crate::terminal::Terminal;
 /// What every one of them is made to run.
 const ACTS: &str = "echo made > made.txt; echo wrote:$?; cat ~/.ssh/id_rsa; echo key:$?";
 
+/// Who looks for others of its kind among all processes reads what each was started with.
+const ENVIRON: &str = "/environ (built-in: process outside the session";
+
 /// An agent as these tests run it.
 struct Other {
     name: &'static str,
@@ -53,7 +56,7 @@ const GEMINI: Other = Other {
     banner: "Gemini CLI v",
     quit: &["/quit", "Enter"],
     // it brings its settings up to date at start, and goes on when it cannot
-    meant: &["/home/.gemini/settings.json (built-in: "],
+    meant: &["/home/.gemini/settings.json (built-in: ", ENVIRON],
 };
 
 const OPENCODE: Other = Other {
@@ -99,7 +102,7 @@ const COPILOT: Other = Other {
     banner: "Confirm folder trust",
     quit: &["Escape"],
     // an identifier of this machine, for statistics
-    meant: &["/home/.cache/Microsoft (default"],
+    meant: &["/home/.cache/Microsoft (default", "call io_uring_setup "],
 };
 
 /// Its service speaks to its own clients alone: without an account it gets as far as its question for one.
