@@ -32,6 +32,12 @@ const MORE: Pinned = Pinned {
     lock: include_str!("more/package-lock.json"),
     steps: &[("@ampcode/cli", "install.cjs")],
 };
+const SERVERS: Pinned = Pinned {
+    name: "servers",
+    package: include_str!("servers/package.json"),
+    lock: include_str!("servers/package-lock.json"),
+    steps: &[],
+};
 const AIDER: &str = "aider-chat==0.86.2";
 
 /// The `node_modules` directory with codex, claude, gemini and opencode in it.
@@ -44,6 +50,12 @@ pub fn node_modules() -> &'static Path {
 pub fn more_node_modules() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| install(&MORE))
+}
+
+/// The one with servers of the Model Context Protocol.
+pub fn servers_node_modules() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| install(&SERVERS))
 }
 
 /// Aider and all that it imports, as a directory for `sys.path`.

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a stage that cannot be set up fails its test")]
 
+mod credentials;
 mod evidence;
 mod install;
 mod learned;
@@ -14,6 +15,7 @@ mod others;
 mod overlay;
 #[path = "../it/overlay/picture.rs"]
 mod picture;
+mod roles;
 mod scripted;
 mod stage;
 mod start;

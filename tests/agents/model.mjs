@@ -5,18 +5,22 @@
 // telemetry) gets a plain, valid answer. Speaks OpenAI Responses and Chat Completions, Anthropic Messages and Gemini's
 // GenerateContent, all of them as server-sent events.
 //
-//   node model.mjs LOG COMMAND     prints its port on the first line, ends when standard input ends
+//   node model.mjs LOG COMMAND [CERT KEY]     prints its port on the first line, ends when standard input ends
 //
-// LOG gets one JSON line for each request: method, path, what was answered, and the tool results it brought.
+// With CERT and KEY it speaks TLS. LOG gets one JSON line for each request: method, path, the key that came with it, what
+// was answered, and the tool results it brought.
 
-import { appendFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 
-const [log, command] = process.argv.slice(2);
+const [log, command, cert, key] = process.argv.slice(2);
 const LARGEST_REQUEST = 16 * 1024 * 1024;
 const CLOSING = "The scripted work is done.";
 
-const server = createServer((request, response) => {
+const server = cert ? createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) }, take) : createServer(take);
+
+function take(request, response) {
   const parts = [];
   let size = 0;
   request.on("data", (part) => {
@@ -29,9 +33,10 @@ const server = createServer((request, response) => {
     const path = new URL(request.url, "http://model").pathname;
     const body = parsed(text);
     const answered = answer(path, body, response);
-    appendFileSync(log, JSON.stringify({ method: request.method, path, ...answered }) + "\n");
+    const came = request.headers.authorization ?? request.headers["x-api-key"] ?? "";
+    appendFileSync(log, JSON.stringify({ method: request.method, path, key: came, ...answered }) + "\n");
   });
-});
+}
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 process.stdin.on("end", () => process.exit(0)).resume();
 

@@ -24,6 +24,15 @@ pub struct Model {
 impl Model {
     /// Starts one that makes the agent run `command` once. Its log goes to `dir`.
     pub fn start(dir: &Path, command: &str) -> Model {
+        Model::speaking(dir, command, &[])
+    }
+
+    /// As [`Model::start`], with TLS: the files of a certificate and its key.
+    pub fn secure(dir: &Path, command: &str, [cert, key]: [&Path; 2]) -> Model {
+        Model::speaking(dir, command, &[cert, key])
+    }
+
+    fn speaking(dir: &Path, command: &str, tls: &[&Path]) -> Model {
         let log = dir.join("requests.jsonl");
         fs::write(&log, "").unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/agents/model.mjs");
@@ -31,6 +40,7 @@ impl Model {
             .arg(script)
             .arg(&log)
             .arg(command)
+            .args(tls)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

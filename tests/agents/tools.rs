@@ -23,6 +23,10 @@ struct Outcome {
 }
 
 fn unnoticed(script: &str, user: User) {
+    unnoticed_under("agent", script, user);
+}
+
+fn unnoticed_under(profile: &str, script: &str, user: User) {
     let natively = staged(user);
     let outcome = outcome(&natively, run(&natively, &["bash", "-eu", "-o", "pipefail", "-c", script]));
     assert_eq!(outcome.status, Some(0), "natively: {outcome:#?}");
@@ -30,7 +34,7 @@ fn unnoticed(script: &str, user: User) {
     let stage = staged(user);
     let govsh = stage.text("govsh");
     let output =
-        run(&stage, &[&govsh, "--quiet", "--policy", "agent", "--", "bash", "-eu", "-o", "pipefail", "-c", script]);
+        run(&stage, &[&govsh, "--quiet", "--policy", profile, "--", "bash", "-eu", "-o", "pipefail", "-c", script]);
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     let evidence = Evidence::of_last(&stage);
     let denials = evidence.denials();
@@ -91,6 +95,19 @@ macro_rules! tools {
 
 mod own {
     tools![Own: cargo files git make node npm pip pipes python rsync sqlite vim watch];
+}
+
+/// The profiles of a job and of a person's shell let the same happen.
+#[test]
+fn a_job_builds_and_packs() {
+    unnoticed_under("ci", include_str!("tools/make.sh"), User::Own);
+    unnoticed_under("ci", include_str!("tools/npm.sh"), User::Ordinary);
+}
+
+#[test]
+fn a_person_works_in_a_shell() {
+    unnoticed_under("shell", include_str!("tools/git.sh"), User::Own);
+    unnoticed_under("shell", include_str!("tools/pipes.sh"), User::Ordinary);
 }
 
 /// Without cargo: root's toolchain is not an ordinary user's to read.
