@@ -1,4 +1,4 @@
-export NODE_EXTRA_CA_CERTS=$CA npm_config_cache=$PWD/cache npm_config_registry=https://$WEB/npm/ npm_config_update_notifier=false
+export NODE_EXTRA_CA_CERTS=$CA npm_config_cafile=$CA npm_config_cache=$PWD/cache npm_config_registry=https://$WEB/npm/ npm_config_update_notifier=false
 echo '{"name":"shop","version":"1.0.0","private":true}' >package.json
 npm install --no-audit --no-fund --silent dep
 node -e 'console.log(require("dep") + 1)'
