@@ -119,8 +119,9 @@ fn holds_a_placeholder(bound: &Bound) {
     stage.variables.push(("SSL_CERT_FILE", stage.text("ca.pem")));
     let policy = format!(
         "version = 1\nextends = [\"{}\"]\n[network]\nallow = [\"{place}\"]\nprivate = [\"**.test\"]\nresolvers = [\"127.0.0.1:{}\"]\n\
-         [credentials.model]\nsource = \"env:{}\"\nhost = \"{place}\"\nheader = \"{}\"\n",
-        bound.name, names.port, bound.variable, bound.header
+         [credentials.model]\nsource = \"env:{}\"\nhost = \"{place}\"\nheader = \"{}\"\n\
+         env = \"{}\"\nprefix = \"sk-\"\n",
+        bound.name, names.port, bound.variable, bound.header, bound.variable
     );
     let policy = stage.write("team.toml", &policy);
     let arguments = ["--policy", policy.to_str().unwrap(), "--"];
