@@ -143,13 +143,14 @@ fn all(files: &[PathBuf], policies: &Policies<'_>, done: &AtomicUsize) -> Result
 }
 
 fn one(path: &Path, threads: usize, policies: &Policies<'_>, judged: &Mutex<Judged>) -> Result<()> {
-    let trouble = |error: ReadError| {
+    let trouble = |error: ReadError| -> Result<()> {
         let what = format!("{:#}", anyhow::Error::from(error));
         judged.lock().unwrap_or_else(PoisonError::into_inner).troubles.push((path.to_owned(), what));
+        Ok(())
     };
     let recorded = match past::open(path).map_err(ReadError::from).and_then(Recorded::open) {
         Ok(recorded) => recorded,
-        Err(error) => return Ok(trouble(error)),
+        Err(error) => return trouble(error),
     };
     let vars = recorded.policy().and_then(|policy| policy.vars.as_deref());
     let (vars, exact) = past::vars(vars, recorded.start());
@@ -157,7 +158,7 @@ fn one(path: &Path, threads: usize, policies: &Policies<'_>, judged: &Mutex<Judg
     let policy = policies.under(&vars)?;
     let read = match recorded.judged(|| past::open(path), threads, &|judged| judge::fate(judged, &policy)) {
         Ok(read) => read,
-        Err(error) => return Ok(trouble(error)),
+        Err(error) => return trouble(error),
     };
     let damage = read.damage.clone();
     let (session, changes) = session.sum(read);
