@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::errno;
 use super::passage::{Dialled, Passage};
 use super::shared::Shared;
-use crate::policy::{Host, Reach, Verdict};
+use crate::policy::{Host, Reach, Verdict, is_stand_in};
 use crate::sys::Errno;
 
 pub use forward::{Direct, Forward, Upstream};
@@ -67,7 +67,8 @@ async fn anywhere(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {
     if let Some(proxy) = shared.upstream.proxy_for(wanted) {
         return forward::through(proxy, wanted).await;
     }
-    let Some(ip) = wanted.addr.filter(|ip| wanted.names.is_empty() || may_be(shared, wanted, *ip)) else {
+    let may = |ip: &IpAddr| wanted.names.is_empty() || !is_stand_in(*ip) && may_be(shared, wanted, *ip);
+    let Some(ip) = wanted.addr.filter(may) else {
         return race::first(others(shared, wanted).await?, wanted.port).await;
     };
     let mut first = Box::pin(race::connect(SocketAddr::new(ip, wanted.port)));

@@ -54,7 +54,7 @@ pub use explain::{Explanation, Other};
 pub use host::{Host, HostFault, Place};
 pub use http::{GitCall, GitRef, GitService, HttpCall, PathFault, PathPattern, git_request, normal_path};
 pub use narrow::Withheld;
-pub use network::{Class, HostPattern, IpRange, NetRule, Network, Places, Ports};
+pub use network::{Class, HostPattern, IpRange, NetRule, Network, Places, Ports, STAND_INS, is_stand_in};
 pub use programs::{Carried, Digest, carried};
 pub use reach::Reach;
 pub use request::{Request, rights};

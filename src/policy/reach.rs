@@ -16,7 +16,7 @@ use super::asks::Wanted;
 use super::compiled::{Policy, allow, deny};
 use super::host::Host;
 use super::http::{GitRule, HttpRule, RegistryRule};
-use super::network::{Class, Network, Places, What};
+use super::network::{Class, Network, Places, What, is_stand_in};
 use super::{Decision, NetOp, Verdict};
 
 /// Where somebody wants to get: an address, a name, or both.
@@ -120,11 +120,12 @@ impl Policy {
     /// decides alone ([`Policy::decide_net`]), else each name is asked about at that address.
     pub fn decide_reach(&self, reach: &Reach<'_>) -> Decision {
         let (host, addr) = match (reach.host, reach.addr) {
-            (Some(host), addr) if reach.op != NetOp::Bind => (host, addr),
+            // An address that only stands for the name says nothing: what it is really at is judged when it is dialled.
+            (Some(host), addr) if reach.op != NetOp::Bind => (host, addr.filter(|addr| !is_stand_in(addr.ip()))),
             (_, Some(addr)) => return self.decide_net(reach.op, &addr),
             (_, None) => return deny(0),
         };
-        let port = addr.map_or(reach.port, |addr| addr.port());
+        let port = reach.addr.map_or(reach.port, |addr| addr.port());
         let by_address = |places: &Places| addr.and_then(|addr| places.by_address(addr.ip(), port, 0));
         let refused = first(self.net.deny.by_name(host, port), by_address(&self.net.deny));
         if refused.is_none()

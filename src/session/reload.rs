@@ -103,6 +103,9 @@ impl Reload {
         if plan.agent.limits != *limits || old.limits() != new.limits() {
             later("[limits]");
         }
+        if new.inspects_any() && !old.inspects_any() {
+            later("rules on requests: the programs that run know nothing of the session's certificates");
+        }
         if old.credentials() != new.credentials() {
             later("[credentials]");
         }

@@ -15,6 +15,7 @@ mod question;
 mod rates;
 mod resolver;
 mod serve;
+mod standing;
 mod stub;
 mod tied;
 
@@ -29,6 +30,7 @@ use self::question::{Question, Read, Transport};
 use self::rates::{Rates, Taken};
 use self::resolver::{Failure, Found, Resolver};
 use self::serve::Said;
+use self::standing::Standing;
 pub use self::stub::{Stub, stream};
 use self::tied::Tied;
 use super::shared::InForce;
@@ -45,18 +47,26 @@ struct Inner {
     bus: Bus,
     tied: Mutex<Tied>,
     rates: Mutex<Rates>,
+    standing: Mutex<Standing>,
     resolver: Resolver,
 }
 
 impl Names {
     pub fn new(policy: InForce, bus: Bus) -> Names {
         let (tied, resolver) = (Mutex::new(Tied::new(tied::ADDRESSES)), Resolver::default());
-        Names(Arc::new(Inner { policy, bus, tied, rates: Mutex::default(), resolver }))
+        Names(Arc::new(Inner { policy, bus, tied, rates: Mutex::default(), standing: Mutex::default(), resolver }))
     }
 
     /// The agent knows `host` at these addresses from now on.
     pub fn tie(&self, host: &Host, ips: &[IpAddr]) {
         self.tied().tie(host, ips);
+    }
+
+    /// An address that stands for a name which is asked about, known to nobody else.
+    fn stand_in(&self, host: &Host) -> IpAddr {
+        let ip = self.0.standing.lock().unwrap_or_else(PoisonError::into_inner).address(host);
+        self.tied().tie_alone(host, ip);
+        ip
     }
 
     /// What the agent knows an address as, the latest first, at most 16.

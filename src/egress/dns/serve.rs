@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! message ─ question? ─▶ localhost, reverse lookup: answered here
-//!           A, AAAA  ─▶ may this name be reached at all? ─ too many under one wildcard? ─▶ resolve ─ all answers harmless?
+//!           A, AAAA  ─▶ asked about first? ─▶ an address that stands for it: it is resolved when the answer is yes
+//!                    ─▶ may this name be reached at all? ─ too many under one wildcard? ─▶ resolve ─ all answers harmless?
 //!                       ─▶ tie addresses to the name ─▶ answer
 //!           others   ─▶ nothing, or what the world says where the policy is open
 //! ```
-//! Invariant: nothing of a name leaves this machine that no rule could allow; an answer is told only after its addresses were
+//! Invariant: nothing of a name leaves this machine that no rule allows, nor before a question about it was answered; an answer is told only after its addresses were
 //! tied to its name; every question that was understood leaves one event.
 //! Leaves to others: sockets (`stub`).
 
@@ -24,6 +25,9 @@ use crate::policy::{Host, Layer, Policy, Verdict};
 
 /// Longest time that an answer may be kept, in seconds. It is tied to its name as long as it is used.
 const LONGEST: u32 = 300;
+
+/// How long one may be kept that stands for a name which is asked about: until then its real ones may be known.
+const BRIEFLY: u32 = 5;
 
 /// What was decided on a name.
 #[derive(Debug, Clone)]
@@ -116,6 +120,12 @@ async fn answer(names: &Names, question: &Question) -> Told {
         return Told::nothing(said, ResponseCode::NXDomain);
     }
     match kind {
+        // Nobody outside hears of a name before somebody said yes to it: a name can carry more than a name.
+        RecordType::A if said.verdict == Verdict::Ask => {
+            let ip = names.stand_in(&host);
+            Told::addresses(said, question, vec![ip], BRIEFLY)
+        }
+        RecordType::AAAA if said.verdict == Verdict::Ask => Told::nothing(said, ResponseCode::NoError),
         RecordType::A | RecordType::AAAA => addresses(names, question, (&policy, &host), said).await,
         _ if policy.is_open() => others(names, question, &policy, said).await,
         kind => nothing_of(kind, said),

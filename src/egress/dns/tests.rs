@@ -187,6 +187,21 @@ async fn names_that_may_be_reached_are_answered_and_tied_the_rest_does_not_exist
 }
 
 #[tokio::test]
+async fn a_name_that_is_asked_about_is_told_to_nobody_before_the_answer() {
+    let world = World::default().with("asked.test", &["192.0.2.7"]).with("ok.test", &["192.0.2.8"]);
+    let set = set(world, "allow = ['ok.test:443']\nask = ['**']").await;
+    let (code, ips) = set.told("asked.test.").await;
+    assert!(code == ResponseCode::NoError && ips.len() == 1 && crate::policy::is_stand_in(ips[0]), "{ips:?}");
+    assert_eq!(set.names.names(ips[0]), [host("asked.test")]);
+    assert_ne!(set.told("other.test.").await.1, ips);
+    assert_eq!(set.ask("asked.test.", RecordType::AAAA).await.answers, []);
+    assert_eq!(set.world.asked.load(Ordering::SeqCst), 0);
+    assert_eq!(set.told("ok.test.").await.1, [ip("192.0.2.8")]);
+    // Whoever dials has the answer.
+    assert_eq!(set.names.addresses(&host("asked.test")).await.unwrap(), [ip("192.0.2.7")]);
+}
+
+#[tokio::test]
 async fn one_bad_answer_denies_the_name_and_every_answer_is_looked_at() {
     let world = World::default()
         .with("mixed.test", &["192.0.2.7", "169.254.169.254"])

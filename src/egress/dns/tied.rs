@@ -57,6 +57,14 @@ impl Tied {
         }
     }
 
+    /// `host` alone stands for this address from now on.
+    pub(super) fn tie_alone(&mut self, host: &Host, ip: IpAddr) {
+        if let Some(entry) = self.entries.get_mut(&ip.to_canonical()) {
+            entry.names.clear();
+        }
+        self.tie(host, &[ip]);
+    }
+
     /// What an address is known as, the latest first. That is a use of it.
     pub(super) fn names(&mut self, ip: IpAddr) -> Vec<Host> {
         let ip = ip.to_canonical();

@@ -98,6 +98,12 @@ impl Policy {
         ruled || net.splice.by_name(host, port).is_none() && needed()
     }
 
+    /// Some connection would be terminated, so the agent's programs have to trust the session's authority.
+    pub fn inspects_any(&self) -> bool {
+        let reads = self.net.registries.iter().any(|registry| !registry.publish);
+        reads || !self.net.http.is_empty() || !self.net.git.is_empty() || !self.credentials.is_empty()
+    }
+
     /// Never terminated: no secret is put in there.
     pub fn splices(&self, host: &Host, port: u16) -> bool {
         !self.inspects(host, port) && self.net.splice.by_name(host, port).is_some()

@@ -36,6 +36,15 @@ const FOUR: [([u8; 4], u8, Class); 14] = [
     ([192, 88, 99, 0], 24, Class::Private(24)),
 ];
 
+/// Where addresses come from that stand for a name which is asked about before anything of it leaves the machine: half of
+/// what RFC 2544 keeps for benchmarks, so that no host on the internet has one.
+pub const STAND_INS: [u8; 2] = [198, 19];
+
+/// Whether this is such an address.
+pub fn is_stand_in(ip: IpAddr) -> bool {
+    matches!(ip.to_canonical(), IpAddr::V4(ip) if ip.octets().starts_with(&STAND_INS))
+}
+
 impl Class {
     /// Of the address as it is dialled. The port matters for one cloud's name server, which is its metadata service as well.
     pub fn of(ip: IpAddr, port: Option<u16>) -> Class {

@@ -10,7 +10,7 @@ mod names;
 mod places;
 mod ranges;
 
-pub use classes::Class;
+pub use classes::{Class, STAND_INS, is_stand_in};
 pub use entry::{Entry, What};
 pub use names::{HostPattern, Purpose};
 pub use places::Places;
