@@ -88,6 +88,7 @@ fn is_of_policies(rule: &str) -> bool {
         "terminal outside the session",
         "process outside the session",
         "memory and identity of a process",
+        "another mount of /proc",
         "a git repository, as git makes it",
         "another name of a denied file",
         "leads to a protected path",

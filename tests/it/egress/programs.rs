@@ -70,10 +70,13 @@ int main(int count, char **word) {
     assert_eq!(world.bare(&["./get", "other.test", &port.to_string()]).status, Some(1));
 }
 
-/// What the session serves with is not the agent's to read, but for the certificates.
+/// What the session serves with is not the agent's to read, but for the certificates; they are there where a connection ends
+/// here.
 #[test]
 fn certificates_are_there_to_be_read() {
-    let (world, _) = world();
+    let (plain, _) = world();
+    assert_eq!(plain.run(&["sh", "-c", "echo ${SSL_CERT_FILE-none}"]).said(), "none");
+    let world = World::new("allow = ['api.test']\nhttp = [{ host = 'api.test', methods = ['GET'] }]", NAMES);
     let said = world.run(&[
         "sh",
         "-c",
