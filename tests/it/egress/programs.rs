@@ -75,7 +75,10 @@ int main(int count, char **word) {
 #[test]
 fn certificates_are_there_to_be_read() {
     let (plain, _) = world();
-    assert_eq!(plain.run(&["sh", "-c", "echo ${SSL_CERT_FILE-none}"]).said(), "none");
+    assert_eq!(
+        plain.run(&["sh", "-c", "case $SSL_CERT_FILE in */trust/*) echo ours;; *) echo other;; esac"]).said(),
+        "other"
+    );
     let world = World::new("allow = ['api.test']\nhttp = [{ host = 'api.test', methods = ['GET'] }]", NAMES);
     let said = world.run(&[
         "sh",
