@@ -231,9 +231,9 @@ fn rules_of_the_command_line_hold_for_one_run() {
         assert_eq!(run(&["--deny-exec", "cat"], "cat secret; echo done"), "done\n");
         // Nobody is there to be asked.
         assert_eq!(run(&["--ask", "secret", "--ask-exec", "ls **"], "cat secret; ls dir; cat dir/file"), "f\n");
-        let (status, _, told) = scene.govsh(&["--policy", "plain", "--allow-net", "x.org:443", "--", "true"]);
+        let (status, _, told) = scene.govsh(&["--policy", "plain", "--allow-net", "*.org:443", "--", "true"]);
         assert_eq!(status, Some(125));
-        assert!(told.contains("policy '--allow-net x.org:443' line 1"), "{told}");
+        assert!(told.contains("policy '--allow-net *.org:443' line 1"), "{told}");
         // A project's denial holds against the command line, and against the user's own rules.
         scene.write("work/.govsh/policy.toml", "version = 1\n[files]\ndeny = ['${workdir}/secret']\n");
         scene.write(
