@@ -178,8 +178,10 @@ pub struct App {
     areas: Option<Areas>,
     placement: Option<Placement>,
     pressed: Option<mouse::Pressed>,
-    /// Version of the survey that was drawn.
+    /// Version of the survey that was taken in.
     surveyed: u64,
+    /// What was taken in of the search: see [`Search::progress`].
+    searched: (Option<u16>, usize),
     dirty: bool,
     errands: Vec<Errand>,
     leaving: Option<Leaving>,
@@ -239,6 +241,7 @@ impl App {
             placement: None,
             pressed: None,
             surveyed: 0,
+            searched: (None, 0),
             dirty: true,
             errands: Vec::new(),
             leaving: None,
@@ -312,11 +315,22 @@ impl App {
         if self.grows() {
             return GROWTH;
         }
-        let news = self.seal_from.is_some()
-            || self.notice.is_some()
-            || self.search.as_ref().is_some_and(|search| search.progress().0.is_some())
-            || !self.survey.look().whole;
+        let news =
+            self.seal_from.is_some() || self.notice.is_some() || self.seeking.is_some() || self.has_news_to_take_in();
         if news { NEWS } else { Duration::from_secs(60) }
+    }
+
+    /// Whether survey or search goes on, or ended after it was last looked at: the end of a thread wakes nobody.
+    fn has_news_to_take_in(&self) -> bool {
+        let survey = self.survey.look();
+        !survey.whole
+            || survey.version != self.surveyed
+            || self.searched.0.is_some()
+            || self.search_now() != self.searched
+    }
+
+    fn search_now(&self) -> (Option<u16>, usize) {
+        self.search.as_ref().map_or((None, 0), Search::progress)
     }
 
     /// The recording may have more later.
@@ -363,11 +377,8 @@ impl App {
             self.seal = seal;
             self.dirty = true;
         }
-        if let Some(search) = &self.search
-            && search.progress().0.is_some()
-        {
-            self.dirty = true;
-        }
+        let searched = self.search_now();
+        self.dirty |= std::mem::replace(&mut self.searched, searched) != searched;
         self.seek_on();
     }
 

@@ -189,6 +189,28 @@ fn a_search_jumps_marks_and_wraps() {
 }
 
 #[test]
+fn a_search_that_ends_between_two_looks_is_not_slept_over() {
+    let mut stage = Stage::new();
+    let mut inputs = stage.decoder.feed(b"/line 13\r");
+    inputs.extend(stage.decoder.settle());
+    inputs.iter().for_each(|input| stage.app.input(input));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while stage.app.search.as_ref().is_some_and(|search| search.progress().0.is_some()) {
+        assert!(Instant::now() < deadline, "still searching after twenty seconds");
+        std::thread::yield_now();
+    }
+    // As if the last picture were older than the search's end.
+    stage.app.dirty = false;
+    assert!(stage.app.pause() <= Duration::from_millis(100));
+    stage.app.tick(Duration::ZERO);
+    assert!(stage.app.is_dirty());
+    stage.draw();
+    stage.shows("1 hit ");
+    stage.settle();
+    assert!(stage.app.pause() > Duration::from_secs(1), "nothing more to come");
+}
+
+#[test]
 fn what_scrolled_away_is_looked_back_at() {
     let mut stage = Stage::new();
     stage.types("G\x1b[1;2A\x1b[5~\x1b[5~");
