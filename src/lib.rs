@@ -57,6 +57,7 @@ pub mod cli;
 pub mod cmd;
 pub mod egress;
 pub mod event;
+pub mod mcp;
 pub mod policy;
 pub mod recording;
 pub mod sandbox;

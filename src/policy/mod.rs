@@ -25,6 +25,7 @@ pub mod learn;
 mod links;
 pub mod lint;
 mod load;
+pub mod mcp;
 mod merge;
 mod narrow;
 mod network;

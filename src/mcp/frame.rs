@@ -1,0 +1,125 @@
+//! Messages of the stdio transport: one to a line (MCP, §Transports, stdio).
+//!
+//! Invariant: the bytes given out are the bytes that came, terminator included; at most one line's worth is held.
+//! Leaves to others: what the line says (`message`).
+
+use memchr::memchr;
+
+/// Longest line, in bytes, unless told otherwise.
+pub const LONGEST: usize = 16 << 20;
+
+/// Cuts a stream into lines.
+#[derive(Debug)]
+pub struct Lines {
+    held: Vec<u8>,
+    /// Bytes of `held` that are known to have no line feed.
+    searched: usize,
+    longest: usize,
+    begun: bool,
+}
+
+/// A line is longer than may be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message longer than {0} bytes")]
+pub struct TooLong(pub usize);
+
+/// One line, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// As it came.
+    pub bytes: Vec<u8>,
+    /// Whether a byte order mark stands before it: only at the beginning of a stream.
+    marked: bool,
+}
+
+impl Line {
+    /// What is to be read as a message: no byte order mark, no line end. Empty for a blank line.
+    pub fn message(&self) -> &[u8] {
+        let rest = if self.marked { self.bytes.get(3..).unwrap_or_default() } else { &self.bytes };
+        rest.trim_ascii()
+    }
+}
+
+impl Lines {
+    pub fn new(longest: usize) -> Lines {
+        Lines { held: Vec::new(), searched: 0, longest, begun: false }
+    }
+
+    /// More of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// The next whole line, if one is there.
+    pub fn next_line(&mut self) -> Result<Option<Line>, TooLong> {
+        let unread = self.held.get(self.searched..).unwrap_or_default();
+        let Some(found) = memchr(b'\n', unread) else {
+            self.searched = self.held.len();
+            return if self.held.len() > self.longest { Err(TooLong(self.longest)) } else { Ok(None) };
+        };
+        let end = self.searched + found + 1;
+        if end > self.longest {
+            return Err(TooLong(self.longest));
+        }
+        let rest = self.held.split_off(end);
+        let bytes = std::mem::replace(&mut self.held, rest);
+        self.searched = 0;
+        let marked = !std::mem::replace(&mut self.begun, true) && bytes.starts_with(b"\xef\xbb\xbf");
+        Ok(Some(Line { bytes, marked }))
+    }
+
+    /// Bytes of a line whose end has not come: at the end of a stream they are no message.
+    pub fn left(&self) -> usize {
+        self.held.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cut(chunks: &[&[u8]]) -> Vec<Line> {
+        let mut lines = Lines::new(64);
+        let mut all = Vec::new();
+        for chunk in chunks {
+            lines.push(chunk);
+            while let Some(line) = lines.next_line().unwrap() {
+                all.push(line);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn marks_and_line_ends_are_no_part_of_a_message() {
+        let lines = cut(&[b"\xef\xbb\xbf{}\r\n\r\n \xef\xbb\xbf{}\n"]);
+        assert_eq!(lines.iter().map(Line::message).collect::<Vec<_>>(), [&b"{}"[..], b"", b"\xef\xbb\xbf{}"]);
+        assert_eq!(lines[0].bytes, b"\xef\xbb\xbf{}\r\n");
+    }
+
+    #[test]
+    fn a_line_without_end_is_bounded() {
+        let mut lines = Lines::new(4);
+        lines.push(b"abcd");
+        assert_eq!(lines.next_line(), Ok(None));
+        lines.push(b"e");
+        assert_eq!(lines.next_line(), Err(TooLong(4)));
+        let mut lines = Lines::new(4);
+        lines.push(b"abcdef\n");
+        assert_eq!(lines.next_line(), Err(TooLong(4)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_out_is_what_went_in(bytes in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..60), at in 0_usize..60) {
+            let at = at.min(bytes.len());
+            let split = cut(&[&bytes[..at], &bytes[at..]]);
+            prop_assert_eq!(&split, &cut(&[&bytes]));
+            let joined: Vec<u8> = split.iter().flat_map(|line| line.bytes.clone()).collect();
+            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            prop_assert_eq!(joined, &bytes[..whole]);
+        }
+    }
+}

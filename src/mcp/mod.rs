@@ -1,0 +1,14 @@
+//! MCP servers: the relay between an agent and each of them, and what it lets pass.
+//!
+//! ```text
+//! bytes ─ frame ─▶ Line ─ message ─▶ Message ─ relay ─▶ Step: pass on, answer, ask, drop
+//! ```
+//! Invariant: see `relay`. Leaves to others: pipes, processes and people (`session`).
+
+mod edit;
+pub mod frame;
+mod message;
+pub mod relay;
+mod reply;
+
+pub use message::{Fault, Id, Message};

@@ -1,0 +1,15 @@
+//! `[mcp]`: servers that govsh starts or reaches, and what may be called of them with which arguments. Pure.
+//!
+//! ```text
+//! params.arguments ─ value (strict JSON) ─▶ rule: server, name, arguments by matcher, time ─▶ McpDecision
+//! ```
+//! Invariant: as everywhere, deny > ask > allow > default deny, and an error is never an allow.
+//! Leaves to others: messages and their order (`mcp`), starting servers (`session`).
+
+mod matcher;
+mod rule;
+mod value;
+
+pub use matcher::{Holds, Matcher, Segments};
+pub use rule::{Argument, Call, McpDecision, McpRule, Moment, Names, Rate, Subject, When, decide, may_call};
+pub use value::{Value, folded};
