@@ -31,6 +31,8 @@ pub struct Policy {
     pub(super) network: Network,
     pub(super) net: Net,
     pub(super) credentials: Vec<Credential>,
+    pub(super) servers: Vec<super::mcp::Server>,
+    pub(super) mcp_rules: Vec<super::mcp::McpRule>,
     pub(super) upstream: Upstream,
     /// Where the machine is enrolled, as `file:line`.
     pub(super) enrolled: Option<String>,
@@ -298,6 +300,16 @@ impl Policy {
     }
 
     /// Secrets that are put into requests.
+    /// MCP servers that govsh starts or reaches.
+    pub fn servers(&self) -> &[super::mcp::Server] {
+        &self.servers
+    }
+
+    /// Rules on what is called of them.
+    pub fn mcp_rules(&self) -> &[super::mcp::McpRule] {
+        &self.mcp_rules
+    }
+
     pub fn credentials(&self) -> &[Credential] {
         &self.credentials
     }

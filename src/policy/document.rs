@@ -18,6 +18,7 @@ mod asks;
 mod credentials;
 mod files;
 mod laid;
+mod mcp;
 mod network;
 mod programs;
 mod toggles;
@@ -25,6 +26,7 @@ mod toggles;
 pub use asks::AskEntry;
 pub use credentials::CredentialEntry;
 pub use files::{FileEntry, FileKey};
+pub use mcp::{ConditionEntry, McpEntry, ServerEntry};
 pub use network::{GitEntry, HttpEntry, NetworkEntry, RegistryEntry, UpstreamEntry};
 pub use programs::DigestEntry;
 pub use toggles::ToolchainEntry;
@@ -32,7 +34,7 @@ pub use toggles::ToolchainEntry;
 pub type Text = Located<String>;
 
 /// A policy file without its variables, patterns and bases worked out. None and empty: the file says nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Document {
     pub extends: Vec<Text>,
     pub matches: Option<Vec<Text>>,
@@ -60,6 +62,8 @@ pub struct Document {
     pub splice: Vec<Text>,
     pub upstream: Option<Located<UpstreamEntry>>,
     pub credentials: Vec<CredentialEntry>,
+    pub servers: Vec<ServerEntry>,
+    pub mcp_rules: Vec<McpEntry>,
     pub pass: Option<Vec<Text>>,
     pub environment_deny: Vec<Text>,
     pub processes: Option<Located<u64>>,
@@ -92,6 +96,7 @@ const TOP: &[&str] = &[
     "devices",
     "network",
     "credentials",
+    "mcp",
     "environment",
     "limits",
     "record",
@@ -100,7 +105,6 @@ const TOP: &[&str] = &[
     "test",
     "machine",
 ];
-const TOP_LATER: &[(&str, &str)] = &[("mcp", "MCP servers are not judged yet")];
 const ASK: (&str, &str) = ("ask", "only files, programs, hosts and addresses are asked about");
 const AUDITS: &[(&str, Audit)] = &[("full", Audit::Full), ("writes", Audit::Writes)];
 const FAILURES: &[(&str, OnFailure)] = &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)];
@@ -113,7 +117,7 @@ impl Document {
             PolicyError::at(source, at, error.message().lines().collect::<Vec<_>>().join(", "), None)
         })?;
         let top = Table::top(source, parsed.get_ref());
-        top.only(TOP, TOP_LATER)?;
+        top.only(TOP, &[])?;
         let mut document = Document { extends: limited(&top, "extends")?, ..Document::default() };
         version(&top)?;
         document.agent(&top)?;
@@ -122,6 +126,7 @@ impl Document {
         document.toggles(&top)?;
         document.network(&top)?;
         document.credentials(&top)?;
+        document.mcp(&top)?;
         document.environment(&top)?;
         document.limits(&top)?;
         document.record(&top)?;

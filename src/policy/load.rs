@@ -10,6 +10,7 @@ mod carves;
 mod compile;
 mod credentials;
 mod laid;
+mod mcp;
 mod network;
 mod programs;
 #[cfg(test)]
@@ -194,6 +195,8 @@ impl<'v> Build<'v> {
             network: Network::None,
             net: Default::default(),
             credentials: Vec::new(),
+            servers: Vec::new(),
+            mcp_rules: Vec::new(),
             upstream: Default::default(),
             enrolled: None,
             narrow_from: u32::MAX,
@@ -290,6 +293,7 @@ impl<'v> Build<'v> {
         self.ask(&file, document)?;
         self.requests(&file, document, library)?;
         self.credentials(&file, document)?;
+        self.mcp(&file, document)?;
         self.environment(&file, document)?;
         self.settings(&file, document)
     }

@@ -8,8 +8,12 @@
 
 mod matcher;
 mod rule;
+mod server;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use matcher::{Holds, Matcher, Segments};
 pub use rule::{Argument, Call, McpDecision, McpRule, Moment, Names, Rate, Subject, When, decide, may_call};
+pub use server::{Launch, Server};
 pub use value::{Value, folded};
