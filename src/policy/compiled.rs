@@ -299,7 +299,6 @@ impl Policy {
         &self.files.denied
     }
 
-    /// Secrets that are put into requests.
     /// MCP servers that govsh starts or reaches.
     pub fn servers(&self) -> &[super::mcp::Server] {
         &self.servers
@@ -310,6 +309,7 @@ impl Policy {
         &self.mcp_rules
     }
 
+    /// Secrets that are put into requests.
     pub fn credentials(&self) -> &[Credential] {
         &self.credentials
     }

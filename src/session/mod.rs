@@ -88,6 +88,8 @@ pub enum SessionError {
     Monitor(#[source] io::Error),
     #[error("cannot take over the agent's seccomp listener (pidfd_getfd)")]
     Listener(#[source] io::Error),
+    #[error("the policy has [mcp], which nothing enforces yet")]
+    Mcp,
     #[error("the broker's thread panicked")]
     Broker,
     #[error("the monitor was killed; everything it watched over was ended")]
