@@ -27,7 +27,7 @@ fn text(body: &[u8]) -> Option<String> {
 pub(super) fn append_output(rest: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let body = rest.strip_prefix(b",\"o\",\"")?.strip_suffix(b"\"]")?;
     // Escapes stand for ASCII, so that the text is valid where they are.
-    std::str::from_utf8(body).ok()?;
+    simdutf8::basic::from_utf8(body).ok()?;
     let before = out.len();
     let read = unescaped(body, out);
     if read.is_none() {

@@ -152,7 +152,7 @@ impl Glass {
 
     fn decode(&mut self, mut rest: &[u8], eye: &mut impl Eye) {
         loop {
-            match std::str::from_utf8(rest) {
+            match simdutf8::compat::from_utf8(rest) {
                 Ok(text) => return self.text(text, eye),
                 Err(error) => {
                     let (valid, other) = rest.split_at(error.valid_up_to());
