@@ -3,8 +3,9 @@
 //! ```text
 //! bytes ─ frame ─▶ Line ─ message ─▶ Message ─ relay ─▶ Step: pass on, answer, ask, drop
 //! ```
-//! Invariant: see `relay`. Leaves to others: pipes, processes and people (`session`).
+//! `connection` carries both ways of one client and one server past it. Invariant: see `relay`. Leaves to others: pipes, processes and people (`session`).
 
+pub mod connection;
 mod edit;
 pub mod frame;
 mod message;

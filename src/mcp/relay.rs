@@ -88,6 +88,13 @@ impl Relay {
         }
     }
 
+    /// From here on these rules hold; what was asked about before is answered as it was asked.
+    pub fn judge_by(&mut self, rules: Arc<[McpRule]>) -> Vec<Step> {
+        self.rules = rules;
+        self.counted.clear();
+        Vec::new()
+    }
+
     /// A line of the client's; `message` is what is in it.
     pub fn client(&mut self, line: &[u8], message: &[u8], now: Now) -> Vec<Step> {
         if message.is_empty() {
