@@ -339,6 +339,7 @@ fn owned(event: &Event) -> usize {
         Event::Dns(dns) => size_of::<Dns>() + dns.name.len() + size_of_val(dns.answers.as_slice()),
         Event::Http(http) => size_of::<Http>() + http.method.len() + http.path.len(),
         Event::Credential(_) => size_of::<Credential>(),
+        Event::Mcp(mcp) => mcp.weight(),
         Event::Output { data, .. } | Event::Input { data } => data.len(),
         Event::Marker { label, by } => label.len() + by.len(),
         Event::Ask(ask) => {

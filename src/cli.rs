@@ -25,7 +25,7 @@ pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 pub const FAILED: i32 = 125;
 
 /// The kinds of event that `show --kind` knows, as they stand in a recording.
-pub const KINDS: [&str; 22] = [
+pub const KINDS: [&str; 23] = [
     "start",
     "policy",
     "report",
@@ -41,6 +41,7 @@ pub const KINDS: [&str; 22] = [
     "dns",
     "http",
     "credential",
+    "mcp",
     "call",
     "ask",
     "answer",

@@ -6,8 +6,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+mod mcp;
 mod net;
 
+pub use mcp::{Mcp, McpCall, McpKey, McpPin, McpResult, McpSide, McpStart, McpWhat};
 pub use net::{Credential, CredentialUse, Dns, Http, Tunnel, TunnelOp};
 
 use crate::policy::{Access, Layer, Vars, Verdict};
@@ -67,6 +69,8 @@ pub enum Event {
     Http(Box<Http>),
     /// A credential was put in, or kept from somebody.
     Credential(Box<Credential>),
+    /// Something between the agent and an MCP server.
+    Mcp(Box<Mcp>),
     /// A question was put: kind `ask`.
     Ask(Box<Ask>),
     /// And what became of it: kind `answer`, exactly one for each `ask` of a session that ended in order.
@@ -105,6 +109,7 @@ impl Event {
                 CredentialUse::Used | CredentialUse::Redacted => Verdict::Allow,
                 CredentialUse::PlaceholderBlocked | CredentialUse::SecretBlocked => Verdict::Deny,
             }),
+            Event::Mcp(mcp) => mcp.verdict(),
             _ => None,
         }
     }
@@ -198,6 +203,8 @@ pub enum Kind {
     Net,
     /// A system call that no policy allows, or a signal to somebody outside.
     Call,
+    /// A request to or of an MCP server, in questions alone: what was judged of them is [`Event::Mcp`].
+    Mcp,
 }
 
 /// By which mechanism a decision took effect.
@@ -255,6 +262,7 @@ pub struct Ask {
     pub addr: Option<SocketAddr>,
     pub host: Option<Arc<str>>,
     pub port: u16,
+    /// Of [`Kind::Mcp`]: the server's name, what is called, and each argument as `key=JSON`.
     pub argv: Vec<Vec<u8>>,
     /// The first process that asked.
     pub pid: i32,

@@ -35,7 +35,7 @@ pub struct Search {
     pub context: usize,
     /// Where to look, by default everywhere: output, input, argv, path, host, marker
     #[arg(long = "in", value_name = "PLACE", value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(["output", "input", "argv", "path", "host", "marker"]))]
+        value_parser = PossibleValuesParser::new(["output", "input", "argv", "path", "host", "mcp", "marker"]))]
     pub places: Vec<String>,
     /// As JSON, one object a line
     #[arg(long)]

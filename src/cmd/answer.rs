@@ -81,9 +81,9 @@ fn list(client: &mut Client, json: bool) -> anyhow::Result<i32> {
 fn told_whole(out: &mut impl Write, id: &str, question: &Pending) -> io::Result<()> {
     let (paint, home, ask) = (Paint::stdout(), home(), &question.ask);
     let object = match ask.of {
-        Kind::Exec if !ask.argv.is_empty() => visible(&ask.argv.join(&b' ')),
+        Kind::Exec | Kind::Mcp if !ask.argv.is_empty() => visible(&ask.argv.join(&b' ')),
         Kind::File => home_short(&whole(ask), &home),
-        Kind::Exec | Kind::Net | Kind::Call => visible(&whole(ask)),
+        Kind::Exec | Kind::Net | Kind::Call | Kind::Mcp => visible(&whole(ask)),
     };
     let wants = verb(ask.of, ask.op, ask.access);
     let left = lasted(u64::try_from(Duration::from_millis(question.left).as_nanos()).unwrap_or(u64::MAX));

@@ -40,7 +40,7 @@ pub fn requests<'j>(judged: &'j Judged, host: Option<&'j Host>) -> Vec<Request<'
             let (first, second) = judged.access.of_ends(judged.op);
             file(path, first).into_iter().chain(file(&judged.path2, second)).collect()
         }
-        (Kind::Exec | Kind::Call, _) => Vec::new(),
+        (Kind::Exec | Kind::Call | Kind::Mcp, _) => Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod connection;
 mod edit;
+pub mod evidence;
 pub mod frame;
 mod message;
 pub mod relay;

@@ -5,7 +5,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::settings::{Audit, OnFailure, Retention};
+use super::settings::{Audit, Depth, OnFailure, Retention};
 use super::table::{BYTES, Located, SECONDS, Table, Units};
 use super::{Layer, PolicyError, Source};
 
@@ -76,6 +76,7 @@ pub struct Document {
     pub record_audit: Option<Located<Audit>>,
     pub record_input: Option<Located<bool>>,
     pub on_failure: Option<Located<OnFailure>>,
+    pub record_mcp: Option<Located<Depth>>,
     pub retention: Option<Located<Retention>>,
     pub landlock_abi: Option<Located<u64>>,
     pub require_audit: Option<Located<Audit>>,
@@ -107,6 +108,7 @@ const TOP: &[&str] = &[
 ];
 const ASK: (&str, &str) = ("ask", "only files, programs, hosts and addresses are asked about");
 const AUDITS: &[(&str, Audit)] = &[("full", Audit::Full), ("writes", Audit::Writes)];
+const DEPTHS: &[(&str, Depth)] = &[("digest", Depth::Digest), ("full", Depth::Full)];
 const FAILURES: &[(&str, OnFailure)] = &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)];
 
 impl Document {
@@ -200,10 +202,11 @@ impl Document {
     fn record(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         let Some(table) = top.table("record", "[record]")? else { return Ok(()) };
         let later = [("reads", "reads that are continued record the name that was asked for")];
-        table.only(&["audit", "input", "on_failure", "retention"], &later)?;
+        table.only(&["audit", "input", "on_failure", "mcp", "retention"], &later)?;
         self.record_audit = table.word("audit", AUDITS)?;
         self.record_input = table.boolean("input")?;
         self.on_failure = table.word("on_failure", FAILURES)?;
+        self.record_mcp = table.word("mcp", DEPTHS)?;
         self.retention = retention(&table)?;
         Ok(())
     }

@@ -8,13 +8,13 @@
 //! |---|---|
 //! | `limits.*` | the smallest |
 //! | `record.audit`, `record.on_failure` | `full` and `stop`, if any says so |
-//! | `record.input`, `record.retention` | the most trusted that says it |
+//! | `record.input`, `record.mcp`, `record.retention` | the most trusted that says it |
 //! | `require.*` | the strictest |
 
 use super::compiled::Policy;
 use super::document::Document;
 use super::table::Located;
-use super::{Agent, Audit, Layer, Limits, OnFailure, Record, Require, Retention};
+use super::{Agent, Audit, Depth, Layer, Limits, OnFailure, Record, Require, Retention};
 
 /// What the files so far say.
 #[derive(Debug, Default)]
@@ -23,8 +23,9 @@ pub struct Settings {
     limits: Limits,
     record: Record,
     on_failure: Option<OnFailure>,
-    /// Whose `record.input` and `record.retention` hold.
+    /// Whose `record.input`, `record.mcp` and `record.retention` hold.
     input_by: Option<Layer>,
+    mcp_by: Option<Layer>,
     retention_by: Option<Layer>,
     require: Require,
 }
@@ -151,6 +152,13 @@ impl Settings {
                 holds
             },
         );
+        take(&document.record_mcp, "record.mcp", depth_word, said, |value| {
+            let holds = decides(&mut self.mcp_by);
+            if holds {
+                record.mcp = value;
+            }
+            holds
+        });
         take(&document.retention, "record.retention", retention_words, said, |value| {
             let holds = decides(&mut self.retention_by);
             if holds {
@@ -229,6 +237,13 @@ fn failure_word(on_failure: OnFailure) -> String {
     match on_failure {
         OnFailure::Stop => "stop".into(),
         OnFailure::Continue => "continue".into(),
+    }
+}
+
+fn depth_word(depth: Depth) -> String {
+    match depth {
+        Depth::Digest => "digest".into(),
+        Depth::Full => "full".into(),
     }
 }
 

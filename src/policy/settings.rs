@@ -54,8 +54,19 @@ pub struct Record {
     /// Whether what the user types is kept.
     pub input: bool,
     pub on_failure: OnFailure,
+    pub mcp: Depth,
     /// Of the recordings that are there when a session has ended.
     pub retention: Retention,
+}
+
+/// `record.mcp`: what is kept of arguments and results of MCP servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Depth {
+    /// Digests of the arguments' values, under a key of the session; of results their size.
+    #[default]
+    Digest,
+    /// Everything, up to a bound.
+    Full,
 }
 
 /// `record.retention`: which recordings stay. None: no such bound.
@@ -72,7 +83,13 @@ pub struct Retention {
 
 impl Default for Record {
     fn default() -> Record {
-        Record { audit: None, input: true, on_failure: OnFailure::Stop, retention: Retention::default() }
+        Record {
+            audit: None,
+            input: true,
+            on_failure: OnFailure::Stop,
+            mcp: Depth::Digest,
+            retention: Retention::default(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::json::Object;
 use super::words::{Word, kind};
-use super::{bound, errno, network};
+use super::{bound, errno, mcp, network};
 use crate::event::{Answer, Ask, Event, Judged, Kind, PolicyUsed, Proc, Report, Stamped, Start, Via};
 use crate::policy::{Access, Layer, Verdict};
 
@@ -39,6 +39,7 @@ pub fn object(stamped: &Stamped, out: &mut Vec<u8>) {
         Event::Dns(dns) => network::dns(&mut object, dns),
         Event::Http(http) => network::http(&mut object, http),
         Event::Credential(credential) => network::credential(&mut object, credential),
+        Event::Mcp(mcp) => mcp::write(&mut object, mcp),
         Event::Ask(ask) => self::ask(&mut object, ask),
         Event::Answer(answer) => self::answer(&mut object, answer),
         Event::Alert { pid, what } => {

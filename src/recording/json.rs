@@ -126,7 +126,7 @@ impl<'a> Object<'a> {
     }
 }
 
-fn array<T>(out: &mut Vec<u8>, list: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
+pub(super) fn array<T>(out: &mut Vec<u8>, list: &[T], mut one: impl FnMut(&mut Vec<u8>, &T)) {
     out.push(b'[');
     for (index, item) in list.iter().enumerate() {
         if index > 0 {

@@ -68,7 +68,7 @@ pub fn place(host: Option<&str>, addr: Option<SocketAddr>, port: u16) -> Option<
     }
 }
 
-/// What was refused, in a few words; None for events that are not of the network.
+/// What was refused, in a few words; None for other events than those of the network and of MCP.
 pub(super) fn label(event: &Event) -> Option<String> {
     Some(match event {
         Event::Dns(dns) => format!("lookup {} {}", qtype(dns.qtype), visible(dns.name.as_bytes())),
@@ -80,6 +80,7 @@ pub(super) fn label(event: &Event) -> Option<String> {
             let (name, host) = (visible(credential.name.as_bytes()), visible(credential.host.as_bytes()));
             format!("{} for {host}: {name}", credential.what.word())
         }
+        Event::Mcp(mcp) => super::mcp::label(mcp),
         _ => return None,
     })
 }

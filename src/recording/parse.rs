@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::words::{Word, access, interned};
-use super::{base64, bound, errno, network};
+use super::{base64, bound, errno, mcp, network};
 use crate::event::{Answer, Ask, Choice, Event, Judged, Kind, PolicyUsed, Proc, Report, ReportLine, Start};
 use crate::policy::Access;
 
@@ -24,6 +24,7 @@ pub(super) fn event(kind: &str, json: &[u8]) -> Result<Option<Event>, Fault> {
         "dns" => network::read_dns(from(json)?)?,
         "http" => network::read_http(from(json)?)?,
         "credential" => network::read_credential(from(json)?)?,
+        "mcp" => return mcp::read(from(json)?),
         "file" | "exec" | "net" | "call" => judged(kind, from(json)?)?,
         "proc" => proc(from(json)?)?,
         "ask" => ask(from(json)?)?,

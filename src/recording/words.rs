@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use crate::event::{By, CredentialUse, Event, Kind, ProcOp, Scope, Stream, TunnelOp, Via};
+use crate::event::{By, CredentialUse, Event, Kind, McpSide, ProcOp, Scope, Stream, TunnelOp, Via};
 use crate::policy::{Access, Layer, Verdict};
 
 /// A value with a word for it.
@@ -46,7 +46,11 @@ impl Word for Via {
 
 impl Word for Kind {
     const WORDS: &'static [(Self, &'static str)] =
-        &[(Self::File, "file"), (Self::Exec, "exec"), (Self::Net, "net"), (Self::Call, "call")];
+        &[(Self::File, "file"), (Self::Exec, "exec"), (Self::Net, "net"), (Self::Call, "call"), (Self::Mcp, "mcp")];
+}
+
+impl Word for McpSide {
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Client, "client"), (Self::Server, "server")];
 }
 
 impl Word for ProcOp {
@@ -129,6 +133,7 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Dns(_) => "dns",
         Event::Http(_) => "http",
         Event::Credential(_) => "credential",
+        Event::Mcp(_) => Kind::Mcp.word(),
         Event::Ask(_) => "ask",
         Event::Answer(_) => "answer",
         Event::Alert { .. } => "alert",
@@ -146,6 +151,7 @@ pub fn pid_of(event: &Event) -> Option<i32> {
         Event::Dns(dns) => dns.pid,
         Event::Http(http) => http.pid,
         Event::Credential(credential) => credential.pid,
+        Event::Mcp(mcp) => mcp.pid,
         Event::Ask(ask) => ask.pid,
         Event::Proc(proc) => proc.pid,
         Event::Alert { pid, .. } => *pid,
@@ -195,6 +201,7 @@ mod tests {
         both_ways::<Layer>();
         both_ways::<Via>();
         both_ways::<Kind>();
+        both_ways::<McpSide>();
         both_ways::<ProcOp>();
         both_ways::<Stream>();
         both_ways::<TunnelOp>();

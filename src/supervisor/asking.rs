@@ -79,7 +79,7 @@ impl Worker {
     fn put(&self, call: &Call, met: &Met) -> Outcome {
         let program = match met.subject.of {
             Kind::Exec => met.subject.path.clone(),
-            Kind::File | Kind::Net | Kind::Call => exe_path(call.pid()),
+            Kind::File | Kind::Net | Kind::Call | Kind::Mcp => exe_path(call.pid()),
         };
         let ask = || self.ask_event(call, met);
         let once = self.once(met);
@@ -180,7 +180,7 @@ impl Worker {
         }
         let cwd = match subject.of {
             Kind::Exec => subject.cwd.clone(),
-            Kind::File | Kind::Net | Kind::Call => self.cwd_of(call),
+            Kind::File | Kind::Net | Kind::Call | Kind::Mcp => self.cwd_of(call),
         };
         Ask {
             id: 0,

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use super::panels::fold::is_routine;
 use crate::event::{Event, Kind, Stamped};
 use crate::policy::Verdict;
-use crate::recording::{Tally, Word, authority, is_denied, kind, pid_of, qtype, visible};
+use crate::recording::{Tally, Word, authority, is_denied, kind, mcp_phrase, pid_of, qtype, visible};
 
 /// Kinds that only a filter naming them shows.
 const QUIET: [&str; 5] = ["output", "input", "redacted", "resize", "report"];
 /// Kinds that a filter can name.
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 23] = [
     "start",
     "policy",
     "report",
@@ -38,6 +38,7 @@ const KINDS: [&str; 22] = [
     "dns",
     "http",
     "credential",
+    "mcp",
     "call",
     "ask",
     "answer",
@@ -47,8 +48,8 @@ const KINDS: [&str; 22] = [
     "exit",
 ];
 /// The filters that one key goes through.
-const USUAL: [&str; 7] =
-    ["", "denied", "ask answer", "exec proc", "net dns http credential", "file", "marker alert limit lost"];
+const USUAL: [&str; 8] =
+    ["", "denied", "ask answer", "exec proc", "net dns http credential", "mcp", "file", "marker alert limit lost"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Term {
@@ -165,6 +166,7 @@ impl Term {
                 Event::Tunnel(tunnel) => tunnel.rule.to_lowercase().contains(text),
                 Event::Dns(dns) => dns.rule.to_lowercase().contains(text),
                 Event::Http(http) => http.rule.to_lowercase().contains(text),
+                Event::Mcp(mcp) => mcp.rule().is_some_and(|(rule, _)| rule.to_lowercase().contains(text)),
                 Event::Ask(ask) => ask.rule.to_lowercase().contains(text),
                 Event::Answer(answer) => answer.rule.to_lowercase().contains(text),
                 _ => false,
@@ -275,6 +277,10 @@ pub fn text_of(event: &Event) -> String {
         }
         Event::Credential(credential) => {
             format!("{} {} {}", visible(credential.name.as_bytes()), credential.what.word(), places())
+        }
+        Event::Mcp(mcp) => {
+            let rule = mcp.rule().map_or_else(String::new, |(rule, _)| visible(rule.as_bytes()));
+            format!("{} {} {rule}", mcp.what.op(), mcp_phrase(mcp))
         }
         Event::Answer(answer) => visible(format!("{} {}", answer.who, answer.rule).as_bytes()),
         Event::Marker { label, by } => visible(format!("{label} {by}").as_bytes()),

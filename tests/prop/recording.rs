@@ -61,7 +61,7 @@ fn word<T: Word + std::fmt::Debug>() -> impl Strategy<Value = T> {
 
 fn judged() -> impl Strategy<Value = Event> {
     let who = (
-        word::<Kind>(),
+        word::<Kind>().prop_filter("in questions alone", |kind| *kind != Kind::Mcp),
         select(vec!["open", "rename", "connect", "exec", "unlink"]),
         any::<i32>(),
         (0..=Access::all().bits()).prop_map(Access::from_bits_truncate),
@@ -131,6 +131,33 @@ fn network() -> impl Strategy<Value = Event> {
     );
     // On the heap: the stack of a test is small.
     prop_oneof![tunnel.boxed(), dns.boxed(), http.boxed(), credential.boxed()]
+}
+
+fn mcp() -> impl Strategy<Value = Event> {
+    let why = || (word::<Verdict>(), name(), word::<Layer>());
+    let about = || (word::<McpSide>(), text(), text(), text());
+    let start = (vec(text(), 0..3), any::<Option<[u8; 32]>>(), text(), why()).prop_map(
+        |(launch, digest, policy, (verdict, rule, layer))| {
+            McpWhat::Start(McpStart { launch, digest, policy, verdict, rule, layer })
+        },
+    );
+    let key = (text(), any::<[u8; 16]>()).prop_map(|(key, digest)| McpKey { key, digest });
+    let call = (about(), why(), option::of(text()), vec(key, 0..4), option::of(text())).prop_map(
+        |((side, id, method, name), (verdict, rule, layer), argument, keys, arguments)| {
+            McpWhat::Call(McpCall { side, id, method, name, verdict, rule, layer, argument, keys, arguments })
+        },
+    );
+    let result = (about(), (0u64..1 << 50, any::<u64>(), any::<u64>()), option::of(text()), option::of(text()));
+    let result = result.prop_map(|((side, id, method, name), (duration, size, hidden), error, result)| {
+        McpWhat::Result(McpResult { side, id, method, name, duration, size, hidden, error, result })
+    });
+    let dropped = (word::<McpSide>(), text()).prop_map(|(side, why)| McpWhat::Dropped { side, why });
+    let pin = (any::<bool>(), vec(text(), 0..3), word::<Verdict>());
+    let pin = pin.prop_map(|(first, changes, verdict)| McpWhat::Pin(McpPin { first, changes, verdict }));
+    let end = (any::<Option<i32>>(), text()).prop_map(|(status, why)| McpWhat::End { status, why });
+    let what = prop_oneof![start.boxed(), call.boxed(), result.boxed(), dropped.boxed(), pin.boxed(), end.boxed()];
+    (name(), any::<u64>(), any::<i32>(), what)
+        .prop_map(|(server, connection, pid, what)| Event::Mcp(Box::new(Mcp { server, connection, pid, what })))
 }
 
 fn proc() -> impl Strategy<Value = Event> {
@@ -248,6 +275,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => judged().boxed(),
         1 => proc().boxed(),
         3 => network().boxed(),
+        2 => mcp().boxed(),
         2 => rare().boxed(),
         1 => ask().boxed(),
         1 => answer().boxed(),

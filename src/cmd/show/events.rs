@@ -89,7 +89,9 @@ impl Drawing {
             }
             Event::Proc(proc) => self.proc(proc),
             Event::Judged(judged) => self.judged(judged),
-            Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => self.network(event),
+            Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) | Event::Mcp(_) => {
+                self.network(event)
+            }
             Event::Ask(ask) => self.ask(ask),
             Event::Answer(answer) => self.answer(answer),
             Event::Alert { pid, what } => self.paint.warm(&format!("{} (pid {pid})", visible(what.as_bytes()))),
@@ -118,13 +120,14 @@ impl Drawing {
         }
     }
 
-    /// Tunnels, names, requests and credentials.
+    /// Tunnels, names, requests, credentials and what is called of MCP servers.
     fn network(&self, event: &Event) -> String {
         let (what, why) = match event {
             Event::Tunnel(tunnel) => network::tunnel(tunnel),
             Event::Dns(dns) => network::dns(dns),
             Event::Http(http) => network::http(http),
             Event::Credential(credential) => network::credential(credential),
+            Event::Mcp(mcp) => network::mcp(mcp),
             _ => return String::new(),
         };
         let what = match event.verdict() {
@@ -166,7 +169,7 @@ impl Drawing {
             (Kind::Exec, None) if !judged.argv.is_empty() => {
                 format!("{} ({})", visible(&judged.path), words(&judged.argv))
             }
-            (Kind::Call, None) => visible(&judged.path),
+            (Kind::Call | Kind::Mcp, None) => visible(&judged.path),
             (Kind::File | Kind::Exec | Kind::Net, None) => home_short(&judged.path, &self.home),
         };
         let second = if judged.path2.is_empty() {

@@ -45,6 +45,8 @@ bitflags::bitflags! {
         const HOST = 16;
         /// Markers, notes and alerts.
         const MARKER = 32;
+        /// Servers, tools and arguments.
+        const MCP = 64;
     }
 }
 
@@ -57,16 +59,18 @@ pub enum Place {
     Path,
     Host,
     Marker,
+    Mcp,
 }
 
 impl Place {
-    pub const ALL: [(Place, Places, &'static str); 6] = [
+    pub const ALL: [(Place, Places, &'static str); 7] = [
         (Place::Output, Places::OUTPUT, "output"),
         (Place::Input, Places::INPUT, "input"),
         (Place::Argv, Places::ARGV, "argv"),
         (Place::Path, Places::PATH, "path"),
         (Place::Host, Places::HOST, "host"),
         (Place::Marker, Places::MARKER, "marker"),
+        (Place::Mcp, Places::MCP, "mcp"),
     ];
 
     pub fn word(self) -> &'static str {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use super::{Hit, Place, Places, Query};
 use crate::event::{Event, Stamped, TunnelOp};
-use crate::recording::{authority, place, visible};
+use crate::recording::{authority, mcp_phrase, place, visible};
 
 /// Adds what an event has to `hits`.
 pub(super) fn event(query: &Query, stamped: &Stamped, hits: &mut Vec<Hit>) {
@@ -59,6 +59,7 @@ pub(super) fn event(query: &Query, stamped: &Stamped, hits: &mut Vec<Hit>) {
         Event::Credential(credential) if wants(Places::HOST) => {
             seek(Place::Host, visible(format!("{} {}", credential.name, credential.host).as_bytes()));
         }
+        Event::Mcp(mcp) if wants(Places::MCP) => seek(Place::Mcp, mcp_phrase(mcp)),
         Event::Marker { label, .. } if wants(Places::MARKER) => seek(Place::Marker, visible(label.as_bytes())),
         Event::Alert { what, .. } if wants(Places::MARKER) => seek(Place::Marker, visible(what.as_bytes())),
         _ => {}

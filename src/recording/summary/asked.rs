@@ -92,7 +92,7 @@ impl Question {
     pub fn what(&self, home: &[u8], most: usize) -> String {
         let object = match self.of {
             Kind::File => home_short(&self.object, home),
-            Kind::Exec | Kind::Net | Kind::Call => visible(&self.object),
+            Kind::Exec | Kind::Net | Kind::Call | Kind::Mcp => visible(&self.object),
         };
         format!("{} {}", self.verb, cut(&object, most))
     }

@@ -3,8 +3,9 @@
 //! Invariant: bounded; every denial is counted, whether it is kept or not.
 
 use super::phrase::{cut, home_short};
-use crate::event::{Event, Judged, Kind};
+use crate::event::{Event, Judged, Kind, Mcp, McpWhat};
 use crate::policy::{Access, Layer};
+use crate::recording::mcp::called;
 use crate::recording::network::{authority, place, qtype};
 use crate::recording::visible;
 use crate::recording::words::{Word, kind};
@@ -163,9 +164,31 @@ impl Refused {
                 pid: credential.pid,
                 errno: 0,
             },
+            Event::Mcp(mcp) => Refused {
+                verb: "mcp",
+                object: mcp_object(mcp),
+                rule: mcp.rule().map_or_else(|| "relay".into(), |(rule, _)| rule.clone()),
+                layer: mcp.rule().map_or(Layer::BuiltIn, |(_, layer)| layer),
+                pid: mcp.pid,
+                errno: 0,
+            },
             _ => return None,
         })
     }
+}
+
+/// Server and tool, and the argument that decided: a reviewer's `what`.
+fn mcp_object(mcp: &Mcp) -> Vec<u8> {
+    let what = match &mcp.what {
+        McpWhat::Call(call) => {
+            let by = call.argument.as_ref().map_or_else(String::new, |argument| format!(" by '{argument}'"));
+            format!(" {}{by}", called(call.side, &call.method, &call.name))
+        }
+        McpWhat::Dropped { why, .. } => format!(": {why}"),
+        McpWhat::Pin(pin) => format!(": changed: {}", pin.changes.join("; ")),
+        McpWhat::Start(_) | McpWhat::Result(_) | McpWhat::End { .. } => String::new(),
+    };
+    format!("{}{what}", mcp.server).into_bytes()
 }
 
 impl Denial {
@@ -183,7 +206,7 @@ impl Denial {
 pub fn verb(kind: Kind, op: &'static str, access: Access) -> &'static str {
     match kind {
         Kind::Exec => "run",
-        Kind::Net | Kind::Call => op,
+        Kind::Net | Kind::Call | Kind::Mcp => op,
         Kind::File if op.starts_with("open") || op == "creat" => {
             if access.changes() {
                 "write"
@@ -216,11 +239,11 @@ pub fn object(kind: Kind, place: Option<String>, path: &[u8], path2: &[u8], argv
     }
     let mut object = match kind {
         Kind::File => any_process(path),
-        Kind::Exec | Kind::Net | Kind::Call => path.to_vec(),
+        Kind::Exec | Kind::Net | Kind::Call | Kind::Mcp => path.to_vec(),
     };
     match kind {
-        Kind::Exec => {
-            for argument in argv.iter().skip(1) {
+        Kind::Exec | Kind::Mcp => {
+            for argument in argv.iter().skip(usize::from(kind == Kind::Exec)) {
                 if object.len() > LONGEST {
                     break;
                 }

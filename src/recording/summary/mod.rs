@@ -107,6 +107,7 @@ impl Summary {
                 self.credentials.add(t, credential);
                 self.refused(stamped);
             }
+            Event::Mcp(_) => self.refused(stamped),
             Event::Ask(ask) => self.asked.add(t, ask),
             Event::Answer(answer) => self.asked.answered(answer),
             Event::Alert { what, .. } => self.alerts.add(t, what),
@@ -138,7 +139,7 @@ impl Summary {
         }
         match judged.kind {
             Kind::File if judged.errno == 0 => self.file(judged),
-            Kind::File | Kind::Exec | Kind::Net | Kind::Call => {}
+            Kind::File | Kind::Exec | Kind::Net | Kind::Call | Kind::Mcp => {}
         }
     }
 

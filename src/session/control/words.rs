@@ -3,10 +3,10 @@
 //! Invariant: control characters are visible, and it is never longer than [`MOST`] characters.
 //! Leaves to others: every detail (`show`, the panels).
 
-use crate::event::{Event, Judged, Kind};
+use crate::event::{Event, Judged, Kind, McpWhat};
 use crate::policy::Verdict;
 use crate::recording::summary::{cut, object, verb};
-use crate::recording::{authority, place, qtype, visible};
+use crate::recording::{authority, is_denied, mcp_phrase, place, qtype, visible};
 
 /// Characters.
 pub const MOST: usize = 120;
@@ -17,7 +17,7 @@ pub fn of(event: &Event) -> Option<String> {
         Event::Judged(judged) => self::judged(judged)?,
         Event::Ask(ask) => {
             let object = match ask.of {
-                Kind::Exec if !ask.argv.is_empty() => ask.argv.join(&b' '),
+                Kind::Exec | Kind::Mcp if !ask.argv.is_empty() => ask.argv.join(&b' '),
                 _ => object(ask.of, place(ask.host.as_deref(), ask.addr, ask.port), &ask.path, &ask.path2, &ask.argv),
             };
             format!("? {} {}", verb(ask.of, ask.op, ask.access), visible(&object))
@@ -37,6 +37,10 @@ pub fn of(event: &Event) -> Option<String> {
         Event::Credential(credential) if event.verdict() == Some(Verdict::Deny) => {
             let (name, host) = (visible(credential.name.as_bytes()), visible(credential.host.as_bytes()));
             format!("credential {name} kept from {host}")
+        }
+        Event::Mcp(mcp) if matches!(mcp.what, McpWhat::Call(_)) || is_denied(event) => {
+            let denied = if is_denied(event) { "denied " } else { "" };
+            format!("{denied}mcp {}", mcp_phrase(mcp))
         }
         Event::Alert { what, .. } => format!("alert {}", visible(what.as_bytes())),
         Event::Limit { what } => format!("limit {}", visible(what.as_bytes())),

@@ -36,9 +36,9 @@ fn title(question: Option<&Question>) -> Row {
 /// What is asked for: in one piece, for a line.
 pub fn subject(ask: &Ask, home: &[u8]) -> String {
     let shown = match ask.of {
-        Kind::Exec if !ask.argv.is_empty() => command(&ask.argv),
+        Kind::Exec | Kind::Mcp if !ask.argv.is_empty() => command(&ask.argv),
         Kind::Exec => home_short(&ask.path, home),
-        Kind::Call => visible(&ask.path),
+        Kind::Call | Kind::Mcp => visible(&ask.path),
         Kind::Net => match ask.addr {
             Some(addr) => addr.to_string(),
             None => visible(&ask.path),

@@ -52,7 +52,7 @@ impl Recent {
             Event::Judged(judged) if !denied && judged.kind == Kind::File => return,
             Event::Judged(judged) => say(judged, &self.home),
             // Names that were found and connections that went on have been told by their connect.
-            Event::Http(_) => of(&stamped.event).unwrap_or_default(),
+            Event::Http(_) | Event::Mcp(_) => of(&stamped.event).unwrap_or_default(),
             event if is_denied(event) => of(event).unwrap_or_default(),
             _ => return,
         };

@@ -54,7 +54,7 @@ impl Subject {
                 let port = self.addr.map_or(self.port, |addr| addr.port());
                 vec![Wanted::Net(Reach { op: NetOp::Connect, addr: self.addr, port, host: self.host.as_ref() })]
             }
-            Kind::File | Kind::Call => {
+            Kind::File | Kind::Call | Kind::Mcp => {
                 self.about.iter().map(|(path, access)| Wanted::File { path, access: *access }).collect()
             }
         }

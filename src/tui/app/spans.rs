@@ -133,7 +133,7 @@ fn of_events(events: &[Stamped]) -> Span {
                 Kind::Exec => span.exec += 1,
                 Kind::File => span.file += 1,
                 Kind::Net => span.net += 1,
-                Kind::Call => {}
+                Kind::Call | Kind::Mcp => {}
             },
             Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => span.net += 1,
             _ => {}

@@ -15,6 +15,7 @@ use crate::policy::Verdict;
 use crate::recording::{Word, kind};
 use crate::tui::Theme;
 
+mod mcp;
 mod network;
 
 /// Notices of a run's start that are shown.
@@ -98,6 +99,7 @@ pub fn of(stamped: &Stamped, doer: &Doer, asked: Asked, bearings: &Bearings) -> 
         event @ (Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_)) => {
             network::tell(&mut page, event, doer);
         }
+        Event::Mcp(mcp) => self::mcp::tell(&mut page, mcp, doer),
         Event::Ask(ask) => page.ask(ask),
         Event::Answer(answer) => page.answer(answer, asked),
         Event::Proc(proc) => page.process(proc, doer),

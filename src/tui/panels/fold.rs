@@ -13,6 +13,7 @@ use crate::event::{Answer, Ask, Event, Judged, Kind, Proc, ProcOp, Stamped, Tunn
 use crate::policy::{Access, Verdict};
 use crate::recording::kind;
 
+mod mcp;
 mod network;
 mod place;
 
@@ -164,6 +165,7 @@ pub fn row(stamped: &Stamped, bearings: &Bearings) -> EventRow {
         Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => {
             network::fill(&mut row, &stamped.event);
         }
+        Event::Mcp(mcp) => self::mcp::fill(&mut row, mcp),
         Event::Ask(ask) => question(&mut row, ask, bearings),
         Event::Answer(answer) => reply(&mut row, answer),
         Event::Proc(proc) => process(&mut row, proc),
@@ -197,7 +199,7 @@ pub fn row(stamped: &Stamped, bearings: &Bearings) -> EventRow {
 
 fn fill(row: &mut EventRow, judged: &Judged, bearings: &Bearings) {
     row.tone = match judged.kind {
-        Kind::File | Kind::Call => Tone::File,
+        Kind::File | Kind::Call | Kind::Mcp => Tone::File,
         Kind::Exec => Tone::Exec,
         Kind::Net => Tone::Net,
     };
@@ -230,7 +232,7 @@ fn question(row: &mut EventRow, ask: &Ask, bearings: &Bearings) {
     let verb = verb(ask.op, ask.of, ask.access);
     row.verb = if verb == "connect" { String::new() } else { verb.to_owned() };
     row.text = Object::from(ask).shown(bearings, MOST);
-    row.cut = if ask.of == Kind::Exec { Cut::Arguments } else { Cut::Middle };
+    row.cut = if matches!(ask.of, Kind::Exec | Kind::Mcp) { Cut::Arguments } else { Cut::Middle };
     (row.tone, row.sign, row.sign_tone) = (Tone::Ask, "?", Tone::Ask);
 }
 

@@ -50,7 +50,7 @@ pub(super) fn beneath<'p>(path: &'p [u8], dir: &[u8]) -> Option<&'p [u8]> {
 pub fn verb(op: &'static str, kind: Kind, access: Access) -> &'static str {
     match kind {
         Kind::Exec => "run",
-        Kind::Net | Kind::Call => op,
+        Kind::Net | Kind::Call | Kind::Mcp => op,
         Kind::File if op.starts_with("open") || op == "creat" => access.letters(),
         Kind::File => op,
     }
@@ -100,6 +100,7 @@ impl Object<'_> {
             return bounded(place.as_bytes(), most);
         }
         match self.kind {
+            Kind::Mcp => command(self.argv, most),
             Kind::Exec if !self.argv.is_empty() => program(self.path, self.argv, most),
             _ if !self.path2.is_empty() => {
                 format!("{} → {}", bearings.near(self.path), bearings.near(self.path2))

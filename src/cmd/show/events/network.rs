@@ -1,10 +1,10 @@
-//! Tunnels, names, requests and credentials, each as what it was and why.
+//! Tunnels, names, requests, credentials and MCP, each as what it was and why.
 //!
 //! Invariant: every text is visible.
 
-use crate::event::{Credential, Dns, Http, Tunnel};
+use crate::event::{Credential, Dns, Http, Mcp, Tunnel};
 use crate::recording::summary::{cut, lasted, size};
-use crate::recording::{Word, authority, leads, qtype, visible};
+use crate::recording::{Word, authority, leads, mcp_phrase, qtype, visible};
 
 pub(super) fn tunnel(tunnel: &Tunnel) -> (String, String) {
     let mut what = format!("{:<8} {} ↑{} ↓{}", tunnel.op.word(), leads(tunnel), size(tunnel.up), size(tunnel.down));
@@ -36,6 +36,11 @@ pub(super) fn credential(credential: &Credential) -> (String, String) {
     let (name, host) = (visible(credential.name.as_bytes()), visible(credential.host.as_bytes()));
     let what = format!("{name} {} {host}", credential.what.word());
     (what, format!("tunnel {}{}", credential.tunnel, by(credential.pid)))
+}
+
+pub(super) fn mcp(mcp: &Mcp) -> (String, String) {
+    let rule = mcp.rule().map_or_else(String::new, |(rule, _)| format!("{}, ", visible(rule.as_bytes())));
+    (format!("{:<7} {}", mcp.what.op(), mcp_phrase(mcp)), format!("{rule}connection {}{}", mcp.connection, by(mcp.pid)))
 }
 
 fn by(pid: i32) -> String {

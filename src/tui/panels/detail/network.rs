@@ -23,7 +23,7 @@ pub(super) fn tell(page: &mut Page<'_>, event: &Event, doer: &Doer) {
 }
 
 /// The first line, the process, and the rule.
-fn head(page: &mut Page<'_>, verdict: Verdict, what: &str, (pid, doer): (i32, &Doer)) {
+pub(super) fn head(page: &mut Page<'_>, verdict: Verdict, what: &str, (pid, doer): (i32, &Doer)) {
     let (sign, tone) = match verdict {
         Verdict::Deny => ("✘ ", Tone::Deny),
         Verdict::Ask => ("? ", Tone::Ask),
@@ -35,7 +35,7 @@ fn head(page: &mut Page<'_>, verdict: Verdict, what: &str, (pid, doer): (i32, &D
     }
 }
 
-fn why(page: &mut Page<'_>, verdict: Verdict, rule: &str, layer: Layer) {
+pub(super) fn why(page: &mut Page<'_>, verdict: Verdict, rule: &str, layer: Layer) {
     let (tone, word) = match verdict {
         Verdict::Deny => (Tone::Deny, "denied"),
         Verdict::Ask => (Tone::Ask, "asked"),
