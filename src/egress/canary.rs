@@ -76,6 +76,7 @@ async fn ask_for(tried: &Arc<Shared>, id: u64, place: &str) -> io::Result<String
         to,
         names: Vec::new(),
         by_name: false,
+        asked: false,
         pid: 0,
         program: Arc::from([]),
         rule: Arc::from("default"),

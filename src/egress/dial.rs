@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::errno;
 use super::passage::{Dialled, Passage};
 use super::shared::Shared;
-use crate::policy::{Host, Reach, Verdict, is_stand_in};
+use crate::policy::{Host, NetOp, Reach, Verdict, is_stand_in};
 use crate::sys::Errno;
 
 pub use forward::{Direct, Forward, Upstream};
@@ -47,17 +47,27 @@ pub struct Wanted {
     /// The names it is reached by; empty for an address that was judged alone.
     pub names: Vec<Host>,
     pub port: u16,
+    /// Somebody was asked about it, and said yes.
+    pub asked: bool,
 }
 
 impl Wanted {
+    /// A rule that asks is good for what was answered only.
+    fn allows(&self, verdict: Verdict) -> bool {
+        verdict == Verdict::Allow || verdict == Verdict::Ask && self.asked
+    }
+
     pub fn of(passage: &Passage) -> Wanted {
         let names = if passage.by_name { passage.names.clone() } else { Vec::new() };
-        Wanted { addr: Some(passage.to.ip().to_canonical()), names, port: passage.to.port() }
+        Wanted { addr: Some(passage.to.ip().to_canonical()), names, port: passage.to.port(), asked: passage.asked }
     }
 }
 
-/// Connects. Gives up after [`PATIENCE`].
+/// Connects, if the policy in force still lets it. Gives up after [`PATIENCE`].
 pub async fn dial(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {
+    if !is_allowed_now(shared, wanted) {
+        return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+    }
     tokio::time::timeout(PATIENCE, anywhere(shared, wanted))
         .await
         .unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)))
@@ -99,11 +109,24 @@ async fn anywhere(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {
     }
 }
 
-/// Whether the policy in force lets one of the names stand for this address at this port. What it asks about was answered.
+/// Whether the policy in force lets one of the names, or the address alone, be reached at all. Judged before: this is for a
+/// policy that came between.
+fn is_allowed_now(shared: &Shared, wanted: &Wanted) -> bool {
+    let policy = shared.policy.load();
+    let addr = wanted.addr.map(|ip| SocketAddr::new(ip, wanted.port));
+    match addr {
+        Some(addr) if wanted.names.is_empty() => wanted.allows(policy.decide_net(NetOp::Connect, &addr).verdict),
+        _ => {
+            wanted.names.iter().any(|name| wanted.allows(policy.decide_reach(&Reach::named(name, wanted.port)).verdict))
+        }
+    }
+}
+
+/// Whether the policy in force lets one of the names stand for this address at this port.
 fn may_be(shared: &Shared, wanted: &Wanted, ip: IpAddr) -> bool {
     let policy = shared.policy.load();
     let addr = SocketAddr::new(ip, wanted.port);
-    wanted.names.iter().any(|name| policy.decide_reach(&Reach::at(name, addr)).verdict != Verdict::Deny)
+    wanted.names.iter().any(|name| wanted.allows(policy.decide_reach(&Reach::at(name, addr)).verdict))
 }
 
 /// The addresses of the first name, each of them checked once more.

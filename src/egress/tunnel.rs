@@ -20,7 +20,7 @@ use super::sniff::{self, Heard, Hello, Opening, Way};
 use super::splice::{self, Pipe};
 use super::{dns, http, listen, tls};
 use crate::bus::Bus;
-use crate::policy::{Host, Layer, Policy, Verdict};
+use crate::policy::{Host, Layer, Policy, Reach, Verdict};
 
 /// TLS alert `access_denied`, fatal (RFC 8446 §6.2): what a client shows is better than a bare reset.
 const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
@@ -80,7 +80,7 @@ impl Tunnel {
         if let Some(server) = ahead.filter(|server| self.shared.names.names(server.addr.ip()).contains(host)) {
             return Ok(server.stream);
         }
-        let wanted = Wanted { addr: None, names: vec![host.clone()], port: self.port };
+        let wanted = self.wanted_of(host);
         let server = dial::dial(&self.shared, &wanted).await?;
         self.opened(&server);
         Ok(server.stream)
@@ -88,7 +88,17 @@ impl Tunnel {
 
     pub fn wanted(&self) -> Wanted {
         let names = if self.by_name { self.judged.clone() } else { Vec::new() };
-        Wanted { addr: self.addr.map(|addr| addr.ip()), names, port: self.port }
+        Wanted { addr: self.addr.map(|addr| addr.ip()), names, port: self.port, asked: self.entry().facts().asked }
+    }
+
+    /// Where `host` is. An address that is allowed by itself stays where it goes when a rule asks about the name: nobody was
+    /// asked about that, and whoever answers there must prove to be the host.
+    fn wanted_of(&self, host: &Host) -> Wanted {
+        let asks = || self.policy().decide_reach(&Reach::named(host, self.port)).verdict == Verdict::Ask;
+        match self.by_name || !asks() {
+            true => Wanted { addr: None, names: vec![host.clone()], ..self.wanted() },
+            false => self.wanted(),
+        }
     }
 
     /// Whether what goes to one of its names is looked into.
@@ -134,7 +144,7 @@ pub async fn redirected(shared: Arc<Shared>, client: TcpStream, waiting: Waiting
         shared,
         seat,
     };
-    if !begin(&tunnel, None) {
+    if !begin(&tunnel, tunnel.passage.asked) {
         return;
     }
     let ahead = lock(&tunnel.server).take();
@@ -164,18 +174,18 @@ pub fn asked_for(
         shared,
         seat,
     };
-    begin(&tunnel, Some(allowed.asked)).then_some(tunnel)
+    begin(&tunnel, allowed.asked).then_some(tunnel)
 }
 
-/// Without `asked` it is not known here whether somebody was asked: who announced it had its yes then, where a rule asks.
-fn begin(tunnel: &Tunnel, asked: Option<bool>) -> bool {
+/// `asked` is what whoever let it in knows: a rule that asks since then has been answered by nobody.
+fn begin(tunnel: &Tunnel, asked: bool) -> bool {
     let begun = judge::begin(&tunnel.shared, tunnel.entry(), |facts| {
         facts.judged.clone_from(&tunnel.judged);
         facts.by_name = tunnel.by_name;
         facts.host = tunnel.judged.first().cloned();
         facts.addr = tunnel.addr;
         facts.port = tunnel.port;
-        facts.asked = asked.unwrap_or_else(|| judge::standing(&tunnel.policy(), facts) == Verdict::Ask);
+        facts.asked = asked;
     });
     if begun.is_err() {
         listen::reset(&tunnel.client);

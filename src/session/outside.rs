@@ -177,6 +177,6 @@ impl Gate for Outside {
 
 /// The same passage in the words of the other side.
 fn handed(passage: Passage) -> egress::Passage {
-    let Passage { id, from, to, names, by_name, pid, program, rule, layer, started } = passage;
-    egress::Passage { id, from, to, names, by_name, pid, program, rule, layer, started }
+    let Passage { id, from, to, names, by_name, asked, pid, program, rule, layer, started } = passage;
+    egress::Passage { id, from, to, names, by_name, asked, pid, program, rule, layer, started }
 }

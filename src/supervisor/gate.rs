@@ -27,6 +27,8 @@ pub struct Passage {
     pub names: Vec<Host>,
     /// The address alone would not have been allowed: what is said inside must name one of `names`.
     pub by_name: bool,
+    /// Somebody was asked, and said yes: without that a rule that asks, put in force meanwhile, lets it in no more.
+    pub asked: bool,
     pub pid: i32,
     /// Path of the program that asked; empty where it is not known.
     pub program: Arc<[u8]>,

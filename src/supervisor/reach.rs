@@ -16,6 +16,8 @@ pub struct Reached {
     pub names: Vec<Host>,
     /// The address alone would not have been allowed.
     pub by_name: bool,
+    /// A rule asks, and the ruling is what was answered.
+    pub asked: bool,
     /// The session serves it itself, and nothing else allows it.
     pub is_own: bool,
 }
@@ -41,7 +43,7 @@ impl<'p> Place<'p> {
 impl Reached {
     /// A ruling that needs no name.
     pub fn plainly(ruling: Ruling) -> Self {
-        Self { ruling, names: Vec::new(), by_name: false, is_own: false }
+        Self { ruling, names: Vec::new(), by_name: false, asked: false, is_own: false }
     }
 
     /// The place as its event names it.
@@ -59,6 +61,7 @@ impl Worker {
             return Reached { is_own: true, ..Reached::plainly(ruling) };
         }
         let host = reached.names.first().filter(|_| reached.by_name).cloned();
+        reached.asked = reached.ruling.verdict == Verdict::Ask;
         reached.ruling = self.settle_net(reached.ruling, op, *to, host);
         reached
     }

@@ -91,6 +91,7 @@ impl Worker {
             to,
             names: reached.names,
             by_name: reached.by_name,
+            asked: reached.asked,
             pid: call.pid(),
             program: self.program(call),
             rule: reached.ruling.rule,

@@ -140,7 +140,7 @@ mod tests {
         };
         let goes = |addr: Option<&str>, names: &[&str]| {
             let names = names.iter().map(|name| named(name)).collect();
-            let wanted = Wanted { addr: addr.map(|ip| ip.parse().unwrap()), names, port: 443 };
+            let wanted = Wanted { addr: addr.map(|ip| ip.parse().unwrap()), names, port: 443, asked: false };
             upstream.proxy_for(&wanted).is_some()
         };
         assert!(!goes(None, &["git.corp"]) && !goes(None, &["corp"]));

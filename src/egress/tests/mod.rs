@@ -102,6 +102,7 @@ impl World {
             to,
             names: names.iter().map(|name| host(name)).collect(),
             by_name: !names.is_empty(),
+            asked: false,
             pid: 77,
             program: Arc::from(*b"/bin/test"),
             rule: Arc::from("test"),
@@ -111,10 +112,23 @@ impl World {
     }
 
     fn try_come(&self, to: SocketAddr, names: &[&str], dialled: Option<Dialled>) -> io::Result<TcpStream> {
+        self.come_late(to, names, dialled, |_| ())
+    }
+
+    /// What happens `between` the judgement, which may change what is announced, and the connection.
+    pub fn come_late(
+        &self,
+        to: SocketAddr,
+        names: &[&str],
+        dialled: Option<Dialled>,
+        between: impl FnOnce(&mut Passage),
+    ) -> io::Result<TcpStream> {
         self.runtime.block_on(async {
             let socket = TcpSocket::new_v4()?;
             socket.bind("127.0.0.1:0".parse().unwrap())?;
-            let place = self.egress.expect(self.passage(socket.local_addr()?, to, names), dialled);
+            let mut passage = self.passage(socket.local_addr()?, to, names);
+            between(&mut passage);
+            let place = self.egress.expect(passage, dialled);
             let stream = socket.connect(place).await?.into_std()?;
             stream.set_nonblocking(false)?;
             stream.set_read_timeout(Some(LONG))?;

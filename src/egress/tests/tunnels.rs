@@ -64,8 +64,10 @@ fn a_reset_of_either_side_is_a_reset_of_the_other() {
 fn nobody_there_is_a_reset() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let world = World::new(&format!("allow = ['{closed}']"));
-    let mut client = world.redirect(closed, &[]);
-    assert_eq!(rest(&mut client), "ConnectionReset");
+    // As soon as that, it may be what connect(2) says already.
+    let said =
+        world.try_come(closed, &[], None).map_or_else(|e| format!("{:?}", e.kind()), |mut client| rest(&mut client));
+    assert_eq!(said, "ConnectionReset");
     assert_eq!(world.closed().end, "refused");
     let passage = world.passage("0.0.0.0:0".parse().unwrap(), closed, &[]);
     assert_eq!(world.egress.dial(&passage, &|| true), Err(Errno(libc::ECONNREFUSED)));
@@ -130,6 +132,44 @@ fn a_new_policy_closes_what_it_does_not_allow() {
     if let Ok(mut late) = world.try_come(closed, &[], None) {
         assert!(["", "ConnectionReset"].contains(&rest(&mut late).as_str()));
     }
+}
+
+#[test]
+fn what_is_only_asked_about_since_then_does_not_come_in_unasked() {
+    let (addr, seen) = server(echo);
+    let rules = |verb: &str| policy(&format!("{verb} = ['example.org:{}', '{addr}']", addr.port()));
+    // Judged by name, by address, and with the connection made ahead.
+    for names in [&["example.org"][..], &[]] {
+        for ahead in [false, true] {
+            let world = World::new(&format!("allow = ['example.org:{}', '{addr}']", addr.port()));
+            let passage = world.passage("0.0.0.0:0".parse().unwrap(), addr, names);
+            let dialled = ahead.then(|| world.egress.dial(&passage, &|| true).unwrap());
+            let client = world.come_late(addr, names, dialled, |_| world.egress.reload(rules("ask")));
+            let said = client.and_then(|mut client| client.write_all(b"\0x").map(|()| rest(&mut client)));
+            assert!(said.as_ref().map_or(true, |said| ["", "ConnectionReset"].contains(&said.as_str())), "{said:?}");
+            assert_eq!((world.closed().end, world.closed().up), ("reload", 0), "{names:?} {ahead}");
+            assert_eq!(seen.try_iter().count(), usize::from(ahead), "{names:?}");
+            // Nor is anything dialled for it any more.
+            let unasked = world.egress.dial(&passage, &|| true);
+            assert_eq!(unasked, Err(Errno(libc::ECONNREFUSED)), "{names:?}");
+            assert_eq!(seen.try_iter().count(), 0, "{names:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_answered_goes_on_where_a_rule_still_asks() {
+    let (addr, _) = server(echo);
+    let world = World::new(&format!("ask = ['{addr}']"));
+    let answered = |passage: &mut Passage| passage.asked = true;
+    let mut client = world.come_late(addr, &[], None, answered).unwrap();
+    client.write_all(b"x").unwrap();
+    assert_eq!(exactly(&mut client, 1), b"x");
+    world.egress.reload(policy(&format!("ask = ['{addr}', 'example.org']")));
+    client.write_all(b"y").unwrap();
+    assert_eq!(exactly(&mut client, 1), b"y");
+    world.egress.reload(policy("ask = ['example.org']"));
+    assert!(["", "ConnectionReset"].contains(&rest(&mut client).as_str()));
 }
 
 #[test]

@@ -239,6 +239,7 @@ async fn serve_door(listener: TcpListener, egress: Arc<Egress>) {
                 to: SocketAddr::from(([203, 0, 113, 7], port)),
                 names: vec![Host::parse(API).unwrap(), Host::parse(OTHER).unwrap()],
                 by_name: true,
+                asked: false,
                 pid: 4711,
                 program: Arc::from(*b"/usr/bin/test"),
                 rule: Arc::from("test"),
