@@ -340,7 +340,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(20);
         while search.progress().0.is_some() {
             assert!(Instant::now() < deadline, "not done in twenty seconds");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         search
     }

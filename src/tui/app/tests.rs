@@ -46,7 +46,7 @@ impl Stage {
         while busy(&self.app) {
             assert!(Instant::now() < deadline, "still busy after twenty seconds");
             self.app.tick(Duration::ZERO);
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         self.app.tick(Duration::ZERO);
         self.draw();
@@ -197,7 +197,7 @@ fn a_search_that_ends_between_two_looks_is_not_slept_over() {
     let deadline = Instant::now() + Duration::from_secs(20);
     while stage.app.search.as_ref().is_some_and(|search| search.progress().0.is_some()) {
         assert!(Instant::now() < deadline, "still searching after twenty seconds");
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     // As if the last picture were older than the search's end.
     stage.app.dirty = false;
@@ -300,7 +300,7 @@ fn live_and_replay_draw_the_same_from_the_same_events() {
         let deadline = Instant::now() + Duration::from_secs(20);
         while live.app.survey.look().frames < live.app.source.len() {
             assert!(Instant::now() < deadline, "the survey of the live view is not done");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         (live.app.notice, replay.app.notice) = (None, None);
         live.app.player.following = false;

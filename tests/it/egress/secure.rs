@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -59,7 +59,7 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         while std::net::TcpStream::connect(addr).is_err() {
             assert!(Instant::now() < deadline, "no server");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
         Server { child, dir }
     }

@@ -70,7 +70,10 @@ fn it_says_who_what_why_and_takes_once_or_deny() {
             asked.pane.types(&[other]);
         }
         asked.pane.types(&["-l", "oo"]);
-        asked.ready("push one");
+        // The arrow shows that they were read: a key that is read together with them counts for nobody either.
+        let rule = |screen: &str| screen.lines().find(|line| line.contains("always:")).map(str::to_owned);
+        asked.pane.types(&["Right"]);
+        asked.pane.until("a wider rule", |screen| rule(screen).is_some_and(|wider| Some(wider) != rule(&panel)));
         asked.pane.types(&[key]);
         asked.gone();
         asked.pane.shows(verdict);

@@ -100,7 +100,7 @@ impl Session {
                 return socket;
             }
             assert!(Instant::now() < deadline, "no session came up");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 
@@ -190,7 +190,7 @@ impl Person {
                 return list;
             }
             assert!(Instant::now() < deadline, "{list:?}");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 

@@ -158,7 +158,7 @@ impl Rig {
                 return found;
             }
             assert!(Instant::now() < deadline, "no such event in {:#?}", self.events.lock().unwrap());
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 

@@ -46,7 +46,7 @@ impl Seat {
             if *self.terminal.backend().buffer() != last {
                 (last, same) = (self.terminal.backend().buffer().clone(), Instant::now());
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         last
     }
