@@ -13,11 +13,13 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod laid;
 mod learn;
+mod mcp;
 mod policy;
 mod shelf;
 
 pub use laid::{Laid, Trust, key_of, toggles};
 pub use learn::{Learn, PolicyBacktest};
+pub use mcp::{Mcp, McpConnect};
 pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyReload, PolicyShow, PolicyTest};
 pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 
@@ -102,6 +104,8 @@ pub enum Command {
     Prune(Prune),
     #[command(subcommand)]
     Policy(Policy),
+    #[command(subcommand)]
+    Mcp(Mcp),
     Trust(Trust),
     Doctor(Doctor),
     Completions(Completions),

@@ -202,6 +202,10 @@ impl Library for Disk {
         registries::settings(which, &home(), &config_dir())
     }
 
+    fn own_program(&self) -> Option<Vec<u8>> {
+        fs::read_link("/proc/self/exe").ok().map(|path| bytes(&path).to_vec())
+    }
+
     fn kind(&self, path: &[u8]) -> Kind {
         match fs::symlink_metadata(OsStr::from_bytes(path)) {
             Ok(found) if found.is_symlink() => Kind::Unknown,

@@ -13,6 +13,7 @@ pub mod key;
 pub mod learn;
 pub mod library;
 pub mod ls;
+pub mod mcp;
 pub mod paint;
 pub mod past;
 pub mod policy;
@@ -43,6 +44,7 @@ pub fn dispatch(command: Command) -> i32 {
         Command::Prune(options) => prune::prune(&options),
         Command::Learn(options) => learn::learn(&options),
         Command::Policy(options) => policy::run(options),
+        Command::Mcp(options) => mcp::run(&options),
         Command::Trust(options) => trust::trust(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Completions(options) => completions::run(&options),

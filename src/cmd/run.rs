@@ -6,6 +6,7 @@
 pub(super) mod laid;
 pub(super) mod place;
 pub(super) mod program;
+mod servers;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -50,6 +51,8 @@ enum RunError {
     Untrusted(String),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error("{0}")]
+    Server(String),
     #[error(transparent)]
     HotKey(#[from] HotKeyError),
     #[error(transparent)]
@@ -76,14 +79,14 @@ impl RunError {
             Self::Session(error) => error.hint(),
             Self::Place(error) => error.hint(),
             Self::Enrolled { .. } => Some("leave it out"),
-            Self::Keep(_) | Self::MustAudit(_) | Self::HotKey(_) | Self::Runtime(_) => None,
+            Self::Keep(_) | Self::Server(_) | Self::MustAudit(_) | Self::HotKey(_) | Self::Runtime(_) => None,
         }
     }
 
     fn status(&self) -> i32 {
         match self {
             Self::Program(error) => error.status(),
-            Self::Refused { .. } => session::REFUSED,
+            Self::Refused { .. } | Self::Server(_) => session::REFUSED,
             Self::Session(error) => error.status(),
             _ => session::FAILED,
         }
@@ -141,6 +144,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
     let (argv, appended) = arguments(&options, command, &policy);
     check_program(&policy, &program, &argv)?;
     let answers = library::answers_file(policy.answers_key());
+    let servers = servers::declared(&policy, runtime.path(), &own, audit, &place.cwd).map_err(RunError::Server)?;
     let policy = Arc::new(policy);
     // It lives as long as the process does: freeing ten thousand rules one by one at the end would be waited for.
     std::mem::forget(Arc::clone(&policy));
@@ -150,6 +154,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         runtime,
         policy,
         load,
+        servers,
         audit,
         notice,
         program: program.path,

@@ -60,7 +60,12 @@ impl Policy {
         build.policy.answers_key = key;
         build.policy.enrolled = enrolled;
         build.protect(&chain);
-        for link in &chain {
+        let widening = chain.iter().take_while(|link| link.grants).count();
+        for link in chain.iter().take(widening) {
+            build.merge(link, library)?;
+        }
+        build.own_program(library);
+        for link in chain.iter().skip(widening) {
             build.merge(link, library)?;
         }
         build.refuse_network();

@@ -46,6 +46,10 @@ pub trait Library {
     }
     /// The path without symbolic links, or None if it does not exist.
     fn realpath(&self, literal: &[u8]) -> Option<Vec<u8>>;
+    /// The program that the agent runs to reach its MCP servers: this one, by its real path.
+    fn own_program(&self) -> Option<Vec<u8>> {
+        None
+    }
     /// What stands at a path whose directory is known to be real: cheaper than `realpath`, and asked first.
     fn kind(&self, path: &[u8]) -> Kind {
         let _ = path;

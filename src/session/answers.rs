@@ -56,7 +56,7 @@ pub fn settle(questions: &Questions, policy_file: &Path, ask: u64, mut reply: Re
         Scope::Session => format!("{verdict} this session: {}", rule(choice).unwrap_or_default()),
         Scope::Always => {
             let choice = choice.ok_or(AnswerError::Choice(reply.choice))?;
-            if policy_file.as_os_str().is_empty() {
+            if policy_file.as_os_str().is_empty() || waiting.ask.file.is_empty() {
                 return Err(AnswerError::Nowhere);
             }
             let place = format!("session {}, event {}", questions.session(), waiting.seq.unwrap_or(0));

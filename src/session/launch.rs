@@ -73,6 +73,8 @@ pub struct Launched {
     pub link: Link,
     pub supervisor: Supervisor,
     pub leader: Option<OwnedFd>,
+    /// Its pid.
+    pub monitor: i32,
 }
 
 /// Runs the launch on the thread that becomes the broker's root: all it starts is in the broker's domain.
@@ -108,7 +110,7 @@ fn on_broker_thread(launch: Launch) -> Result<Launched, SessionError> {
     }
     let supervisor = supervisor::start(job(listener, monitor, agent))?;
     link.go().map_err(SessionError::Monitor)?;
-    Ok(Launched { link, supervisor, leader })
+    Ok(Launched { link, supervisor, leader, monitor })
 }
 
 /// portable-pty makes it the leader of a session whose terminal the follower is, and closes everything above 2.

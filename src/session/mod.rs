@@ -29,6 +29,7 @@ pub mod recorder;
 pub mod reload;
 pub mod retention;
 pub mod runtime;
+pub mod servers;
 pub mod shelf;
 mod stage;
 mod streams;
@@ -88,8 +89,8 @@ pub enum SessionError {
     Monitor(#[source] io::Error),
     #[error("cannot take over the agent's seccomp listener (pidfd_getfd)")]
     Listener(#[source] io::Error),
-    #[error("the policy has [mcp], which nothing enforces yet")]
-    Mcp,
+    #[error("cannot open the socket for MCP servers")]
+    Servers(#[source] io::Error),
     #[error("the broker's thread panicked")]
     Broker,
     #[error("the monitor was killed; everything it watched over was ended")]
@@ -139,6 +140,8 @@ pub struct Run {
     pub policy: Arc<Policy>,
     /// Loads the policy once more, as it is written then.
     pub load: Option<reload::Load>,
+    /// The policy's MCP servers, ready to be started.
+    pub servers: servers::Declarations,
     pub audit: Audit,
     /// Absolute.
     pub program: PathBuf,

@@ -18,7 +18,7 @@ use super::recorder::Target;
 use super::stage::Session;
 use super::streams::Streams;
 use super::wire::{Bytes, Orders};
-use super::{Inherited, MARKER, SessionError, lines, reap, retention};
+use super::{Inherited, MARKER, SessionError, lines, reap, retention, servers};
 use crate::event::Event;
 use crate::policy;
 use crate::supervisor::gate::Gate;
@@ -48,6 +48,7 @@ impl Session {
         // Before the agent can ask anything.
         let attendance = attend.as_ref().filter(|_| engaged).map(Questions::attend);
         let orders = self.orders(inherited, &streams, engaged);
+        let servers = self.servers(inherited)?;
         let door = self.cgroup.as_ref().map(Cgroup::door).transpose();
         let launched = launch::launch(Launch {
             broker: self.plan.broker.clone(),
@@ -55,7 +56,9 @@ impl Session {
             sent: streams.sent,
             cwd: self.run.cwd.clone(),
             dir: self.run.runtime.path().to_owned(),
-            job: self.job()?,
+            job: self.job(
+                servers.as_ref().map(|opened| opened.relay.try_clone()).transpose().map_err(SessionError::Servers)?,
+            )?,
             pty: self.pty.take(),
             door: door.map_err(SessionError::system("open the session's cgroup"))?,
         });
@@ -63,8 +66,9 @@ impl Session {
             // The monitor may be there already. Whether it is gone in time changes nothing about the error.
             let _ = reap::end_all(LAUNCH_PATIENCE);
         }
-        let Launched { link, supervisor, leader } = launched?;
-        self.reload.started(supervisor.reloader(), self.outside.clone());
+        let Launched { link, supervisor, leader, .. } = launched?;
+        let servers = servers.map(|opened| opened.servers);
+        self.reload.started(supervisor.reloader(), self.outside.clone(), servers.clone());
         let stop = self.stop.take().ok_or(SessionError::Broker)?;
         let desk = self.desk.take().ok_or(SessionError::Broker)?;
         let pump = Pump::new(Setup {
@@ -86,11 +90,37 @@ impl Session {
             output: self.run.policy.limits().output_bytes,
             cgroup: self.cgroup.take(),
             desk,
+            ending: Box::new(move || {
+                if let Some(servers) = servers {
+                    servers.close();
+                }
+            }),
             kept: Box::new(move |ended| keeper.let_go(ended.status())),
         });
         let finished = pump.map_err(SessionError::system("set up the streams"))?.run();
         supervisor.finish();
         finished
+    }
+
+    /// What stands between the agent and the policy's MCP servers, where it declares any.
+    fn servers(&mut self, inherited: &Inherited) -> Result<Option<servers::Opened>, SessionError> {
+        let start = servers::Start {
+            blocked: inherited.blocked.0,
+            ignored: inherited.ignored.0,
+            open_files: (inherited.open_files.soft, inherited.open_files.hard),
+        };
+        let (bus, questions) = (self.bus.clone(), self.questions.clone());
+        let setup = servers::Setup {
+            bus,
+            questions,
+            id: self.run.id.clone(),
+            cwd: self.run.cwd.clone(),
+            dir: self.run.runtime.path(),
+            policy: Arc::clone(&self.run.policy),
+            declared: std::mem::take(&mut self.run.servers),
+            start,
+        };
+        servers::open(setup)
     }
 
     /// The panel, where there is a terminal of our own that can show it.
@@ -143,7 +173,7 @@ impl Session {
     }
 
     /// The supervisor's job, but for what only the launch can know.
-    fn job(&self) -> Result<Box<dyn FnOnce(OwnedFd, i32, i32) -> Job + Send>, SessionError> {
+    fn job(&self, relay: Option<OwnedFd>) -> Result<Box<dyn FnOnce(OwnedFd, i32, i32) -> Job + Send>, SessionError> {
         let (policy, plan, bus) = (Arc::clone(&self.run.policy), Arc::clone(&self.plan), self.bus.clone());
         let questions = self.questions.clone();
         let warden = Warden::start(Arc::clone(&policy)).map_err(SessionError::system("start the warden's thread"))?;
@@ -154,6 +184,7 @@ impl Session {
             policy,
             gate,
             trust,
+            relay,
             plan,
             bus,
             questions,

@@ -68,6 +68,8 @@ pub struct Setup {
     pub attend: Option<Questions>,
     /// From before the agent's first call on.
     pub attendance: Option<Attendance>,
+    /// Called once when nothing of the agent's is left, before whatever else is left of the session is ended.
+    pub ending: Box<dyn FnOnce()>,
     /// Called once when the agent has ended and what it left behind goes on without the user's terminal.
     pub kept: Box<dyn FnOnce(Ended)>,
 }
@@ -105,6 +107,7 @@ pub struct Pump {
     wished: Option<String>,
     /// When politeness ends.
     grace: Option<Instant>,
+    ending: Option<Box<dyn FnOnce()>>,
     kept: Option<Box<dyn FnOnce(Ended)>>,
     ended: Option<Ended>,
     engaged_at_end: bool,
@@ -168,6 +171,7 @@ impl Pump {
             attendance: setup.attendance,
             wished: None,
             grace: None,
+            ending: Some(setup.ending),
             kept: Some(setup.kept),
             ended: None,
             engaged_at_end: false,
@@ -199,6 +203,9 @@ impl Pump {
             self.on_panel(entries[PANEL..CHANNELS].iter().any(|entry| entry.revents != 0));
         }
         drop(self.terminal.take());
+        if let Some(ending) = self.ending.take() {
+            ending();
+        }
         self.hear_cgroup();
         // What the monitor could not do, or has left by dying.
         if !reap::end_all(PATIENCE) && self.trouble.is_none() {

@@ -11,6 +11,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::outside::Outside;
+use super::servers::Servers;
 use crate::bus::Bus;
 use crate::event::{Event, PolicyUsed};
 use crate::policy::{Access, Audit, Policy};
@@ -34,6 +35,7 @@ pub struct Reload {
 struct Running {
     supervisor: Reloader,
     outside: Option<Arc<Outside>>,
+    servers: Option<Arc<Servers>>,
 }
 
 impl Reload {
@@ -42,9 +44,9 @@ impl Reload {
     }
 
     /// From here on there is something to reload.
-    pub fn started(&self, supervisor: Reloader, outside: Option<Arc<Outside>>) {
+    pub fn started(&self, supervisor: Reloader, outside: Option<Arc<Outside>>, servers: Option<Arc<Servers>>) {
         // It starts once.
-        let _ = self.running.set(Running { supervisor, outside });
+        let _ = self.running.set(Running { supervisor, outside, servers });
     }
 
     /// Puts the policy in force as it is written now; lines to tell.
@@ -54,11 +56,15 @@ impl Reload {
         let policy = Arc::new((self.load)()?);
         // What could not be started cannot be put in force either.
         let plan = Plan::new(&policy, &self.options).map_err(|error| error.to_string())?;
+        let fresh = running.servers.as_ref().map(|servers| servers.prepare(&policy)).transpose()?;
         let mut told = self.withheld(&now, &policy, &plan);
         let late = late(&self.first.broker, &plan.broker);
         running.supervisor.reload(&policy, late, covers(&plan.agent.trees, &self.first.agent.trees, Access::READ));
         if let Some(outside) = &running.outside {
             outside.reload(Arc::clone(&policy));
+        }
+        if let (Some(servers), Some(fresh)) = (&running.servers, fresh) {
+            servers.reload(&policy, fresh);
         }
         self.publish(&policy);
         told.insert(0, format!("policy {} is in force", policy.name()));
@@ -88,6 +94,9 @@ impl Reload {
         let AgentPlan { trees, env, limits, .. } = &self.first.agent;
         if sandbox::knows_network(new) && self.running.get().is_some_and(|running| running.outside.is_none()) {
             later("the network; this session was started without one");
+        }
+        if !new.servers().is_empty() && self.running.get().is_some_and(|running| running.servers.is_none()) {
+            later("[mcp.servers]; this session was started without any");
         }
         for tree in plan.agent.trees.iter().filter(|tree| tree.access.contains(Access::EXEC)) {
             if !is_covered(tree, trees, Access::EXEC) {

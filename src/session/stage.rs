@@ -56,9 +56,6 @@ pub struct Session {
 impl Session {
     /// All that can fail before anything runs, and the recording.
     pub fn open(mut run: Run) -> Result<Self, SessionError> {
-        if !run.policy.servers().is_empty() || !run.policy.mcp_rules().is_empty() {
-            return Err(SessionError::Mcp);
-        }
         let kinds = streams::kinds().map_err(SessionError::system("look at the standard streams"))?;
         let terminal = Terminal::of_stdio().transpose().map_err(SessionError::system("open the terminal"))?;
         let size = terminal.as_ref().map(Terminal::size).unwrap_or_default();

@@ -181,6 +181,11 @@ impl Link {
         Link(socket)
     }
 
+    /// The same end for another thread: one sends, one receives.
+    pub fn sender(&self) -> io::Result<Link> {
+        self.0.try_clone().map(Link)
+    }
+
     /// Sends a frame in one write.
     pub fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
         let mut frame = vec![0; 4];

@@ -67,6 +67,10 @@ pub mod reading {
     pub use super::resolve::is_plain;
 }
 
+/// The address of the session's MCP servers. No such file can ever be: `/proc/self` is the kernel's. So it means nothing
+/// outside a session, nobody can listen there in our place, and no variable has to say where it is.
+pub const RELAY: &str = "/proc/self/govsh-mcp";
+
 /// What one session's supervisor needs.
 pub struct Job {
     pub policy: Arc<Policy>,
@@ -74,6 +78,8 @@ pub struct Job {
     pub gate: Option<Arc<dyn gate::Gate>>,
     /// Directory of what the agent must trust, which it may read.
     pub trust: Option<PathBuf>,
+    /// The socket that [`RELAY`] leads to, where the policy declares MCP servers.
+    pub relay: Option<OwnedFd>,
     pub plan: Arc<Plan>,
     pub bus: Bus,
     /// Where it asks.
@@ -120,6 +126,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         rules: arc_swap::ArcSwap::from_pointee(shared::Rules::new(job.policy, job.plan.broker.late.clone())),
         gate: job.gate,
         trust: job.trust.map(|path| path.into_os_string().into_vec()),
+        relay: job.relay,
         readable: job.plan.agent.trees.iter().filter(|t| t.access.contains(Access::READ)).map(readable).collect(),
         bus: job.bus,
         questions: job.questions,

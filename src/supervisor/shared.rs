@@ -57,6 +57,8 @@ pub struct Shared {
     pub gate: Option<Arc<dyn Gate>>,
     /// Directory of certificates: readable, whatever the policy says of the session's own files.
     pub trust: Option<Vec<u8>>,
+    /// Where MCP servers are reached (O_PATH).
+    pub relay: Option<OwnedFd>,
     pub bus: Bus,
     pub questions: Questions,
     pub listener: OwnedFd,

@@ -66,6 +66,18 @@ pub fn wait_any() -> io::Result<Option<(i32, Change)>> {
     Ok(Some((pid, change)))
 }
 
+/// Waits until this child has ended, and reaps it; ECHILD when somebody else has.
+pub fn wait_for(pid: i32) -> io::Result<()> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` outlives the call, which writes one int to it.
+        match check(unsafe { libc::waitpid(pid, &mut status, libc::__WALL) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
 /// kill(2): a process (positive), a group (negative), or the caller's group (0).
 pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: no pointers are passed.

@@ -3,11 +3,11 @@
 //! Invariant: a file that may not widen adds no server and no rule that allows; the same server twice is the more trusted
 //! file's. Leaves to others: judging (`policy::mcp`), starting servers (`session`).
 
-use super::{Build, File};
-use crate::policy::document::{ConditionEntry, Document, McpEntry, ServerEntry, Text};
+use super::{Build, File, PathRule, built_in};
+use crate::policy::document::{ConditionEntry, Document, FileKey, McpEntry, ServerEntry, Text};
 use crate::policy::mcp::{Argument, Launch, Matcher, McpRule, Names, Segments, Server};
 use crate::policy::pattern::{Fault, Pattern};
-use crate::policy::{PolicyError, RuleId, Verdict};
+use crate::policy::{Library, PolicyError, RuleId, Verdict};
 
 impl Build<'_> {
     pub(super) fn mcp(&mut self, file: &File<'_>, document: &Document) -> Result<(), PolicyError> {
@@ -31,6 +31,21 @@ impl Build<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where there are servers, the agent runs govsh itself to reach them, wherever it is installed. What it may run it
+    /// must not write: it could put another program there, and so run what no rule lets it run.
+    pub(super) fn own_program(&mut self, library: &dyn Library) {
+        let program = if self.policy.servers.is_empty() { None } else { library.own_program() };
+        let Some(path) = program else { return };
+        let (text, pattern) = (String::from_utf8_lossy(&path).into_owned(), Pattern::literal(&path, false));
+        let kept = self.add(built_in("built-in: govsh itself", "files.readonly", &text));
+        self.restrict(FileKey::Readonly, kept, pattern.clone(), Vec::new());
+        let rule = self.add(built_in("built-in: govsh itself, to reach MCP servers", "files.exec", &text));
+        let (key, access) = (FileKey::Exec, FileKey::Exec.access());
+        let except = Vec::new();
+        self.paths.push(PathRule { key, rule, pattern: pattern.clone(), except, access, hide: false, file: None });
+        self.permit_program(rule, &pattern);
     }
 
     fn server(&self, file: &File<'_>, entry: &ServerEntry, rule: RuleId) -> Result<Server, PolicyError> {

@@ -113,6 +113,15 @@ impl Build<'_> {
         Ok(())
     }
 
+    /// Names a program in every list that leaves out what it does not name.
+    pub(super) fn permit_program(&mut self, rule: u32, pattern: &Pattern) {
+        let groups: Vec<usize> = self.policy.programs.laid.iter().map(|list| list.group).chain([0]).collect();
+        for group in groups {
+            let (slot, pattern, arguments) = (Slot::Exec, pattern.clone(), None);
+            self.programs.push(ProgramPath { rule, slot, group, pattern, arguments });
+        }
+    }
+
     /// Puts the paths in place, as written and by real path.
     pub(super) fn place_programs(&mut self, links: &mut Links<'_>) {
         for path in std::mem::take(&mut self.programs) {

@@ -2,9 +2,9 @@
 //!
 //! Invariant: bounded; a denial is found before a permission; an answer for a program holds under the rule that asked.
 
-use super::Reply;
 use super::state::Open;
 use super::subject::Subject;
+use super::{Realm, Reply};
 use crate::event::Scope;
 use crate::policy::{Kept, RuleId, Vars, Verdict, Wanted};
 
@@ -18,6 +18,7 @@ pub(super) struct Memory {
 
 #[derive(Debug)]
 pub(super) struct Known {
+    realm: Realm,
     verdict: Verdict,
     covers: Covers,
     pub reply: Reply,
@@ -38,11 +39,11 @@ enum Covers {
 impl Memory {
     /// Takes over what holds for longer than the calls that wait.
     pub fn keep(&mut self, open: &Open, reply: &Reply) {
-        let Open { ask, rule, program, once, .. } = open;
-        let rule = *rule;
+        let Open { ask, rule, program, once, realm, .. } = open;
+        let (rule, realm) = (*rule, *realm);
         let covers = match reply.scope {
             Scope::Once => {
-                once.iter().for_each(|kept| self.put(Covers::Touched(rule, kept.clone()), reply));
+                once.iter().for_each(|kept| self.put(realm, Covers::Touched(rule, kept.clone()), reply));
                 return;
             }
             Scope::Never => Covers::Rule(rule),
@@ -56,12 +57,13 @@ impl Memory {
                 }
             }
         };
-        self.put(covers, reply);
+        self.put(realm, covers, reply);
     }
 
     /// The rules have other numbers now: an answer by a rule that is gone is gone with it.
     pub fn renumber(&mut self, to: &dyn Fn(RuleId) -> Option<RuleId>) {
         self.known.retain_mut(|known| match &mut known.covers {
+            _ if known.realm != 0 => true,
             Covers::Kept(_) => true,
             Covers::Rule(rule) | Covers::Program(rule, _) | Covers::Touched(rule, _) => {
                 to(*rule).map(|new| *rule = new).is_some()
@@ -69,40 +71,51 @@ impl Memory {
         });
     }
 
-    fn put(&mut self, covers: Covers, reply: &Reply) {
+    fn put(&mut self, realm: Realm, covers: Covers, reply: &Reply) {
         if self.known.len() >= MOST {
             self.known.remove(0);
         }
-        self.known.push(Known { verdict: reply.ruling(), covers, reply: reply.clone() });
+        self.known.push(Known { realm, verdict: reply.ruling(), covers, reply: reply.clone() });
     }
 
-    /// The answer to this question, if one was given before. `once` is empty unless `rule` alone asks, about each file once.
-    pub fn find(&self, subject: &Subject, rule: RuleId, program: &[u8], once: &[Kept]) -> Option<&Known> {
+    /// The answer to this question, if one was given before to the same tree. `once` is empty unless `rule` alone asks,
+    /// about each file once.
+    pub fn find(&self, realm: Realm, subject: &Subject, rule: RuleId, program: &[u8], once: &[Kept]) -> Option<&Known> {
         let by = (!once.is_empty()).then_some(rule);
-        self.denial(subject, rule, program, by).or_else(|| self.permission(subject, rule, program, by))
+        let known = || self.known.iter().filter(move |known| known.realm == realm);
+        denial(known(), subject, (rule, program), by).or_else(|| permission(&known, subject, (rule, program), by))
     }
+}
 
-    /// A denial of any part is a denial of the whole.
-    fn denial(&self, subject: &Subject, rule: RuleId, program: &[u8], by: Option<RuleId>) -> Option<&Known> {
-        let wanted = subject.wanted();
-        let denies = |known: &&Known| {
-            known.covers.is_of(rule, program) || wanted.iter().any(|wanted| known.covers.has(wanted, by))
-        };
-        self.known.iter().filter(|known| known.verdict != Verdict::Allow).find(denies)
-    }
+/// A denial of any part is a denial of the whole.
+fn denial<'k>(
+    mut known: impl Iterator<Item = &'k Known>,
+    subject: &Subject,
+    (rule, program): (RuleId, &[u8]),
+    by: Option<RuleId>,
+) -> Option<&'k Known> {
+    let wanted = subject.wanted();
+    let denies =
+        |known: &&Known| known.covers.is_of(rule, program) || wanted.iter().any(|wanted| known.covers.has(wanted, by));
+    known.find(|known| known.verdict != Verdict::Allow && denies(known))
+}
 
-    /// Each part must be allowed.
-    fn permission(&self, subject: &Subject, rule: RuleId, program: &[u8], by: Option<RuleId>) -> Option<&Known> {
-        let allowing = || self.known.iter().filter(|known| known.verdict == Verdict::Allow);
-        if let Some(known) = allowing().find(|known| known.covers.is_of(rule, program)) {
-            return Some(known);
-        }
-        let mut found = None;
-        for wanted in subject.wanted() {
-            found = Some(allowing().find(|known| known.covers.has(&wanted, by))?);
-        }
-        found
+/// Each part must be allowed.
+fn permission<'k, I: Iterator<Item = &'k Known>>(
+    known: &dyn Fn() -> I,
+    subject: &Subject,
+    (rule, program): (RuleId, &[u8]),
+    by: Option<RuleId>,
+) -> Option<&'k Known> {
+    let allowing = || known().filter(|known| known.verdict == Verdict::Allow);
+    if let Some(known) = allowing().find(|known| known.covers.is_of(rule, program)) {
+        return Some(known);
     }
+    let mut found = None;
+    for wanted in subject.wanted() {
+        found = Some(allowing().find(|known| known.covers.has(&wanted, by))?);
+    }
+    found
 }
 
 impl Covers {

@@ -32,9 +32,13 @@ pub use subject::Subject;
 
 use state::{Shared, State};
 
-/// All questions of one session.
+/// All questions of one session, as one of its trees asks them: the agent's, or an MCP server's. What was answered to one is
+/// no answer for another, since each has rules of its own.
 #[derive(Clone)]
-pub struct Questions(Arc<Shared>);
+pub struct Questions(Arc<Shared>, Realm);
+
+/// Whose questions: 0 for the agent's.
+pub type Realm = u32;
 
 /// A question that is open.
 #[derive(Debug, Clone)]
@@ -84,7 +88,7 @@ fn words(verdict: Verdict) -> &'static str {
 impl Questions {
     /// `timeout` is how long a question waits; `file` is where *always* is written, as people are shown it.
     pub fn new(bus: Bus, timeout: Duration, file: String) -> Self {
-        Self(Arc::new(Shared::new(bus, timeout, file)))
+        Self(Arc::new(Shared::new(bus, timeout, file)), 0)
     }
 
     /// The same for the session of this id, before anybody else has it.
@@ -93,7 +97,18 @@ impl Questions {
         let Shared { bus, timeout, file, .. } = &*self.0;
         let mut shared = Shared::new(bus.clone(), *timeout, file.clone());
         shared.session = id;
-        Self(Arc::new(shared))
+        Self(Arc::new(shared), 0)
+    }
+
+    /// The same list of questions for another tree. Its answers are never written down: they would be taken for the agent's.
+    #[must_use]
+    pub fn of_realm(&self, realm: Realm) -> Self {
+        Self(self.0.clone(), realm)
+    }
+
+    /// Whether somebody is there to answer.
+    pub fn is_attended(&self) -> bool {
+        self.0.lock().attending > 0
     }
 
     /// The session's id; empty when it was not said.
@@ -142,7 +157,7 @@ impl Questions {
     pub fn renumber(&self, to: &dyn Fn(RuleId) -> Option<RuleId>) {
         let mut state = self.0.lock();
         state.memory.renumber(to);
-        for open in &mut state.open {
+        for open in state.open.iter_mut().filter(|open| open.realm == 0) {
             open.rule = to(open.rule).unwrap_or(RuleId(u32::MAX));
         }
     }
@@ -194,8 +209,8 @@ impl Questions {
         loop {
             let mut state = self.0.lock();
             let found = state.open.iter().enumerate().find_map(|(at, open)| {
-                let known =
-                    state.memory.find(&open.subject, open.rule, &open.program, &open.once).filter(|_| open.is_put)?;
+                let known = state.memory.find(open.realm, &open.subject, open.rule, &open.program, &open.once);
+                let known = known.filter(|_| open.is_put)?;
                 Some((at, known.reply.clone()))
             });
             let Some((at, reply)) = found else { return };

@@ -117,13 +117,15 @@ impl Questions {
         if state.closed {
             return Step::Done(Outcome::Given(Given::denied("the session ends")));
         }
-        if let Some(known) = state.memory.find(&put.subject, put.rule, &put.program, &put.once) {
+        if let Some(known) = state.memory.find(self.1, &put.subject, put.rule, &put.program, &put.once) {
             let words = format!("answered before: {}", known.reply.words());
             return Step::Done(Outcome::Given(Given { verdict: known.reply.ruling(), words }));
         }
         let now = Instant::now();
-        let back =
-            |released: &&mut Released| released.away > 0 && released.until > now && released.subject == put.subject;
+        let back = |released: &&mut Released| {
+            let same = released.realm == self.1 && released.subject == put.subject;
+            same && released.away > 0 && released.until > now
+        };
         if let Some(released) = state.answered.iter_mut().find(back) {
             released.away -= 1;
             released.calls += 1;
@@ -134,7 +136,7 @@ impl Questions {
         if state.parked >= MOST_PARKED {
             return state.too_much("64 calls wait for an answer: what asks beyond is denied");
         }
-        if let Some(open) = state.open.iter_mut().find(|open| open.subject == put.subject) {
+        if let Some(open) = state.open.iter_mut().find(|open| self.is_same(open, put)) {
             open.calls += 1;
             open.away = open.away.saturating_sub(1);
             open.left_at = None;
@@ -155,14 +157,18 @@ impl Questions {
         Step::Put
     }
 
+    fn is_same(&self, open: &Open, put: &Put<'_>) -> bool {
+        open.realm == self.1 && open.subject == put.subject
+    }
+
     /// Lists a new question and publishes it; its number.
     fn put(&self, put: &Put<'_>, calls: usize) -> u64 {
         let mut ask = (put.ask)();
         ask.timeout = u64::try_from(self.0.timeout.as_nanos()).unwrap_or(u64::MAX);
-        ask.file = self.0.file.clone();
+        ask.file = if self.1 == 0 { self.0.file.clone() } else { String::new() };
         let mut state = self.0.lock();
         // Another call may have put the same in the meantime.
-        if let Some(open) = state.open.iter_mut().find(|open| open.subject == put.subject) {
+        if let Some(open) = state.open.iter_mut().find(|open| self.is_same(open, put)) {
             open.calls += calls;
             return open.ask.id;
         }
@@ -170,6 +176,7 @@ impl Questions {
         ask.id = state.next;
         let (id, ask, now) = (ask.id, Arc::new(ask), Instant::now());
         state.open.push(Open {
+            realm: self.1,
             ask: ask.clone(),
             subject: put.subject.clone(),
             rule: put.rule,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::memory::Memory;
 use super::park::Given;
 use super::subject::Subject;
-use super::{Refused, Reply};
+use super::{Realm, Refused, Reply};
 use crate::bus::Bus;
 use crate::event::{Ask, By};
 use crate::policy::{Kept, RuleId, Verdict};
@@ -69,6 +69,7 @@ pub(super) struct State {
 
 /// A question that waits.
 pub(super) struct Open {
+    pub realm: Realm,
     pub ask: Arc<Ask>,
     pub subject: Subject,
     pub rule: RuleId,
@@ -87,6 +88,7 @@ pub(super) struct Open {
 
 /// An answer for calls that have not taken it yet.
 pub(super) struct Released {
+    pub realm: Realm,
     pub ask: u64,
     pub subject: Subject,
     pub given: Given,
@@ -214,7 +216,7 @@ impl State {
         self.answered.retain(|released| released.calls > 0 || released.away > 0 && released.until > now);
         let (ask, subject, until) = (open.ask.id, open.subject.clone(), now + RETURN);
         let (calls, away) = (open.calls, open.away);
-        self.answered.push(Released { ask, subject, given, calls, away, until, is_out: false });
+        self.answered.push(Released { realm: open.realm, ask, subject, given, calls, away, until, is_out: false });
     }
 
     /// Its `answer` event is out.

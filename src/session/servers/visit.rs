@@ -1,0 +1,180 @@
+//! One client's connection from its first line to the server's end.
+//!
+//! ```text
+//! NAME ─ declared? ─ server started ─ mcp::connection ─ EOF, 5 s, SIGTERM, 5 s, SIGKILL ─ exit status
+//! ```
+//! Invariant: nothing reaches a server but through the relay, and nothing of a server the client but so, its stderr aside.
+//! Leaves to others: judging (`mcp::relay`), processes (`tree`).
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::time::timeout;
+
+use super::client::{Client, Stdio};
+use super::frames::Kind;
+use super::teller::Teller;
+use super::tree::{self, Pipes, Tree};
+use super::{Command, Declared, How, Shared};
+use crate::mcp::connection::{self, Ended, LINGER, Setup};
+use crate::mcp::relay::Relay;
+
+/// How long a client may take to say what it wants.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+/// For what is left of a server's stderr when it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Serves one client to its end.
+pub async fn serve(shared: Arc<Shared>, socket: UnixStream) {
+    let client = Client::new(socket);
+    let Ok(Some(name)) = timeout(FIRST_WORD, client.name()).await else { return };
+    let served = match shared.declared(&name) {
+        None => Err(format!("the policy declares no MCP server '{}'", crate::recording::visible(name.as_bytes()))),
+        Some(_) if !shared.may_start() => {
+            Err("too many MCP servers were started in the last minute: try again later".to_owned())
+        }
+        Some(declared) => served(&shared, &client, &declared).await,
+    };
+    if let Err(why) = served {
+        // It is told to nobody where nobody is left.
+        let _ = timeout(LAST_WORDS, client.say(Kind::Refused, why.as_bytes())).await;
+    }
+}
+
+async fn served(shared: &Arc<Shared>, client: &Arc<Client>, declared: &Arc<Declared>) -> Result<(), String> {
+    let connection = shared.next();
+    let teller = Arc::new(Teller::new(shared, declared, connection));
+    match &declared.how {
+        How::Command(Err(why)) => Err(why.clone()),
+        How::Command(Ok(command)) => by_command(shared, client, (declared, command), &teller).await,
+        How::Url(_) => Err("servers that are reached by URL are not served here".to_owned()),
+    }
+}
+
+fn setup(shared: &Shared, declared: &Declared, teller: &Arc<Teller>) -> Setup {
+    let rules = shared.rules.subscribe();
+    let relay = Relay::new(&declared.name, Arc::clone(&rules.borrow()));
+    Setup { relay, asks: teller.clone(), tells: teller.clone(), rules }
+}
+
+async fn by_command(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    (declared, command): (&Arc<Declared>, &Arc<Command>),
+    teller: &Arc<Teller>,
+) -> Result<(), String> {
+    let (tree, pipes) = start(shared, command, teller.connection()).await?;
+    let Pipes { stdin, stdout, stderr } = pipes;
+    let failed = |error: io::Error| format!("cannot use the server's pipes: {error}");
+    let server =
+        tokio::io::join(pipe::Receiver::from_owned_fd(stdout).map_err(failed)?, Input::new(stdin).map_err(failed)?);
+    let words = tokio::spawn(pass_on_stderr(
+        pipe::Receiver::from_owned_fd(stderr).map_err(failed)?,
+        client.clone(),
+        teller.clone(),
+    ));
+    let ended = connection::run(Stdio(client.clone()), server, setup(shared, declared, teller)).await;
+    stop(&tree, ended).await;
+    shared.forget(teller.connection());
+    // Whoever has inherited its stderr is gone: what is left is there.
+    let _ = timeout(LAST_WORDS, words).await;
+    teller.ended(tree.status(), ended);
+    let status = tree.status().unwrap_or(super::super::FAILED);
+    // A client that is gone does not need it.
+    let _ = timeout(LAST_WORDS, client.say(Kind::Exit, &status.to_le_bytes())).await;
+    Ok(())
+}
+
+/// Starts the server where waiting is allowed, and notes it for the end of the session.
+async fn start(shared: &Arc<Shared>, command: &Arc<Command>, connection: u64) -> Result<(Arc<Tree>, Pipes), String> {
+    let (at, command) = (shared.clone(), command.clone());
+    let started = tokio::task::spawn_blocking(move || {
+        let (tree, pipes) = tree::start(&at, &command, connection).map_err(|error| told(&error))?;
+        let tree = Arc::new(tree);
+        match at.note(connection, &tree) {
+            true => Ok((tree, pipes)),
+            false => {
+                tree.end();
+                Err("the session ends".to_owned())
+            }
+        }
+    });
+    started.await.unwrap_or_else(|_| Err("the server's start was given up".to_owned()))
+}
+
+/// The error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut line = format!("cannot start the server: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    line
+}
+
+/// The connection is over and the server has seen the end of its input: now it ends, politely first.
+async fn stop(tree: &Tree, ended: Ended) {
+    let polite = match ended {
+        Ended::Server => LINGER,
+        // It has had its time already, or does not keep to the protocol.
+        Ended::Client | Ended::TooLong(_) => Duration::ZERO,
+    };
+    if tree.ends_within(polite).await {
+        return;
+    }
+    tree.ask_to_end();
+    if !tree.ends_within(LINGER).await {
+        tree.end();
+        tree.ends_within(LINGER).await;
+    }
+}
+
+/// What the server says on stderr: to the client byte for byte, and into the record. It is heard to its end, whoever listens.
+async fn pass_on_stderr(mut stderr: pipe::Receiver, client: Arc<Client>, teller: Arc<Teller>) {
+    let mut buffer = vec![0; super::frames::LARGEST];
+    let mut is_heard = true;
+    while let Ok(bytes @ 1..) = stderr.read(&mut buffer).await {
+        let bytes = buffer.get(..bytes).unwrap_or_default();
+        teller.stderr(bytes);
+        is_heard = is_heard && client.say(Kind::Stderr, bytes).await.is_ok();
+    }
+}
+
+/// A server's stdin: shutting it down closes it, since a pipe has no other end of input.
+struct Input(Option<pipe::Sender>);
+
+impl Input {
+    fn new(stdin: OwnedFd) -> io::Result<Input> {
+        pipe::Sender::from_owned_fd(stdin).map(|sender| Input(Some(sender)))
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(Pin<&mut pipe::Sender>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &mut self.0 {
+            Some(sender) => act(Pin::new(sender)),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Input {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.with(|sender| sender.poll_write(cx, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|sender| sender.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0 = None;
+        Poll::Ready(Ok(()))
+    }
+}
