@@ -25,9 +25,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::sync::{oneshot, watch};
 use tokio::time::{self, Instant};
 
-use super::Id;
-use super::frame::{LONGEST, Lines};
-use super::relay::{Now, Question, Relay, Side, Step, Told};
+use super::pins::Pinned;
+use super::relay::{Changed, Now, Question, Relay, Side, Step, Told};
 use crate::policy::mcp::McpRule;
 use outgoing::Outgoing;
 
@@ -52,6 +51,12 @@ pub trait Tells: Send + Sync {
 
     fn told(&self, told: Told);
 
+    /// The server is not what it was pinned as.
+    fn changed(&self, changed: Changed);
+
+    /// What is pinned of the server from now on: for the pins file.
+    fn pin(&self, pinned: Pinned);
+
     /// Something of this side's was not passed on.
     fn dropped(&self, side: Side, what: &str);
 }
@@ -72,8 +77,8 @@ pub enum Ended {
     Server,
     /// The client has gone, or closed its side and the server did not end in `LINGER` after that.
     Client,
-    /// A message longer than is held.
-    TooLong(Side),
+    /// A message of this side's is longer than is held, or turned out to be none when some of it had been passed on.
+    Broken(Side),
 }
 
 /// Carries messages until one side ends. An end that is dropped meanwhile is the end of that side.
@@ -102,7 +107,6 @@ where
 struct Half<T> {
     read: ReadHalf<T>,
     write: WriteHalf<T>,
-    lines: Lines,
     buffer: Box<[u8]>,
     outgoing: Outgoing,
     /// It sends no more.
@@ -116,7 +120,6 @@ impl<T: AsyncRead + AsyncWrite> Half<T> {
         Half {
             read,
             write,
-            lines: Lines::new(LONGEST),
             buffer: vec![0; CHUNK].into_boxed_slice(),
             outgoing: Outgoing::default(),
             ended: false,
@@ -143,7 +146,7 @@ struct Connection<C, S> {
     rules: watch::Receiver<Arc<[McpRule]>>,
     client: Half<C>,
     server: Half<S>,
-    parked: Vec<(Id, oneshot::Receiver<bool>)>,
+    parked: Vec<(u64, oneshot::Receiver<bool>)>,
     over: Option<Ended>,
 }
 
@@ -153,7 +156,7 @@ enum Woken {
     FromServer(io::Result<usize>),
     ToClient(io::Result<usize>),
     ToServer(io::Result<usize>),
-    Answered(Id, bool),
+    Answered(u64, bool),
     Rules(bool),
     Still,
     Late,
@@ -194,7 +197,7 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Connection<C, S> {
                 read = server.read.read(&mut server.buffer), if server_may => Woken::FromServer(read),
                 wrote = Half::<C>::pass_on(&mut client.write, &client.outgoing), if to_client => Woken::ToClient(wrote),
                 wrote = Half::<S>::pass_on(&mut server.write, &server.outgoing), if to_server => Woken::ToServer(wrote),
-                (id, allow) = answered(parked), if is_parked => Woken::Answered(id, allow),
+                (ticket, allow) = answered(parked), if is_parked => Woken::Answered(ticket, allow),
                 changed = self.rules.changed(), if knows_rules => Woken::Rules(changed.is_ok()),
                 _ = still.tick(), if is_parked => Woken::Still,
                 () = &mut late, if is_closing => Woken::Late,
@@ -214,23 +217,17 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Connection<C, S> {
         match woken {
             Woken::FromClient(read) => {
                 let bytes = read.unwrap_or(0);
-                self.client.lines.push(self.client.buffer.get(..bytes).unwrap_or_default());
-                self.take_lines(Side::Client);
+                self.take(Side::Client, bytes);
                 if bytes == 0 {
                     self.client.ended = true;
-                    self.tell_partial(Side::Client);
                     // Whoever hangs up waits for no answer.
                     self.parked.clear();
                 }
             }
             Woken::FromServer(read) => {
                 let bytes = read.unwrap_or(0);
-                self.server.lines.push(self.server.buffer.get(..bytes).unwrap_or_default());
-                self.take_lines(Side::Server);
-                if bytes == 0 {
-                    self.server.ended = true;
-                    self.tell_partial(Side::Server);
-                }
+                self.take(Side::Server, bytes);
+                self.server.ended = bytes == 0;
             }
             Woken::ToClient(Ok(taken)) => self.client.outgoing.taken(taken),
             Woken::ToServer(Ok(taken)) => self.server.outgoing.taken(taken),
@@ -245,8 +242,8 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Connection<C, S> {
                 self.server.deaf = true;
                 self.server.outgoing.clear();
             }
-            Woken::Answered(id, allow) => {
-                let steps = self.relay.answered(&id, allow);
+            Woken::Answered(ticket, allow) => {
+                let steps = self.relay.answered(ticket, allow);
                 self.carry_out(Side::Client, steps);
             }
             Woken::Still => {
@@ -257,49 +254,27 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Connection<C, S> {
         }
     }
 
-    /// Whatever lines are whole by now.
-    fn take_lines(&mut self, side: Side) {
+    /// So many bytes of a side, in its buffer; none: it has ended.
+    fn take(&mut self, side: Side, bytes: usize) {
         let now = self.tells.now();
         if self.rules.has_changed().unwrap_or(false) {
             self.take_rules();
         }
-        loop {
-            let lines = match side {
-                Side::Client => &mut self.client.lines,
-                Side::Server => &mut self.server.lines,
-            };
-            let line = match lines.next_line() {
-                Ok(Some(line)) => line,
-                Ok(None) => return,
-                Err(too_long) => {
-                    self.tells.dropped(side, &too_long.to_string());
-                    self.over = Some(Ended::TooLong(side));
-                    return;
-                }
-            };
-            let steps = match side {
-                Side::Client => self.relay.client(&line.bytes, line.message(), now),
-                Side::Server => self.relay.server(&line.bytes, line.message(), now),
-            };
-            self.carry_out(side, steps);
-        }
+        let buffer = match side {
+            Side::Client => &self.client.buffer,
+            Side::Server => &self.server.buffer,
+        };
+        let steps = match bytes {
+            0 => self.relay.ended(side),
+            bytes => self.relay.read(side, buffer.get(..bytes).unwrap_or_default(), now),
+        };
+        self.carry_out(side, steps);
     }
 
     fn take_rules(&mut self) {
         let rules = Arc::clone(&self.rules.borrow_and_update());
         let steps = self.relay.judge_by(rules);
         self.carry_out(Side::Server, steps);
-    }
-
-    /// A line without its end is no message.
-    fn tell_partial(&self, side: Side) {
-        let left = match side {
-            Side::Client => self.client.lines.left(),
-            Side::Server => self.server.lines.left(),
-        };
-        if left > 0 {
-            self.tells.dropped(side, "a message without its end");
-        }
     }
 
     /// `side` has caused them.
@@ -310,11 +285,17 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Connection<C, S> {
                 Step::Client(bytes) if !self.client.deaf => self.client.outgoing.add(side, bytes),
                 Step::Server(_) | Step::Client(_) => {}
                 Step::Park(question) => {
-                    let id = question.id.clone();
-                    self.parked.push((id, self.asks.ask(*question)));
+                    let ticket = question.ticket;
+                    self.parked.push((ticket, self.asks.ask(*question)));
                 }
-                Step::Unpark(id) => self.parked.retain(|(parked, _)| *parked != id),
+                Step::Unpark(ticket) => self.parked.retain(|(parked, _)| *parked != ticket),
                 Step::Told(told) => self.tells.told(*told),
+                Step::Changed(changed) => self.tells.changed(*changed),
+                Step::Pin(pinned) => self.tells.pin(*pinned),
+                Step::Close { side, why } => {
+                    self.tells.dropped(side, &why);
+                    self.over = Some(Ended::Broken(side));
+                }
                 Step::Dropped { side, what } => self.tells.dropped(side, &what),
             }
         }
@@ -327,13 +308,13 @@ fn may(side: Side, to_client: &Outgoing, to_server: &Outgoing) -> bool {
 }
 
 /// The next of the parked calls that has its answer; whoever asked no more has denied it.
-async fn answered(parked: &mut Vec<(Id, oneshot::Receiver<bool>)>) -> (Id, bool) {
+async fn answered(parked: &mut Vec<(u64, oneshot::Receiver<bool>)>) -> (u64, bool) {
     poll_fn(|context| {
         for at in 0..parked.len() {
             let Some((_, answer)) = parked.get_mut(at) else { break };
             if let Poll::Ready(answer) = Pin::new(answer).poll(context) {
-                let (id, _) = parked.swap_remove(at);
-                return Poll::Ready((id, answer.unwrap_or(false)));
+                let (ticket, _) = parked.swap_remove(at);
+                return Poll::Ready((ticket, answer.unwrap_or(false)));
             }
         }
         Poll::Pending

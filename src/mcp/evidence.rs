@@ -235,18 +235,22 @@ mod tests {
     #[test]
     fn values_are_in_events_only_where_they_are_kept() {
         let told = Told {
+            number: 1,
             side: Side::Client,
             id: Id::read(&value("\"a\"")).unwrap(),
             method: "tools/call".into(),
             name: "create".into(),
             verdict: Some(Verdict::Deny),
             rule: "r".into(),
+            rule_id: None,
             argument: Some("repo".into()),
             keys: vec!["repo".into()],
+            arguments: None,
             duration: 0,
             size: 0,
             hidden: 0,
             error: None,
+            answer: None,
         };
         let why = Why { rule: "\"r\" p.toml:3".into(), layer: Layer::User };
         let arguments = value(r#"{"repo": "geheim\u0007", "n": 1e3}"#);

@@ -8,11 +8,16 @@ use memchr::memchr;
 /// Longest line, in bytes, unless told otherwise.
 pub const LONGEST: usize = 16 << 20;
 
+/// U+FEFF.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Cuts a stream into lines.
 #[derive(Debug)]
 pub struct Lines {
     held: Vec<u8>,
-    /// Bytes of `held` that are known to have no line feed.
+    /// Where in `held` what was not given out begins.
+    from: usize,
+    /// Up to where in `held` there is no line feed.
     searched: usize,
     longest: usize,
     begun: bool,
@@ -29,24 +34,32 @@ pub struct Line {
     /// As it came.
     pub bytes: Vec<u8>,
     /// Whether a byte order mark stands before it: only at the beginning of a stream.
-    marked: bool,
+    pub(super) marked: bool,
 }
 
 impl Line {
     /// What is to be read as a message: no byte order mark, no line end. Empty for a blank line.
     pub fn message(&self) -> &[u8] {
         let rest = if self.marked { self.bytes.get(3..).unwrap_or_default() } else { &self.bytes };
-        rest.trim_ascii()
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let begin = rest.iter().position(|byte| !is_space(byte)).unwrap_or(rest.len());
+        let end = rest.iter().rposition(|byte| !is_space(byte)).map_or(begin, |last| last + 1);
+        rest.get(begin..end).unwrap_or_default()
     }
 }
 
 impl Lines {
     pub fn new(longest: usize) -> Lines {
-        Lines { held: Vec::new(), searched: 0, longest, begun: false }
+        Lines { held: Vec::new(), from: 0, searched: 0, longest, begun: false }
     }
 
     /// More of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.from > 0 {
+            self.held.drain(..self.from);
+            self.searched -= self.from;
+            self.from = 0;
+        }
         self.held.extend_from_slice(bytes);
     }
 
@@ -55,22 +68,30 @@ impl Lines {
         let unread = self.held.get(self.searched..).unwrap_or_default();
         let Some(found) = memchr(b'\n', unread) else {
             self.searched = self.held.len();
-            return if self.held.len() > self.longest { Err(TooLong(self.longest)) } else { Ok(None) };
+            return if self.left() > self.longest { Err(TooLong(self.longest)) } else { Ok(None) };
         };
         let end = self.searched + found + 1;
-        if end > self.longest {
+        if end - self.from > self.longest {
             return Err(TooLong(self.longest));
         }
-        let rest = self.held.split_off(end);
-        let bytes = std::mem::replace(&mut self.held, rest);
-        self.searched = 0;
-        let marked = !std::mem::replace(&mut self.begun, true) && bytes.starts_with(b"\xef\xbb\xbf");
+        let bytes = self.held.get(self.from..end).unwrap_or_default().to_vec();
+        (self.from, self.searched) = (end, end);
+        let marked = !std::mem::replace(&mut self.begun, true) && bytes.starts_with(MARK);
         Ok(Some(Line { bytes, marked }))
     }
 
     /// Bytes of a line whose end has not come: at the end of a stream they are no message.
     pub fn left(&self) -> usize {
-        self.held.len()
+        self.held.len() - self.from
+    }
+
+    /// Those bytes, and whether a byte order mark stands before them; they are no longer held.
+    pub(super) fn take_left(&mut self) -> (Vec<u8>, bool) {
+        self.push(&[]);
+        self.searched = 0;
+        let bytes = std::mem::take(&mut self.held);
+        let marked = !std::mem::replace(&mut self.begun, true) && bytes.starts_with(MARK);
+        (bytes, marked)
     }
 }
 

@@ -51,7 +51,22 @@ pub enum Fault {
 
 /// Names that decide: a key that folds to one of them and is not it would be a disguise.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
-const PARAMS: [&str; 6] = ["name", "arguments", "uri", "cursor", "taskid", "_meta"];
+const PARAMS: [&str; 10] =
+    ["name", "arguments", "uri", "cursor", "taskid", "ref", "notifications", "inputresponses", "capabilities", "_meta"];
+const RESULT: [&str; 10] = [
+    "tools",
+    "prompts",
+    "resources",
+    "resourcetemplates",
+    "tasks",
+    "task",
+    "taskid",
+    "inputrequests",
+    "instructions",
+    "iserror",
+];
+/// Those of them that are not written in lower case.
+const MIXED: [&str; 5] = ["taskId", "resourceTemplates", "inputRequests", "inputResponses", "isError"];
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,7 +129,12 @@ impl Message {
             (Some(_), None, None) => wrong("'method' is no string"),
             _ if params.is_some() => wrong("'params' in a response"),
             (None, Some(result), None) => match id {
-                Some(id) => Ok(Message::Result { id, result }),
+                Some(id) => {
+                    if let Value::Object(fields) = &result {
+                        disguised(fields, &RESULT)?;
+                    }
+                    Ok(Message::Result { id, result })
+                }
                 None => wrong("a result without 'id'"),
             },
             (None, None, Some(error @ Value::Object(_))) => Ok(Message::Error { id, error }),
@@ -128,8 +148,8 @@ fn disguised(fields: &[(String, Value)], names: &[&str]) -> Result<(), Fault> {
     let is_disguise = |key: &str| {
         let fold = folded(key);
         let fold = fold.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
-        // `taskId` is the one name that is not in lower case
-        names.contains(&fold) && !names.contains(&key) && key != "taskId"
+        names.contains(&fold) && !names.contains(&key) && !MIXED.contains(&key)
+            || MIXED.iter().any(|mixed| mixed.to_ascii_lowercase() == key) && names.contains(&key)
     };
     match fields.iter().any(|(key, _)| is_disguise(key)) {
         true => Err(Fault::Envelope("a key that is nearly a known one")),
@@ -188,6 +208,10 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method ":"x","method":"y"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"x"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","ARGUMENTS":{}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskid":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"InputRequests":{}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"inputrequests":{}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"tool\u017f":[]}}"#,
         ] {
             assert!(read(line).is_err(), "{line}");
         }

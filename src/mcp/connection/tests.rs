@@ -36,6 +36,10 @@ impl Tells for Witness {
 
     fn told(&self, _: Told) {}
 
+    fn changed(&self, _: Changed) {}
+
+    fn pin(&self, _: Pinned) {}
+
     fn dropped(&self, side: Side, what: &str) {
         self.dropped.lock().unwrap().push(format!("{side:?}: {what}"));
     }
@@ -107,7 +111,7 @@ fn a_call_and_its_answer_pass_as_they_are_and_the_end_is_passed_on() {
         drop(bench.server);
         assert_eq!(line(&mut bench.client).await, "");
         assert_eq!(bench.ended.await.unwrap(), Ended::Server);
-        assert_eq!(*bench.witness.dropped.lock().unwrap(), ["Client: a message without its end"]);
+        assert_eq!(*bench.witness.dropped.lock().unwrap(), ["Client: 6 bytes of a message without its end"]);
     });
 }
 

@@ -100,6 +100,19 @@ impl Segments {
 
     /// A text with a `.` or `..` segment leads elsewhere than it says: only the same literal matches it.
     pub fn matches(&self, text: &str) -> bool {
+        match self.0.as_slice() {
+            [Segment::Literal(literal)] => literal == text,
+            [one] if !text.contains('/') => match one {
+                Segment::Any => !is_dots(text),
+                one => one.takes(text),
+            },
+            [Segment::Any] => !text.split('/').any(is_dots),
+            [_] => false,
+            _ => self.matches_each(text),
+        }
+    }
+
+    fn matches_each(&self, text: &str) -> bool {
         let parts: Vec<&str> = text.split('/').collect();
         // reached[i]: what is done of the pattern so far takes the first i parts
         let mut reached = vec![false; parts.len() + 1];
@@ -125,8 +138,17 @@ impl Segments {
     }
 }
 
+/// Whether a segment, or a part of it to a reader that takes `%2f` and `\` for a separator, is `.` or `..`.
 fn is_dots(part: &str) -> bool {
-    matches!(part, "." | "..")
+    if !part.contains(['.', '%']) {
+        return false;
+    }
+    let plain = part.replace('\\', "/");
+    let plain = match plain.contains('%') {
+        true => plain.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/"),
+        false => plain,
+    };
+    plain.split('/').any(|piece| matches!(piece, "." | ".."))
 }
 
 impl Segment {
@@ -306,6 +328,12 @@ mod tests {
             ("**/x", "a/b/x", true),
             ("**/x", "x", true),
             ("a/**/b/**/c", "a/b/b/b/c", true),
+            ("file:///w/**", "file:///w/%2e%2E/etc/passwd", false),
+            ("file:///w/**", "file:///w/..%2fetc", false),
+            ("file:///w/**", "file:///w/a..b/50%", true),
+            ("**", "a/../b", false),
+            ("**", "..", false),
+            ("a", "a/b", false),
             ("list_*", "list_issues", true),
             ("list_*", "List_issues", false),
         ] {

@@ -90,7 +90,8 @@ pub struct McpRule {
     pub servers: Vec<Segments>,
     pub names: Names,
     pub arguments: Vec<Argument>,
-    /// Keys that `arguments` does not speak of make it not match (an allow) or match (a deny).
+    /// Keys that `arguments` does not speak of make it not match (an allow), or match whatever the others are (a deny and
+    /// a question).
     pub forbids_others: bool,
     pub rate: Option<Rate>,
     pub when: When,
@@ -151,10 +152,22 @@ impl McpRule {
                 return (holds, Some(&argument.key));
             }
         }
-        (
-            if self.forbids_others { self.known_alone(arguments) } else { Holds::Yes },
-            Some("*").filter(|_| self.forbids_others),
-        )
+        let others = if self.forbids_others { self.known_alone(arguments) } else { Holds::Yes };
+        (others, Some("*").filter(|_| others != Holds::Yes))
+    }
+
+    /// The same of a rule that denies or asks: for it, forbidden others are one more way to match.
+    fn arguments_offend(&self, arguments: Option<&Value>) -> (Holds, Option<&str>) {
+        if !self.forbids_others {
+            return self.arguments_hold(arguments);
+        }
+        if self.known_alone(arguments) != Holds::Yes {
+            return (Holds::Yes, Some("*"));
+        }
+        if self.arguments.is_empty() {
+            return (Holds::No, None);
+        }
+        self.arguments_hold(arguments)
     }
 
     /// Whether no key is there that no condition speaks of.
@@ -173,27 +186,45 @@ impl McpRule {
         }
     }
 
-    /// Whether the rule decides this call, by the side that its effect errs to.
-    fn applies(&self, call: &Call<'_>) -> bool {
+    /// Whether the rule decides this call, by the side that its effect errs to, and by which argument.
+    fn applies(&self, call: &Call<'_>) -> Option<Option<&str>> {
         if !self.speaks_of(call) || !self.when.holds(call) {
-            return false;
+            return None;
         }
-        match (self.effect, self.arguments_hold(call.arguments).0) {
-            (_, Holds::Yes) => true,
-            (Verdict::Allow, _) | (_, Holds::No) => false,
-            (Verdict::Deny | Verdict::Ask, Holds::Unknown) => true,
+        let (holds, argument) = match self.effect {
+            Verdict::Allow => self.arguments_hold(call.arguments),
+            Verdict::Deny | Verdict::Ask => self.arguments_offend(call.arguments),
+        };
+        match (self.effect, holds) {
+            (_, Holds::Yes) => Some(argument),
+            (Verdict::Allow, _) | (_, Holds::No) => None,
+            (Verdict::Deny | Verdict::Ask, Holds::Unknown) => Some(argument),
         }
     }
 }
 
 /// Judges a call. The first denying rule decides, else the first that asks, else the first that allows.
 pub fn decide<'r>(rules: &'r [McpRule], call: &Call<'_>) -> McpDecision<'r> {
-    for effect in [Verdict::Deny, Verdict::Ask, Verdict::Allow] {
-        let mut of_effect = rules.iter().filter(|rule| rule.effect == effect);
-        if let Some(rule) = of_effect.find(|rule| rule.applies(call)) {
-            let argument = rule.arguments_hold(call.arguments).1;
-            return McpDecision { verdict: effect, rule: Some(rule), argument };
+    let (mut asks, mut allows) = (None, None);
+    for rule in rules {
+        let is_settled = match rule.effect {
+            Verdict::Deny => false,
+            Verdict::Ask => asks.is_some(),
+            Verdict::Allow => asks.is_some() || allows.is_some(),
+        };
+        if is_settled {
+            continue;
         }
+        let Some(argument) = rule.applies(call) else { continue };
+        let decision = McpDecision { verdict: rule.effect, rule: Some(rule), argument };
+        match rule.effect {
+            Verdict::Deny => return decision,
+            Verdict::Ask => asks = Some(decision),
+            Verdict::Allow => allows = Some(decision),
+        }
+    }
+    if let Some(decision) = asks.or(allows) {
+        return decision;
     }
     let near = rules.iter().find(|rule| rule.effect == Verdict::Allow && rule.speaks_of(call));
     let argument = near.and_then(|rule| rule.arguments_hold(call.arguments).1);
@@ -285,6 +316,24 @@ mod tests {
         assert_eq!(said(r#"{"repo": ["acme/x"], "o": {"n": 1}}"#), (Verdict::Deny, "repo".into()));
         assert_eq!(said(r#"{"repo": "acme/x", "o": {"n": 1}, "more": 1}"#), (Verdict::Deny, "*".into()));
         assert_eq!(said("[]").0, Verdict::Deny);
+    }
+
+    #[test]
+    fn a_deny_of_other_arguments_matches_them() {
+        let known = [("repo", Matcher::In(vec![Value::Text("acme/prod".into())]))];
+        let rules = [
+            rule("a", Verdict::Allow, "*", &[]),
+            McpRule { forbids_others: true, ..rule("d", Verdict::Deny, "*", &known) },
+        ];
+        assert_eq!(judged(&rules, "x", r#"{"repo": "acme/x"}"#).0, Verdict::Allow);
+        assert_eq!(judged(&rules, "x", r#"{"repo": "acme/prod"}"#).0, Verdict::Deny);
+        assert_eq!(judged(&rules, "x", r#"{"repo": "acme/x", "y": 1}"#), (Verdict::Deny, "d".into(), Some("*".into())));
+        let others = [
+            rule("a", Verdict::Allow, "*", &[]),
+            McpRule { forbids_others: true, ..rule("q", Verdict::Ask, "*", &[]) },
+        ];
+        assert_eq!(judged(&others, "x", "{}").0, Verdict::Allow);
+        assert_eq!(judged(&others, "x", r#"{"y": 1}"#).0, Verdict::Ask);
     }
 
     #[test]

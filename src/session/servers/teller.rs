@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use super::{Declared, Shared};
 use crate::mcp::connection::{Asks, Ended, Tells};
-use crate::mcp::relay::{Now, Question, Side, Told};
+use crate::mcp::pins::Pinned;
+use crate::mcp::relay::{Changed, Now, Question, Side, Told};
 use crate::policy::mcp::Moment;
 
 /// One connection's.
@@ -52,6 +53,10 @@ impl Tells for Teller {
     }
 
     fn told(&self, _: Told) {}
+
+    fn changed(&self, _: Changed) {}
+
+    fn pin(&self, _: Pinned) {}
 
     fn dropped(&self, _: Side, _: &str) {}
 }

@@ -125,7 +125,7 @@ async fn stop(tree: &Tree, ended: Ended) {
     let polite = match ended {
         Ended::Server => LINGER,
         // It has had its time already, or does not keep to the protocol.
-        Ended::Client | Ended::TooLong(_) => Duration::ZERO,
+        Ended::Client | Ended::Broken(_) => Duration::ZERO,
     };
     if tree.ends_within(polite).await {
         return;
