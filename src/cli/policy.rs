@@ -63,8 +63,8 @@ pub struct PolicyCheck {
 /// Say what a policy makes of one request: verdict, deciding rule, how it is held here, and what would alter it
 #[derive(Debug, Args)]
 #[command(
-    group(ArgGroup::new("request").required(true).args(["file", "exec", "connect", "bind", "socket"])),
-    after_help = "Examples:\n  govsh policy explain codex --file .env\n  govsh policy explain ./team.toml --file ~/notes --access write,create\n  govsh policy explain agent --connect example.org:443\n  govsh policy explain agent --socket /run/docker.sock\n  govsh policy explain agent --with docker --file ~/.docker/contexts/meta\n  govsh policy explain agent --exec git push origin main\n\nExit status: 0 allowed, 1 denied, 2 asked about."
+    group(ArgGroup::new("request").required(true).args(["file", "exec", "connect", "bind", "socket", "mcp"])),
+    after_help = "Examples:\n  govsh policy explain codex --file .env\n  govsh policy explain ./team.toml --file ~/notes --access write,create\n  govsh policy explain agent --connect example.org:443\n  govsh policy explain agent --socket /run/docker.sock\n  govsh policy explain agent --with docker --file ~/.docker/contexts/meta\n  govsh policy explain agent --exec git push origin main\n  govsh policy explain codex --mcp github/create_issue --args '{\"repo\": \"acme/x\"}'\n\nExit status: 0 allowed, 1 denied, 2 asked about."
 )]
 pub struct PolicyExplain {
     /// A profile's name, or a file
@@ -88,6 +88,12 @@ pub struct PolicyExplain {
     /// A Unix socket to connect to: its path, or @NAME for an abstract one
     #[arg(long, value_name = "PATH|@NAME", value_hint = ValueHint::AnyPath)]
     pub socket: Option<OsString>,
+    /// A call of an MCP server: SERVER/TOOL, SERVER/resource:URI, SERVER/prompt:NAME or SERVER/method:NAME
+    #[arg(long, value_name = "SERVER/TOOL")]
+    pub mcp: Option<String>,
+    /// Its arguments, a JSON object
+    #[arg(long, value_name = "JSON", requires = "mcp")]
+    pub args: Option<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -281,7 +281,7 @@ pub fn store() -> Store {
 /// What binds sessions: a session that works in one of these could write what binds the next.
 pub fn binding() -> Vec<PathBuf> {
     let config = config_dir().join("govsh");
-    let own = ["policies", "policy.d", "org", "answers"].map(|name| config.join(name));
+    let own = ["policies", "policy.d", "org", "answers", "pins"].map(|name| config.join(name));
     let mut all: Vec<PathBuf> = own.into_iter().chain([PathBuf::from(MACHINE)]).collect();
     all.push(store().dir().to_owned());
     all

@@ -3,6 +3,7 @@
 //! Invariant: whatever can be refused is refused before a process is started or a file made, in one line and a hint.
 //! Leaves to others: the run itself (`session`).
 
+mod handover;
 pub(super) mod laid;
 pub(super) mod place;
 pub(super) mod program;
@@ -25,7 +26,7 @@ use crate::session::keep::{self, Keeper};
 use crate::session::overlay::{HotKey, HotKeyError};
 use crate::session::recorder::{self, Target};
 use crate::session::runtime::{Runtime, RuntimeError};
-use crate::session::{self, Run, SessionError};
+use crate::session::{self, Handed, Run, SessionError};
 use crate::sys::process;
 
 /// Why nothing was run, or it did not end well.
@@ -139,9 +140,10 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         Some(source) => library::load_source(source, &disk, runtime.path(), &own)?,
         None => library::load(&disk, options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?,
     };
-    let notice = [program.notice(), untrusted(&options, &policy)?].into_iter().flatten().collect();
     let audit = audit(&options, &policy)?;
-    let (argv, appended) = arguments(&options, command, &policy);
+    let handed = handed(&options, &command, &policy);
+    let (argv, appended) = arguments(&options, command, &policy, &handed);
+    let notice = [program.notice(), untrusted(&options, &policy)?].into_iter().flatten().collect();
     check_program(&policy, &program, &argv)?;
     let answers = library::answers_file(policy.answers_key());
     let servers = servers::declared(&policy, runtime.path(), &own, audit, &place.cwd).map_err(RunError::Server)?;
@@ -160,6 +162,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         program: program.path,
         argv,
         appended,
+        handed,
         cwd: place.cwd,
         record: target(&options),
         answers,
@@ -245,12 +248,32 @@ fn untrusted(options: &RunOptions, policy: &Policy) -> Result<Option<String>, Ru
 }
 
 /// The command line with what the profile adds to that of its own agent.
-fn arguments(options: &RunOptions, mut command: Vec<OsString>, policy: &Policy) -> (Vec<OsString>, Vec<String>) {
-    let agent = policy.agent();
-    let is_own = agent.matches.iter().any(|name| name.as_bytes() == base_name(&command).as_bytes());
-    let appended = if is_own && !options.no_adapt { agent.append_args.clone() } else { Vec::new() };
+fn arguments(
+    options: &RunOptions,
+    mut command: Vec<OsString>,
+    policy: &Policy,
+    handed: &Handed,
+) -> (Vec<OsString>, Vec<String>) {
+    let appended = if adapts(options, &command, policy) { policy.agent().append_args.clone() } else { Vec::new() };
+    // In front, where they are no argument of a subcommand and no part of a prompt.
+    let first = usize::from(!command.is_empty());
+    command.splice(first..first, handed.arguments.iter().map(OsString::from));
     command.extend(appended.iter().map(OsString::from));
     (command, appended)
+}
+
+/// Whether the command is the profile's own agent, to be started as the profile says.
+fn adapts(options: &RunOptions, command: &[OsString], policy: &Policy) -> bool {
+    let name = base_name(command);
+    !options.no_adapt && policy.agent().matches.iter().any(|own| own.as_bytes() == name.as_bytes())
+}
+
+/// The policy's MCP servers for its own agent.
+fn handed(options: &RunOptions, command: &[OsString], policy: &Policy) -> Handed {
+    match std::env::current_exe() {
+        Ok(govsh) if adapts(options, command, policy) => handover::of(policy, &govsh, options.ask_timeout),
+        _ => Handed::default(),
+    }
 }
 
 fn base_name(command: &[OsString]) -> OsString {

@@ -37,6 +37,8 @@ pub enum McpWhat {
     },
     /// What the server says of itself was compared with what was pinned.
     Pin(McpPin),
+    /// The server's process wrote to its standard error: bytes that may be anything, at most 64 KiB in one event.
+    Stderr { bytes: Vec<u8> },
     /// The last of each connection.
     End {
         /// Of the server's process, as `govsh run` returns it; None for one that was reached by URL.
@@ -139,7 +141,7 @@ impl Mcp {
             McpWhat::Call(call) => Some(call.verdict),
             McpWhat::Pin(pin) => Some(pin.verdict),
             McpWhat::Dropped { side: McpSide::Client, .. } => Some(Verdict::Deny),
-            McpWhat::Dropped { .. } | McpWhat::Result(_) | McpWhat::End { .. } => None,
+            McpWhat::Dropped { .. } | McpWhat::Result(_) | McpWhat::Stderr { .. } | McpWhat::End { .. } => None,
         }
     }
 
@@ -162,6 +164,7 @@ impl Mcp {
             }
             McpWhat::Result(result) => result.name.len() + result.result.as_ref().map_or(0, String::len),
             McpWhat::Dropped { why, .. } | McpWhat::End { why, .. } => why.len(),
+            McpWhat::Stderr { bytes } => bytes.len(),
             McpWhat::Pin(pin) => pin.changes.iter().map(String::len).sum(),
         };
         size_of::<Mcp>() + own

@@ -32,6 +32,7 @@ pub struct Policy {
     pub(super) net: Net,
     pub(super) credentials: Vec<Credential>,
     pub(super) servers: Vec<super::mcp::Server>,
+    pub(super) on_change: super::OnChange,
     pub(super) mcp_rules: Vec<super::mcp::McpRule>,
     pub(super) upstream: Upstream,
     /// Where the machine is enrolled, as `file:line`.
@@ -329,6 +330,11 @@ impl Policy {
 
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// What follows when an MCP server is not what was pinned.
+    pub fn on_change(&self) -> super::OnChange {
+        self.on_change
     }
 
     pub fn require(&self) -> &Require {

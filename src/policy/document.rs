@@ -5,7 +5,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::settings::{Audit, Depth, OnFailure, Retention};
+use super::settings::{Audit, Depth, Handover, OnChange, OnFailure, Retention};
 use super::table::{BYTES, Located, SECONDS, Table, Units};
 use super::{Layer, PolicyError, Source};
 
@@ -39,6 +39,7 @@ pub struct Document {
     pub extends: Vec<Text>,
     pub matches: Option<Vec<Text>>,
     pub append_args: Option<Vec<Text>>,
+    pub agent_mcp: Option<Located<Handover>>,
     pub files: Vec<FileEntry>,
     pub files_ask: Vec<AskEntry>,
     /// None without the key; its place is that of the key.
@@ -64,6 +65,7 @@ pub struct Document {
     pub credentials: Vec<CredentialEntry>,
     pub servers: Vec<ServerEntry>,
     pub mcp_rules: Vec<McpEntry>,
+    pub on_change: Option<Located<OnChange>>,
     pub pass: Option<Vec<Text>>,
     pub environment_deny: Vec<Text>,
     pub processes: Option<Located<u64>>,
@@ -109,6 +111,12 @@ const TOP: &[&str] = &[
 const ASK: (&str, &str) = ("ask", "only files, programs, hosts and addresses are asked about");
 const AUDITS: &[(&str, Audit)] = &[("full", Audit::Full), ("writes", Audit::Writes)];
 const DEPTHS: &[(&str, Depth)] = &[("digest", Depth::Digest), ("full", Depth::Full)];
+const HANDOVERS: &[(&str, Handover)] = &[
+    ("codex", Handover::Codex),
+    ("claude", Handover::Claude),
+    ("gemini", Handover::Gemini),
+    ("opencode", Handover::Opencode),
+];
 const FAILURES: &[(&str, OnFailure)] = &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)];
 
 impl Document {
@@ -139,7 +147,8 @@ impl Document {
 
     fn agent(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         let Some(table) = top.table("agent", "[agent]")? else { return Ok(()) };
-        table.only(&["match", "append_args"], &[])?;
+        table.only(&["match", "append_args", "mcp"], &[])?;
+        self.agent_mcp = table.word("mcp", HANDOVERS)?;
         self.matches = given(&table, "match")?;
         for name in self.matches.iter().flatten() {
             if name.value.is_empty() || name.value.contains('/') {

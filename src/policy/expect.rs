@@ -7,7 +7,8 @@
 //! policy = "agent"              # in a file of expectations alone: a profile, or a file beside this one
 //!
 //! [[test]]
-//! file = "~/.ssh/id_rsa"        # resolved already; or exec = "git push x", connect = "example.org:443", bind, socket
+//! file = "~/.ssh/id_rsa"        # resolved already; or exec = "git push x", connect = "example.org:443", bind, socket,
+//!                               # mcp = "github/create_issue" with args = '{"repo": "acme/x"}'
 //! access = "read write"         # words, or a list of them; without it: read
 //! expect = "deny"
 //! rule = "~/.ssh/**"            # optional: text or list of the rule that decides
@@ -17,30 +18,46 @@ use std::net::SocketAddr;
 
 use toml::de::{DeTable, DeValue};
 
+use super::mcp::{self, Moment, Wanted};
 use super::pattern::Pattern;
 use super::request::rights;
 use super::table::{Located, Table};
 use super::{
-    Access, Decision, Host, NetOp, Place, Policy, PolicyError, Reach, Request, Source, UnixAddr, Vars, Verdict,
+    Access, Decision, Host, NetOp, Place, Policy, PolicyError, Reach, Request, RuleId, Source, UnixAddr, Vars, Verdict,
 };
 
 /// Expectations in one file.
 const MOST: usize = 10_000;
-const KEYS: &[&str] = &["file", "access", "exec", "program", "connect", "bind", "socket", "expect", "rule", "because"];
+const KEYS: &[&str] =
+    &["file", "access", "exec", "program", "connect", "bind", "socket", "mcp", "args", "expect", "rule", "because"];
 
 /// What is asked, owned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Wish {
-    File { path: Vec<u8>, access: Access },
-    Exec { path: Vec<u8>, argv: Vec<Vec<u8>> },
-    Net { op: NetOp, addr: SocketAddr },
-    Host { host: Host, port: u16 },
+    File {
+        path: Vec<u8>,
+        access: Access,
+    },
+    Exec {
+        path: Vec<u8>,
+        argv: Vec<Vec<u8>>,
+    },
+    Net {
+        op: NetOp,
+        addr: SocketAddr,
+    },
+    Host {
+        host: Host,
+        port: u16,
+    },
     Path(Vec<u8>),
     Abstract(Vec<u8>),
+    /// Judged on Monday at noon.
+    Mcp(Wanted),
 }
 
 /// One `[[test]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Expectation {
     /// From 1.
     pub line: usize,
@@ -53,7 +70,7 @@ pub struct Expectation {
 }
 
 /// All of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Expectations {
     /// The policy that they are about; None: the file itself.
     pub policy: Option<String>,
@@ -61,26 +78,41 @@ pub struct Expectations {
 }
 
 impl Wish {
-    pub fn request(&self) -> Request<'_> {
-        match self {
+    /// None for a call of an MCP server, which is judged by rules of its own.
+    pub fn request(&self) -> Option<Request<'_>> {
+        Some(match self {
+            Wish::Mcp(_) => return None,
             Wish::File { path, access } => Request::File { path, access: *access },
             Wish::Exec { path, argv } => Request::Exec { path, argv },
             Wish::Net { op, addr } => Request::Net(Reach::to(*op, *addr)),
             Wish::Host { host, port } => Request::Net(Reach::named(host, *port)),
             Wish::Path(path) => Request::Unix { addr: UnixAddr::Path(path) },
             Wish::Abstract(name) => Request::Unix { addr: UnixAddr::Abstract(name) },
-        }
+        })
     }
 }
 
 impl Expectation {
     /// What the policy says, and whether that is what was expected.
     pub fn hold(&self, policy: &Policy) -> (Decision, bool) {
-        let decision = policy.decide(&self.wish.request());
+        let decision = match &self.wish {
+            Wish::Mcp(wanted) => judged(policy, wanted),
+            other => match other.request() {
+                Some(request) => policy.decide(&request),
+                None => Decision { verdict: Verdict::Deny, rule: RuleId::DEFAULT },
+            },
+        };
         let rule = policy.rule(decision.rule);
         let by = |wanted: &String| [&*rule.text, rule.key, &*rule.name].contains(&wanted.as_str());
         (decision, decision.verdict == self.expect && self.rule.as_ref().is_none_or(by))
     }
+}
+
+/// A rule that does not hold, but came nearest, decides nothing.
+fn judged(policy: &Policy, wanted: &Wanted) -> Decision {
+    let decision = mcp::decide(policy.mcp_rules(), &wanted.call(Moment { weekday: 0, minute: 720 }));
+    let rule = decision.rule.filter(|rule| rule.effect == decision.verdict);
+    Decision { verdict: decision.verdict, rule: rule.map_or(RuleId::DEFAULT, |rule| rule.rule) }
 }
 
 /// Reads the expectations of a policy, or of a file of expectations alone.
@@ -121,13 +153,15 @@ fn one(source: &Source, table: &Table<'_>, at: usize, vars: &Vars) -> Result<Exp
 }
 
 fn wish(table: &Table<'_>, at: usize, vars: &Vars) -> Result<(Wish, String), PolicyError> {
-    let given: Vec<&str> =
-        ["file", "exec", "connect", "bind", "socket"].into_iter().filter(|key| table.value(key).is_some()).collect();
+    let given: Vec<&str> = ["file", "exec", "connect", "bind", "socket", "mcp"]
+        .into_iter()
+        .filter(|key| table.value(key).is_some())
+        .collect();
     let [key] = given.as_slice() else {
-        let hint = Some("one of: file, exec, connect, bind, socket".to_owned());
+        let hint = Some("one of: file, exec, connect, bind, socket, mcp".to_owned());
         return Err(table.fault(at, "a test asks one thing", hint));
     };
-    for (other, owner) in [("access", "file"), ("program", "exec")] {
+    for (other, owner) in [("access", "file"), ("program", "exec"), ("args", "mcp")] {
         if let (Some(place), true) = (table.place_of(other), owner != *key) {
             return Err(table.fault(place, format!("'{other}' belongs to '{owner}'"), None));
         }
@@ -151,6 +185,12 @@ fn wish(table: &Table<'_>, at: usize, vars: &Vars) -> Result<(Wish, String), Pol
             Some((host, port)) => Wish::Host { host, port },
             None => Wish::Net { op: NetOp::Connect, addr: address()? },
         },
+        "mcp" => {
+            let args = table.string("args")?.map(|args| args.value);
+            let wanted = Wanted::parse(&text.value, args.as_deref());
+            let hint = Some("mcp = \"SERVER/TOOL\", args = '{\"repo\": \"acme/x\"}'".to_owned());
+            Wish::Mcp(wanted.map_err(|why| table.fault(text.at, why, hint))?)
+        }
         "bind" => Wish::Net { op: NetOp::Bind, addr: address()? },
         _ => match text.value.strip_prefix('@') {
             Some(name) => Wish::Abstract(name.as_bytes().to_vec()),

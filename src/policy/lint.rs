@@ -9,6 +9,7 @@
 //! # check: CODE: reason          a comment in the file: findings of this kind are meant so, and become notes
 //! ```
 
+mod mcp;
 mod network;
 mod paths;
 mod secrets;
@@ -56,6 +57,7 @@ pub fn check(source: &Source, library: &dyn Library, vars: &Vars) -> Result<Vec<
     words::programs(&mut look);
     words::network(&mut look);
     network::check(&mut look);
+    mcp::check(&mut look);
     look.slow();
     let mut found = look.found;
     for finding in &mut found {

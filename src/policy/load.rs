@@ -201,6 +201,7 @@ impl<'v> Build<'v> {
             net: Default::default(),
             credentials: Vec::new(),
             servers: Vec::new(),
+            on_change: Default::default(),
             mcp_rules: Vec::new(),
             upstream: Default::default(),
             enrolled: None,

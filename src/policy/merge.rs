@@ -8,13 +8,14 @@
 //! |---|---|
 //! | `limits.*` | the smallest |
 //! | `record.audit`, `record.on_failure` | `full` and `stop`, if any says so |
+//! | `mcp.on_change` | `deny` before `ask` before `log` |
 //! | `record.input`, `record.mcp`, `record.retention` | the most trusted that says it |
 //! | `require.*` | the strictest |
 
 use super::compiled::Policy;
 use super::document::Document;
 use super::table::Located;
-use super::{Agent, Audit, Depth, Layer, Limits, OnFailure, Record, Require, Retention};
+use super::{Agent, Audit, Depth, Handover, Layer, Limits, OnChange, OnFailure, Record, Require, Retention};
 
 /// What the files so far say.
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ pub struct Settings {
     limits: Limits,
     record: Record,
     on_failure: Option<OnFailure>,
+    on_change: Option<OnChange>,
     /// Whose `record.input`, `record.mcp` and `record.retention` hold.
     input_by: Option<Layer>,
     mcp_by: Option<Layer>,
@@ -77,6 +79,10 @@ impl Settings {
                 *kept = given.iter().map(|text| text.value.clone()).collect();
             }
         }
+        take(&document.agent_mcp, "agent.mcp", handover_word, said, |value| {
+            self.agent.mcp = Some(value);
+            true
+        });
     }
 
     fn limits(&mut self, document: &Document, manner: Manner, said: &mut Vec<Said>) {
@@ -127,6 +133,14 @@ impl Settings {
             let holds = first(on_failure.is_some()) || value == OnFailure::Stop;
             if holds {
                 *on_failure = Some(value);
+            }
+            holds
+        });
+        let on_change = &mut self.on_change;
+        take(&document.on_change, "mcp.on_change", change_word, said, |value| {
+            let holds = first(on_change.is_some()) || on_change.is_none_or(|known| value > known);
+            if holds {
+                *on_change = Some(value);
             }
             holds
         });
@@ -207,6 +221,7 @@ impl Settings {
     pub fn store(mut self, policy: &mut Policy) {
         self.record.on_failure = self.on_failure.unwrap_or_default();
         policy.agent = self.agent;
+        policy.on_change = self.on_change.unwrap_or_default();
         policy.limits = self.limits;
         policy.record = self.record;
         policy.require = self.require;
@@ -244,6 +259,23 @@ fn depth_word(depth: Depth) -> String {
     match depth {
         Depth::Digest => "digest".into(),
         Depth::Full => "full".into(),
+    }
+}
+
+fn handover_word(handover: Handover) -> String {
+    match handover {
+        Handover::Codex => "codex".into(),
+        Handover::Claude => "claude".into(),
+        Handover::Gemini => "gemini".into(),
+        Handover::Opencode => "opencode".into(),
+    }
+}
+
+fn change_word(on_change: OnChange) -> String {
+    match on_change {
+        OnChange::Deny => "deny".into(),
+        OnChange::Ask => "ask".into(),
+        OnChange::Log => "log".into(),
     }
 }
 

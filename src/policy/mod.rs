@@ -59,7 +59,7 @@ pub use network::{Class, HostPattern, IpRange, NetRule, Network, Places, Ports, 
 pub use programs::{Carried, Digest, carried};
 pub use reach::Reach;
 pub use request::{Request, rights};
-pub use settings::{Agent, Audit, Depth, Limits, OnFailure, Record, Require, Retention};
+pub use settings::{Agent, Audit, Depth, Handover, Limits, OnChange, OnFailure, Record, Require, Retention};
 pub use sockets::NAMES as SOCKETS;
 pub use source::{Kind, Library, Source, Vars};
 pub use upstream::{Direct, Upstream};

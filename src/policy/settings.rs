@@ -29,6 +29,33 @@ pub struct Agent {
     pub matches: Vec<String>,
     /// Appended to the command line when argv[0] is one of `matches`.
     pub append_args: Vec<String>,
+    /// How the policy's MCP servers are handed to it; None: not at all.
+    pub mcp: Option<Handover>,
+}
+
+/// `agent.mcp`: whose way of being given MCP servers at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Handover {
+    /// `-c mcp_servers.NAME.…` in front of its arguments.
+    Codex,
+    /// `--mcp-config JSON --strict-mcp-config` in front of its arguments.
+    Claude,
+    /// A file of settings that `GEMINI_CLI_SYSTEM_SETTINGS_PATH` names.
+    Gemini,
+    /// JSON in `OPENCODE_CONFIG_CONTENT`.
+    Opencode,
+}
+
+/// `mcp.on_change`: what follows when a server is not what was pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum OnChange {
+    /// It is recorded, and goes on.
+    Log,
+    /// Somebody is asked; nobody there is deny.
+    #[default]
+    Ask,
+    /// What changed is withheld.
+    Deny,
 }
 
 /// `[limits]`: None where the policy sets none. None of them is ever 0.

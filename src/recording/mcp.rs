@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::json::{Object, array, string};
-use super::parse::{Fault, micros, word};
+use super::parse::{Fault, exact, micros, word};
 use super::summary::{cut, lasted, size};
 use super::visible::visible;
 use super::words::Word;
@@ -24,6 +24,7 @@ impl McpWhat {
             McpWhat::Result(_) => "result",
             McpWhat::Dropped { .. } => "dropped",
             McpWhat::Pin(_) => "pin",
+            McpWhat::Stderr { .. } => "stderr",
             McpWhat::End { .. } => "end",
         }
     }
@@ -71,6 +72,9 @@ pub fn phrase(mcp: &Mcp) -> String {
         McpWhat::Dropped { side, why } => format!("{server}: a message of the {}'s: {}", side.word(), shown(why)),
         McpWhat::Pin(pin) if pin.first => format!("{server}: seen for the first time, pinned"),
         McpWhat::Pin(pin) => format!("{server}: is not what was pinned: {}", shown(&pin.changes.join("; "))),
+        McpWhat::Stderr { bytes } => {
+            format!("{server} says {}", cut(&visible(bytes.get(..1024).unwrap_or(bytes)), LONGEST))
+        }
         McpWhat::End { status, why } => {
             format!(
                 "{server}: {}{}",
@@ -124,6 +128,7 @@ pub(super) fn write(object: &mut Object<'_>, mcp: &Mcp) {
             object.flag("first", pin.first);
             object.text_list("changes", &pin.changes);
         }
+        McpWhat::Stderr { bytes } => object.bytes("data", "data_bytes", bytes),
         McpWhat::End { status, why } => {
             object.some_number("status", *status);
             object.text("why", why);
@@ -238,6 +243,9 @@ pub(super) struct McpLine {
     #[serde(default)]
     changes: Vec<String>,
     status: Option<i32>,
+    #[serde(default)]
+    data: String,
+    data_bytes: Option<String>,
 }
 
 /// A word that this moment cannot be without.
@@ -284,6 +292,7 @@ pub(super) fn read(line: McpLine) -> Result<Option<Event>, Fault> {
         }),
         "dropped" => McpWhat::Dropped { side: side()?, why: line.why },
         "pin" => McpWhat::Pin(McpPin { verdict: verdict()?, first: line.first, changes: line.changes }),
+        "stderr" => McpWhat::Stderr { bytes: exact(line.data.into(), line.data_bytes)? },
         "end" => McpWhat::End { status: line.status, why: line.why },
         _ => return Ok(None),
     };

@@ -82,7 +82,7 @@ pub fn publish(bus: &Bus, start: Start, run: &Run, plan: &Plan) {
         audit: audit.to_owned(),
         denies,
         asks,
-        appended: run.appended.clone(),
+        appended: run.handed.arguments.iter().chain(&run.appended).cloned().collect(),
         notices: run.notice.clone(),
         vars: Some(Box::new(run.policy.vars().clone())),
     })));

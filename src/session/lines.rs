@@ -31,6 +31,9 @@ pub fn opening(run: &Run, recording: Option<&Path>) {
     for notice in &run.notice {
         warn(run, notice);
     }
+    if !run.handed.told.is_empty() {
+        say(run, &run.handed.told);
+    }
     if !run.appended.is_empty() {
         let added = run.appended.join(" ");
         say(run, &format!("{agent}'s own sandbox is off ({added} added; --no-adapt to keep it)"));

@@ -16,6 +16,7 @@ mod cgroup;
 mod channel;
 pub mod control;
 mod freeze;
+mod handed;
 pub mod keep;
 mod launch;
 mod lines;
@@ -42,6 +43,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use handed::Handed;
 pub use monitor::run as monitor;
 
 use crate::policy::{Audit, Policy};
@@ -150,6 +152,8 @@ pub struct Run {
     pub notice: Vec<String>,
     /// Arguments of `argv` that the profile added.
     pub appended: Vec<String>,
+    /// What hands the policy's MCP servers to the agent beside its arguments.
+    pub handed: Handed,
     pub cwd: PathBuf,
     pub record: Target,
     /// Where answers that hold for later sessions are kept.

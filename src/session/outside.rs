@@ -36,7 +36,7 @@ pub use upstream::UpstreamError;
 /// Where nobody listens: the discard service of an address that is nobody's.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 255, 255, 254)), 9);
 /// Name of the directory with the certificates in the session's own.
-const TRUST: &str = "trust";
+pub const TRUST: &str = "trust";
 /// Java says on stderr that it has read it, every time: only for who may run it.
 const JAVA: &str = "JAVA_TOOL_OPTIONS";
 

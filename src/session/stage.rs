@@ -98,13 +98,15 @@ impl Session {
         let file = lines::shown(&run.answers);
         let questions = Questions::new(bus.clone(), run.ask_timeout, file).of_session(run.id.clone());
         let opened = outside::open(&run.policy, (&bus, &questions), run.runtime.path(), &plan.agent.env)?;
-        let (outside, env, trust) = match opened {
+        let (outside, mut env, mut trust) = match opened {
             Some(Opened { outside, env, trust, notice }) => {
                 run.notice.extend(notice);
                 (Some(outside), env, trust)
             }
             None => (None, plan.agent.env.clone(), None),
         };
+        let place = (run.runtime.path(), outside::TRUST);
+        run.handed.put(&mut env, &mut trust, place).map_err(SessionError::system("hand over the MCP servers"))?;
         let (dir, answers) = (run.runtime.path(), run.answers.clone());
         let asked = questions.clone();
         let setup = control::Setup {

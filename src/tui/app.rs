@@ -90,6 +90,7 @@ enum Pane {
     Detail,
     Tree,
     Net,
+    Mcp,
 }
 
 /// What is being typed.
@@ -165,6 +166,8 @@ pub struct App {
     focus: Pane,
     tree: bool,
     net: bool,
+    /// What was called of MCP servers stands where the places would.
+    mcp: bool,
     detail: bool,
     zoom: bool,
     pan: Option<(u16, u16)>,
@@ -229,6 +232,7 @@ impl App {
             focus: Pane::Events,
             tree: false,
             net: false,
+            mcp: false,
             detail: false,
             zoom: false,
             pan: None,

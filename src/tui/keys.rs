@@ -172,6 +172,7 @@ pub enum Action {
     Focus,
     Tree,
     Net,
+    Mcp,
     Detail,
     Zoom,
     /// Lines of what scrolled away: up is negative.
@@ -257,6 +258,7 @@ pub const KEYS: &[Key<Action>] = &[
     key(&[Chord::plain(Press::Tab)], Action::Focus, LOOK, "another panel takes the keys", NONE),
     key(&[Chord::char('t')], Action::Tree, LOOK, "processes", ("t", "tree")),
     key(&[Chord::char('h')], Action::Net, LOOK, "places reached", ("h", "net")),
+    key(&[Chord::char('M')], Action::Mcp, LOOK, "calls of MCP servers", NONE),
     key(&[Chord::char('z')], Action::Zoom, LOOK, "the screen alone", NONE),
     key(&[Chord::shift(Press::Up)], Action::Scroll(-1), LOOK, "what scrolled away", NONE),
     key(&[Chord::shift(Press::Down)], Action::Scroll(1), LOOK, "back towards the screen", NONE),
@@ -271,7 +273,7 @@ pub const KEYS: &[Key<Action>] = &[
     key(&[Chord::char('Y')], Action::CopyEvent, LOOK, "copy the event", NONE),
 
     key(&[Chord::char('a')], Action::Answer, LIVE, "answer a question", NONE),
-    key(&[Chord::char('m')], Action::Marker, LIVE, "leave a marker", NONE),
+    key(&[Chord::char('m')], Action::Marker, LIVE, "leave a marker; of what is over: calls of MCP servers", NONE),
     key(&[Chord::char('f')], Action::Freeze, LIVE, "freeze, or let go on", NONE),
     key(&[Chord::char('K')], Action::Stop, LIVE, "end it", NONE),
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::filter::is_denial;
 use super::panels::detail::Doer;
+use super::panels::mcp::Calls;
 use super::panels::net::Places;
 use super::panels::timeline::{Tick, What};
 use super::panels::words::Bearings;
@@ -31,6 +32,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Surveyed {
     pub programs: Programs,
     pub places: Places,
+    pub calls: Calls,
     pub ticks: Vec<Tick>,
     asked: HashMap<u64, Ask>,
     /// Frames of which something is in here, the last perhaps not whole; those behind are only known by their figures.
@@ -61,6 +63,7 @@ impl Surveyed {
             event => is_denial(event).then_some(What::Denial),
         };
         self.places.add(stamped, bearings);
+        self.calls.add(stamped);
         if let Some(what) = what.filter(|_| self.ticks.len() < TICKS) {
             self.ticks.push(Tick { t: stamped.t, what });
         }
@@ -182,7 +185,7 @@ impl Reader {
 
 /// Whether a frame with these figures holds anything that is gathered.
 fn matters(tally: &Tally) -> bool {
-    tally.denied > 0 || ["proc", "net", "ask", "marker", "alert"].iter().any(|kind| tally.count(kind) > 0)
+    tally.denied > 0 || ["proc", "net", "mcp", "ask", "marker", "alert"].iter().any(|kind| tally.count(kind) > 0)
 }
 
 #[cfg(test)]

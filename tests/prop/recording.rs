@@ -155,6 +155,8 @@ fn mcp() -> impl Strategy<Value = Event> {
     let pin = (any::<bool>(), vec(text(), 0..3), word::<Verdict>());
     let pin = pin.prop_map(|(first, changes, verdict)| McpWhat::Pin(McpPin { first, changes, verdict }));
     let end = (any::<Option<i32>>(), text()).prop_map(|(status, why)| McpWhat::End { status, why });
+    let stderr = bytes().prop_map(|bytes| McpWhat::Stderr { bytes });
+    let end = prop_oneof![end, stderr];
     let what = prop_oneof![start.boxed(), call.boxed(), result.boxed(), dropped.boxed(), pin.boxed(), end.boxed()];
     (name(), any::<u64>(), any::<i32>(), what)
         .prop_map(|(server, connection, pid, what)| Event::Mcp(Box::new(Mcp { server, connection, pid, what })))

@@ -55,7 +55,7 @@ fn failure(text: &mut String, file: &str, policy: &Policy, test: &Expectation, g
     let (wanted, said) = (verdict_word(test.expect), verdict_word(got.verdict));
     writeln!(text, "{place}: {} {}: expected {wanted}{by}, got {said}", paint.warm("not as expected"), test.shown)?;
     writeln!(text, "  rule  {}", rule_text(policy, got.rule))?;
-    for other in policy.explain(&test.wish.request()).others {
+    for other in test.wish.request().map(|request| policy.explain(&request).others).unwrap_or_default() {
         writeln!(text, "  also  {}\n        {}", rule_text(policy, other.rule), paint.dim(&other.why))?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! Invariant: what is judged is what a session would judge: real paths, addresses, the file that would run.
 //! Leaves to others: the verdict (`policy`), what would alter it (`policy::change`), what holds it (`mechanism`).
 
+mod mcp;
 mod mechanism;
 mod toggles;
 mod wanted;
@@ -39,6 +40,9 @@ struct Answer {
 pub fn explain(options: &PolicyExplain) -> Result<i32> {
     let disk = disk(&options.laid);
     let (source, policy) = load(&disk, &options.policy)?;
+    if let Some(place) = &options.mcp {
+        return mcp::explain(&policy, place, options);
+    }
     let mut answers = Vec::new();
     for wanted in wanted::find(options)? {
         let explanation = policy.explain(&wanted.request());

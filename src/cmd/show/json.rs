@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::verify::in_short;
 use super::Ending;
-use crate::recording::summary::{Notes, Paths, Spot, Summary};
+use crate::recording::summary::{Notes, Paths, Spot, Summary, Tool};
 use crate::recording::{Word, errno};
 
 pub(super) fn whole(summary: &Summary, ending: &Ending, path: &Path, out: &mut impl Write) -> io::Result<()> {
@@ -43,6 +43,7 @@ pub(super) fn whole(summary: &Summary, ending: &Ending, path: &Path, out: &mut i
         "read": files(&summary.read),
         "reached": reached(summary),
         "credentials": credentials(summary),
+        "mcp": servers(summary),
     });
     crate::cmd::json::pretty(out, &value)
 }
@@ -186,6 +187,36 @@ fn reached(summary: &Summary) -> Value {
     let (up, down) = summary.reached.bytes();
     let reached = &summary.reached;
     json!({ "hosts": reached.hosts(), "up": up, "down": down, "beyond": reached.beyond(), "list": list })
+}
+
+fn servers(summary: &Summary) -> Value {
+    let tool = |(name, tool): (&String, &Tool)| {
+        json!({
+            "name": name,
+            "calls": tool.calls,
+            "asked": tool.asked,
+            "denied": tool.denied,
+            "failed": tool.failed,
+            "bytes": tool.size,
+            "spent": seconds(tool.spent),
+            "t": seconds(tool.first),
+            "last": seconds(tool.last),
+            "first_denied": tool.first_denied.map(seconds),
+        })
+    };
+    let list = summary.servers.kept().map(|(name, server)| {
+        json!({
+            "server": name,
+            "t": seconds(server.first),
+            "starts": server.starts,
+            "refused": server.refused,
+            "dropped": server.dropped,
+            "changes": server.changes,
+            "tools": server.tools.iter().map(tool).collect::<Vec<_>>(),
+        })
+    });
+    let list: Vec<_> = list.collect();
+    json!({ "calls": summary.servers.calls(), "beyond": summary.servers.beyond(), "list": list })
 }
 
 fn credentials(summary: &Summary) -> Value {

@@ -7,7 +7,7 @@ use super::super::paint::Paint;
 use super::super::verify::in_short;
 use super::Ending;
 use crate::event::Start;
-use crate::recording::summary::{Asked, Denials, Paths, Spot, Summary, clock, cut, home_short, lasted, size};
+use crate::recording::summary::{Asked, Denials, Paths, Server, Spot, Summary, clock, cut, home_short, lasted, size};
 use crate::recording::visible;
 
 /// Places that are listed.
@@ -35,7 +35,8 @@ pub(super) fn draw(
     page.files("read", &summary.read)?;
     page.reached(summary)?;
     page.sockets(summary)?;
-    page.credentials(summary)
+    page.credentials(summary)?;
+    page.servers(summary)
 }
 
 struct Page<'a, W> {
@@ -250,6 +251,61 @@ impl<W: Write> Page<'_, W> {
             writeln!(self.out, "{label}{} {name} at {host}: {}", clock(held.first), parts.join(", "))?;
         }
         Ok(())
+    }
+
+    /// What was called of MCP servers: how often, how much came back, what was refused, when first.
+    fn servers(&mut self, summary: &Summary) -> io::Result<()> {
+        let mut label = self.label("mcp", summary.servers.calls());
+        let mut next = |page: &Self| std::mem::replace(&mut label, page.label("", 0));
+        for (name, server) in summary.servers.kept().take(PLACES) {
+            let name = padded(&cut(&visible(name.as_bytes()), 24), 14);
+            let more = self.of_server(server);
+            if server.tools.is_empty() || !more.is_empty() {
+                let lead = next(self);
+                writeln!(self.out, "{lead}{name} {} {more}", clock(server.first))?;
+            }
+            for (tool, figures) in server.tools.iter().take(PLACES) {
+                let tool = padded(&cut(&visible(tool.as_bytes()), 44), 26);
+                let calls = if figures.calls == 0 { String::new() } else { format!("×{}", figures.calls) };
+                let asked = if figures.asked == 0 { String::new() } else { format!(" ?{}", figures.asked) };
+                let denied = match figures.denied {
+                    0 => String::new(),
+                    denied => self.paint.warm(&format!(" ✘{denied}")),
+                };
+                let failed = if figures.failed == 0 { String::new() } else { format!(" {} failed", figures.failed) };
+                let spent = if figures.calls == 0 { String::new() } else { lasted(figures.spent / figures.calls) };
+                let flown = format!("{:>8} ↓ {spent:>7}", size(figures.size));
+                let first = figures.first_denied.unwrap_or(figures.first);
+                let hint = self.paint.dim(&format!("replay {} --at {}", self.name, at(first)));
+                let (lead, clock) = (next(self), clock(figures.first));
+                writeln!(self.out, "{lead}{name} {tool} {calls:>5} {flown} {clock}{asked}{denied}{failed}   {hint}")?;
+            }
+            if server.tools.len() > PLACES {
+                let more = format!("{} others: show {} --events --kind mcp", server.tools.len() - PLACES, self.name);
+                let lead = next(self);
+                writeln!(self.out, "{lead}{name} {}", self.paint.dim(&more))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is worth saying of a server beside its tools.
+    fn of_server(&self, server: &Server) -> String {
+        let mut parts = Vec::new();
+        if server.tools.is_empty() && server.starts > 0 {
+            parts.push(format!("started ×{}, nothing called", server.starts));
+        }
+        if server.refused > 0 {
+            parts.push(self.paint.warm(&format!("refused ×{}", server.refused)));
+        }
+        if server.dropped > 0 {
+            parts.push(self.paint.warm(&format!("{} messages dropped", server.dropped)));
+        }
+        if !server.changes.is_empty() {
+            let changes = visible(cut(&server.changes.join("; "), 160).as_bytes());
+            parts.push(self.paint.warm(&format!("not as pinned: {changes}")));
+        }
+        parts.join(" · ")
     }
 
     /// The left column: what, and how many of it.

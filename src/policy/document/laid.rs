@@ -43,6 +43,15 @@ impl Document {
             let reason = format!("'{key}' in a file that is laid over every profile");
             return Err(PolicyError::at(source, first.at, reason, hint));
         }
+        if let Some(mcp) = &self.agent_mcp {
+            let hint = Some("move it into a profile, in the directory 'policies'".to_owned());
+            return Err(PolicyError::at(
+                source,
+                mcp.at,
+                "'mcp' of [agent] in a file that is laid over every profile",
+                hint,
+            ));
+        }
         if let (Layer::Project, Some(input)) = (source.layer, &self.record_input) {
             let reason = "a project cannot say whether what is typed is kept";
             return Err(PolicyError::at(source, input.at, reason, None));

@@ -186,7 +186,7 @@ fn mcp_object(mcp: &Mcp) -> Vec<u8> {
         }
         McpWhat::Dropped { why, .. } => format!(": {why}"),
         McpWhat::Pin(pin) => format!(": changed: {}", pin.changes.join("; ")),
-        McpWhat::Start(_) | McpWhat::Result(_) | McpWhat::End { .. } => String::new(),
+        McpWhat::Start(_) | McpWhat::Result(_) | McpWhat::Stderr { .. } | McpWhat::End { .. } => String::new(),
     };
     format!("{}{what}", mcp.server).into_bytes()
 }

@@ -18,6 +18,7 @@ mod paths;
 mod phrase;
 mod programs;
 mod reached;
+mod servers;
 
 pub use asked::{Asked, Question};
 pub use closing::step_summary;
@@ -27,6 +28,7 @@ pub use paths::{Group, Paths};
 pub use phrase::{clock, cut, home_short, lasted, size};
 pub use programs::{Program, Programs};
 pub use reached::{Reached, Spot, Visit};
+pub use servers::{Server, Servers, Tool};
 
 /// Alerts and limits that are kept word for word.
 const NOTES: usize = 200;
@@ -50,6 +52,7 @@ pub struct Summary {
     pub read: Paths,
     pub reached: Reached,
     pub credentials: Credentials,
+    pub servers: Servers,
     pub alerts: Notes,
     pub limits: Notes,
     pub markers: Notes,
@@ -107,7 +110,10 @@ impl Summary {
                 self.credentials.add(t, credential);
                 self.refused(stamped);
             }
-            Event::Mcp(_) => self.refused(stamped),
+            Event::Mcp(mcp) => {
+                self.servers.add(t, mcp);
+                self.refused(stamped);
+            }
             Event::Ask(ask) => self.asked.add(t, ask),
             Event::Answer(answer) => self.asked.answered(answer),
             Event::Alert { what, .. } => self.alerts.add(t, what),

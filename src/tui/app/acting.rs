@@ -75,6 +75,7 @@ impl App {
             Action::Focus => self.next_focus(),
             Action::Tree => self.toggle(Pane::Tree),
             Action::Net => self.toggle(Pane::Net),
+            Action::Mcp => self.toggle(Pane::Mcp),
             Action::Detail => self.toggle(Pane::Detail),
             Action::Zoom => self.zoom = !self.zoom,
             Action::Scroll(lines) => self.scroll(lines as isize),
@@ -83,6 +84,8 @@ impl App {
             Action::Select => self.choose(),
             Action::Copy => self.copy(),
             Action::CopyEvent => self.copy_event(),
+            // What is over takes no markers.
+            Action::Marker if self.live.is_none() => self.toggle(Pane::Mcp),
             Action::Marker => self.with_live(|app| app.prompt(Wish::Marker)),
             Action::Answer => self.with_live(Self::open_question),
             Action::Freeze => self.with_live(Self::freeze_or_thaw),
@@ -106,7 +109,7 @@ impl App {
         if std::mem::take(&mut self.zoom) || std::mem::take(&mut self.detail) {
             return;
         }
-        if std::mem::take(&mut self.tree) || std::mem::take(&mut self.net) {
+        if std::mem::take(&mut self.tree) || std::mem::take(&mut self.mcp) || std::mem::take(&mut self.net) {
             self.focus = Pane::Events;
             return;
         }
@@ -119,10 +122,17 @@ impl App {
         let shown = match pane {
             Pane::Tree => &mut self.tree,
             Pane::Net => &mut self.net,
+            Pane::Mcp => &mut self.mcp,
             _ => &mut self.detail,
         };
         *shown = !*shown;
         self.focus = if *shown { pane } else { Pane::Events };
+        match pane {
+            // They stand in one place.
+            Pane::Net => (self.mcp, self.scrolls.net) = (false, 0),
+            Pane::Mcp => (self.net, self.scrolls.net) = (false, 0),
+            _ => {}
+        }
         self.zoom = false;
     }
 
@@ -133,7 +143,7 @@ impl App {
             (Pane::Screen, areas.screen),
             (Pane::Detail, areas.detail),
             (Pane::Tree, areas.tree),
-            (Pane::Net, areas.net),
+            (if self.mcp { Pane::Mcp } else { Pane::Net }, areas.net),
         ];
         let shown: Vec<_> = order.iter().filter(|(_, area)| area.is_some()).map(|(pane, _)| *pane).collect();
         let at = shown.iter().position(|pane| *pane == self.focus).map_or(0, |at| at + 1);

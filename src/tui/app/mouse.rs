@@ -36,7 +36,7 @@ impl App {
             (Pane::Screen, areas.screen),
             (Pane::Detail, areas.detail),
             (Pane::Tree, areas.tree),
-            (Pane::Net, areas.net),
+            (if self.mcp { Pane::Mcp } else { Pane::Net }, areas.net),
         ];
         let pane = panes.into_iter().find(|(_, area)| within(*area)).map(|(pane, _)| pane);
         let on_timeline = areas.timeline.contains(at);

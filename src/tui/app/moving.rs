@@ -98,7 +98,7 @@ impl App {
         match self.focus {
             Pane::Detail => return self.scroll_detail(by),
             Pane::Tree => return self.scroll_tree(by),
-            Pane::Net => {
+            Pane::Net | Pane::Mcp => {
                 self.scrolls.net = self.scrolls.net.saturating_add_signed(by);
                 return;
             }
@@ -170,7 +170,7 @@ impl App {
         match self.focus {
             Pane::Detail => self.scroll_detail(pages * 8),
             Pane::Tree => self.scroll_tree(pages * 10),
-            Pane::Net => self.scrolls.net = self.scrolls.net.saturating_add_signed(pages * 10),
+            Pane::Net | Pane::Mcp => self.scrolls.net = self.scrolls.net.saturating_add_signed(pages * 10),
             Pane::Events | Pane::Screen => self.scroll(pages * (rows - 1)),
         }
     }

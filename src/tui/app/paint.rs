@@ -12,8 +12,8 @@ use crate::recording::{pid_of, visible};
 use crate::tui::panels::header::{Play, Pulse};
 use crate::tui::panels::timeline::{self, Edge as End, Tick, What};
 use crate::tui::panels::{
-    Areas, DetailView, Edge, EventsView, HeaderView, NetView, TimelineView, Title, TreeView, Wanted, areas, ascii,
-    detail, events, framed, header, net, tree,
+    Areas, DetailView, Edge, EventsView, HeaderView, McpView, NetView, TimelineView, Title, TreeView, Wanted, areas,
+    ascii, detail, events, framed, header, mcp, net, tree,
 };
 use crate::tui::screen_pane::{self, Found, ScreenView};
 use crate::tui::search;
@@ -30,7 +30,8 @@ impl App {
     pub fn draw(&mut self, frame: &mut Frame) {
         self.dirty = false;
         let largest = (self.largest.0.min(SCREEN.0), self.largest.1.min(SCREEN.1));
-        let wanted = Wanted { screen: largest, tree: self.tree, net: self.net, detail: self.detail, zoom: self.zoom };
+        let net = self.net || self.mcp;
+        let wanted = Wanted { screen: largest, tree: self.tree, net, detail: self.detail, zoom: self.zoom };
         let mut areas = areas(frame.area(), wanted);
         if self.zoom {
             // Every column is the screen's.
@@ -199,7 +200,11 @@ impl App {
             let view = TreeView { programs, rows: &rows, progress: &progress, scroll, focus, edge };
             tree::draw(frame, area, &view, &self.theme);
         }
-        if let Some(area) = areas.net {
+        if let Some(area) = areas.net.filter(|_| self.mcp) {
+            let (rows, focus) = (survey.calls.rows_at(now), self.focus == Pane::Mcp);
+            let view = McpView { rows: &rows, progress: &progress, scroll: self.scrolls.net, focus, edge };
+            mcp::draw(frame, area, &view, &self.theme);
+        } else if let Some(area) = areas.net {
             let rows = survey.places.rows_at(now);
             let focus = self.focus == Pane::Net;
             let view = NetView { rows: &rows, progress: &progress, scroll: self.scrolls.net, focus, edge };

@@ -104,6 +104,7 @@ fn span(index: &Index) -> Span {
         out,
         exec: count("exec"),
         file: count("file"),
+        mcp: count("mcp"),
         net: ["net", "dns", "http", "credential"].map(count).iter().sum(),
         denied: index.tally.denied,
         asked: index.tally.asked,
@@ -135,6 +136,7 @@ fn of_events(events: &[Stamped]) -> Span {
                 Kind::Net => span.net += 1,
                 Kind::Call | Kind::Mcp => {}
             },
+            Event::Mcp(_) => span.mcp += 1,
             Event::Tunnel(_) | Event::Dns(_) | Event::Http(_) | Event::Credential(_) => span.net += 1,
             _ => {}
         }

@@ -28,6 +28,10 @@ pub(super) fn tell(page: &mut Page<'_>, mcp: &Mcp, doer: &Doer) {
             page.say(Tone::Plain, bounded(why.as_bytes(), WHOLE));
         }
         McpWhat::Pin(pin) => self::pin(page, pin, &server),
+        McpWhat::Stderr { bytes } => {
+            page.say(Tone::Strong, format!("{server} wrote {} bytes to its standard error", bytes.len()));
+            page.say(Tone::Dim, bounded(bytes, MOST));
+        }
         McpWhat::End { status, why } => {
             let status = status.map_or_else(String::new, |status| format!(", status {status}"));
             page.say(Tone::Strong, format!("the connection to {server} is over"));

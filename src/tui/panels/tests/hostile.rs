@@ -137,7 +137,7 @@ proptest! {
     fn no_size_is_too_small(width in 1u16..320, height in 1u16..90) {
         let stamped = Stamped { seq: 0, t: 0, event: Event::Ask(Box::new(ask())) };
         everything((width, height), &stamped, &ask());
-        let spans = [Span { from: 0, to: 500, out: 9, exec: 2, file: 3, net: 1, denied: 1, asked: 1 }];
+        let spans = [Span { from: 0, to: 500, out: 9, exec: 2, file: 3, net: 1, mcp: 1, denied: 1, asked: 1 }];
         let ticks = [Tick { t: 700, what: What::Marker }];
         let view = TimelineView { spans: &spans, known: 600, ticks: &ticks, now: 300, total: 1000, ..TimelineView::default() };
         drawn((width, height), |frame| timeline::draw(frame, frame.area(), &view, &theme()));

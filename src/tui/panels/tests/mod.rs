@@ -3,6 +3,7 @@
 mod app;
 mod hostile;
 mod list;
+mod mcp;
 mod picture;
 pub mod story;
 mod views;

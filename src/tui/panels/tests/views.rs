@@ -36,6 +36,7 @@ fn span(frame: &[Stamped]) -> Span {
         exec: count("exec"),
         file: count("file"),
         net: count("net"),
+        mcp: count("mcp"),
         denied: 0,
         asked: 0,
     }

@@ -12,6 +12,7 @@ pub struct Column {
     pub exec: u64,
     pub file: u64,
     pub net: u64,
+    pub mcp: u64,
     pub denied: bool,
     pub asked: bool,
     pub marker: bool,
@@ -25,7 +26,7 @@ pub struct Column {
 impl Column {
     /// Requests of any kind.
     pub fn acts(&self) -> u64 {
-        self.exec.saturating_add(self.file).saturating_add(self.net)
+        self.exec.saturating_add(self.file).saturating_add(self.net).saturating_add(self.mcp)
     }
 }
 
@@ -65,6 +66,7 @@ impl Columns {
             cell.exec = cell.exec.saturating_add(share(span.exec, index, n));
             cell.file = cell.file.saturating_add(share(span.file, index, n));
             cell.net = cell.net.saturating_add(share(span.net, index, n));
+            cell.mcp = cell.mcp.saturating_add(share(span.mcp, index, n));
         }
         if let Some(first) = cells.first_mut() {
             first.denied |= span.denied > 0;

@@ -41,6 +41,7 @@ pub struct Span {
     pub exec: u64,
     pub file: u64,
     pub net: u64,
+    pub mcp: u64,
     pub denied: u64,
     pub asked: u64,
 }
@@ -122,16 +123,21 @@ enum Lane {
     Exec,
     File,
     Net,
-    /// Exec, file and net in one.
+    /// Only of sessions with MCP servers.
+    Mcp,
+    /// Exec, file, net and mcp in one.
     Acts,
     Wrong,
     Track,
     Clock,
 }
 
-fn lanes(height: u16) -> &'static [Lane] {
-    use Lane::{Acts, Clock, Exec, File, Net, Out, Track, Wrong};
+fn lanes(height: u16, mcp: bool) -> &'static [Lane] {
+    use Lane::{Acts, Clock, Exec, File, Mcp, Net, Out, Track, Wrong};
     match height {
+        6 if mcp => &[Out, Exec, Net, Mcp, Wrong, Track],
+        7 if mcp => &[Out, Exec, File, Net, Mcp, Wrong, Track],
+        8.. if mcp => &[Out, Exec, File, Net, Mcp, Wrong, Track, Clock],
         0 => &[],
         1 => &[Track],
         2 => &[Wrong, Track],
@@ -148,7 +154,7 @@ pub fn draw(frame: &mut Frame, area: Rect, view: &TimelineView, theme: &Theme) {
     let scale = scale(area, view.total);
     let columns = Columns::new(view, &scale);
     let buffer = frame.buffer_mut();
-    let lanes = lanes(area.height);
+    let lanes = lanes(area.height, view.spans.iter().any(|span| span.mcp > 0));
     for (lane, line) in lanes.iter().zip(super::edge::rows(area)) {
         let pen = &mut Pen { buffer, line, axis: scale.x - area.x, alone: lanes.len() == 1 };
         label(pen, *lane, theme);
@@ -183,6 +189,7 @@ fn label(pen: &mut Pen, lane: Lane, theme: &Theme) {
         Lane::Exec => ["exec", "x"],
         Lane::File => ["file", "f"],
         Lane::Net => ["net", "n"],
+        Lane::Mcp => ["mcp", "m"],
         Lane::Acts => ["acts", "a"],
         Lane::Wrong => ["✘ ?", "✘"],
         Lane::Track | Lane::Clock => return,
@@ -204,7 +211,8 @@ fn figures(pen: &mut Pen, lane: Lane, (columns, view): (&Columns, &TimelineView)
         Lane::Exec => (round(sum(|span| span.exec)), theme.dim),
         Lane::File => (round(sum(|span| span.file)), theme.dim),
         Lane::Net => (round(sum(|span| span.net)), theme.dim),
-        Lane::Acts => (round(sum(|span| span.exec + span.file + span.net)), theme.dim),
+        Lane::Mcp => (round(sum(|span| span.mcp)), theme.dim),
+        Lane::Acts => (round(sum(|span| span.exec + span.file + span.net + span.mcp)), theme.dim),
         Lane::Wrong => return wrong_figures(pen, view.counts.unwrap_or(columns.wrong), theme),
         Lane::Track | Lane::Clock => return,
     };
@@ -242,7 +250,8 @@ fn lane_cells(pen: &mut Pen, lane: Lane, columns: &Columns, theme: &Theme) {
             Lane::Exec => (few(column.exec, ["┊", "│"]), theme.exec),
             Lane::File => (level(column.file, file), theme.file),
             Lane::Net => (few(column.net, ["╷", "│"]), theme.net),
-            Lane::Acts if column.net > 0 => (level(column.acts(), acts), theme.net),
+            Lane::Mcp => (few(column.mcp, ["╷", "│"]), theme.net),
+            Lane::Acts if column.net + column.mcp > 0 => (level(column.acts(), acts), theme.net),
             Lane::Acts if column.exec > 0 => (level(column.acts(), acts), theme.exec),
             Lane::Acts => (level(column.acts(), acts), theme.file),
             Lane::Wrong if column.denied => ("✘", theme.deny),

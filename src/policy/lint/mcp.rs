@@ -1,0 +1,103 @@
+//! Rules of `[mcp]` that can never decide: of servers that nobody declares, or behind others that say the same of more.
+//!
+//! Invariant: what is called dead is so whatever is called.
+
+use super::Look;
+use crate::policy::Verdict;
+use crate::policy::mcp::{McpRule, Names, When};
+
+pub(super) fn check(look: &mut Look<'_>) {
+    undeclared(look);
+    shadowed(look);
+    unspoken(look);
+}
+
+/// Rules of servers that no file declares.
+fn undeclared(look: &mut Look<'_>) {
+    let dead: Vec<u32> = look
+        .policy
+        .mcp_rules()
+        .iter()
+        .filter(|rule| {
+            let names = look.policy.servers().iter().map(|server| server.name.as_str());
+            !names.into_iter().any(|name| rule.servers.iter().any(|glob| glob.matches(name)))
+        })
+        .map(|rule| rule.rule.0)
+        .collect();
+    for rule in dead.into_iter().filter(|rule| look.own(*rule)).collect::<Vec<_>>() {
+        let says = "is about no server that is declared: it never decides".to_owned();
+        look.warn(rule, "dead", says, Some("[mcp.servers.NAME] declares one; 'govsh mcp list' shows them"));
+    }
+}
+
+/// Rules behind one that decides everything they speak of.
+fn shadowed(look: &mut Look<'_>) {
+    let rules = look.policy.mcp_rules();
+    let mut found = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let over = rules.iter().enumerate().find(|(other_at, other)| {
+            let stronger = strength(other.effect) > strength(rule.effect)
+                || strength(other.effect) == strength(rule.effect) && *other_at < at;
+            *other_at != at && stronger && is_unconditional(other) && covers(other, rule)
+        });
+        if let Some((_, over)) = over {
+            found.push((rule.rule.0, over.rule.0));
+        }
+    }
+    for (rule, over) in found {
+        if look.own(rule) {
+            let says = format!("never decides: {} decides all that it speaks of", look.named(over));
+            look.warn(rule, "shadowed", says, None);
+        }
+    }
+}
+
+/// Servers of which nothing may be called.
+fn unspoken(look: &mut Look<'_>) {
+    let policy = look.policy;
+    let lets = |name: &str| {
+        policy
+            .mcp_rules()
+            .iter()
+            .any(|rule| rule.effect != Verdict::Deny && rule.servers.iter().any(|glob| glob.matches(name)))
+    };
+    let silent: Vec<u32> =
+        policy.servers().iter().filter(|server| !lets(&server.name)).map(|server| server.rule.0).collect();
+    for rule in silent.into_iter().filter(|rule| look.own(*rule)).collect::<Vec<_>>() {
+        let says = "is a server of which no rule allows anything: its tools are not even listed".to_owned();
+        look.warn(rule, "dead", says, Some("[[mcp.rules]] with effect = \"allow\" or \"ask\""));
+    }
+}
+
+fn strength(effect: Verdict) -> u8 {
+    match effect {
+        Verdict::Deny => 2,
+        Verdict::Ask => 1,
+        Verdict::Allow => 0,
+    }
+}
+
+fn is_unconditional(rule: &McpRule) -> bool {
+    rule.arguments.is_empty() && !rule.forbids_others && rule.rate.is_none() && rule.when == When::default()
+}
+
+/// Whether `over` speaks of everything that `rule` speaks of, as far as can be seen from their patterns: the same words, or `*`.
+fn covers(over: &McpRule, rule: &McpRule) -> bool {
+    let within = |over: &[_], own: &[_]| own.iter().all(|glob| over.contains(glob));
+    let any = crate::policy::mcp::Segments::parse("*");
+    let servers = over.servers.contains(&any) || within(&over.servers, &rule.servers);
+    let (all, own) = (&over.names, &rule.names);
+    let silent = |names: &Names| {
+        [&names.tools, &names.resources, &names.prompts, &names.methods].iter().all(|names| names.is_empty())
+    };
+    let names = if silent(all) {
+        own.methods.is_empty()
+    } else {
+        !silent(own)
+            && (all.tools.contains(&any) || within(&all.tools, &own.tools))
+            && within(&all.resources, &own.resources)
+            && within(&all.prompts, &own.prompts)
+            && within(&all.methods, &own.methods)
+    };
+    servers && names
+}
