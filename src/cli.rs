@@ -19,7 +19,7 @@ mod shelf;
 
 pub use laid::{Laid, Trust, key_of, toggles};
 pub use learn::{Learn, PolicyBacktest};
-pub use mcp::{Mcp, McpConnect};
+pub use mcp::{Mcp, McpConnect, McpDiff, McpImport, McpList, McpPin};
 pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyReload, PolicyShow, PolicyTest};
 pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 

@@ -292,6 +292,11 @@ pub fn answers_file(key: &str) -> PathBuf {
     config_dir().join("govsh/answers").join(format!("{key}.toml"))
 }
 
+/// Where it is kept what MCP servers were: `~/.config/govsh/pins`.
+pub fn pins() -> crate::session::pins::Store {
+    crate::session::pins::Store::at(config_dir().join("govsh/pins"))
+}
+
 /// Where the user's policy of this name lies; its directory is made if there is none.
 pub fn kept(name: &str) -> std::io::Result<PathBuf> {
     let dir = config_dir().join("govsh/policies");

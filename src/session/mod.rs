@@ -23,6 +23,7 @@ mod lines;
 mod monitor;
 mod outside;
 pub mod overlay;
+pub mod pins;
 mod play;
 mod pump;
 mod reap;

@@ -7,6 +7,9 @@
 //
 //   node model.mjs LOG COMMAND [CERT KEY]     prints its port on the first line, ends when standard input ends
 //
+// A COMMAND that begins with `mcp:` is a JSON list of calls of tools of MCP servers instead, made one after the other:
+// [{"server": …, "tool": …, "arguments": …}].
+//
 // With CERT and KEY it speaks TLS. LOG gets one JSON line for each request: method, path, the key that came with it, what
 // was answered, and the tool results it brought.
 
@@ -16,6 +19,7 @@ import { createServer as createSecureServer } from "node:https";
 
 const [log, command, cert, key] = process.argv.slice(2);
 const LARGEST_REQUEST = 16 * 1024 * 1024;
+const calls = command.startsWith("mcp:") ? JSON.parse(command.slice(4)) : null;
 const CLOSING = "The scripted work is done.";
 
 const server = cert ? createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) }, take) : createServer(take);
@@ -80,7 +84,8 @@ function responses(body, response) {
   const results = (Array.isArray(body.input) ? body.input : [])
     .filter((item) => /_call_output$/.test(item.type ?? ""))
     .map((item) => (typeof item.output === "string" ? item.output : JSON.stringify(item.output)));
-  const call = results.length === 0 ? shellCall(body.tools ?? []) : null;
+  const tools = body.tools ?? [];
+  const call = calls ? serverCall(tools, results.length) : results.length === 0 ? shellCall(tools) : null;
   const item = call ?? {
     type: "message",
     id: "msg_1",
@@ -104,6 +109,26 @@ function responses(body, response) {
     { type: "response.completed", response: whole },
   ]);
   return { answered: call ? "call" : "closing", results };
+}
+
+// The next call of a server's tool, by the name that it is offered under: whole, or within a namespace.
+function serverCall(tools, done) {
+  const wanted = calls[done];
+  if (!wanted) return null;
+  const offered = tools.flatMap((tool) =>
+    tool.type === "namespace" ? tool.tools.map((inner) => ({ name: inner.name, namespace: tool.name })) : [{ name: tool.name }],
+  );
+  const whole = ({ name, namespace }) => `${namespace ?? ""}${name ?? ""}`;
+  const found = offered.find((tool) => whole(tool).includes(wanted.server) && (tool.name ?? "").endsWith(wanted.tool));
+  if (!found) return null;
+  return {
+    type: "function_call",
+    id: `fc_${done}`,
+    call_id: `call_${done}`,
+    ...found,
+    arguments: JSON.stringify(wanted.arguments),
+    status: "completed",
+  };
 }
 
 // The shell goes by several names, and each has its own way to take a command line.
@@ -134,19 +159,23 @@ function messages(body, response) {
   const results = blocks
     .filter((block) => block.type === "tool_result")
     .map((block) => (typeof block.content === "string" ? block.content : JSON.stringify(block.content)));
-  const shell = (body.tools ?? []).some((tool) => tool.name === "Bash");
-  const calls = shell && results.length === 0;
-  const content = calls
-    ? { type: "tool_use", id: "toolu_1", name: "Bash", input: { command, description: "Run the scripted command" } }
+  const tools = body.tools ?? [];
+  const wanted = calls?.[results.length];
+  const named = wanted && tools.find((tool) => tool.name === `mcp__${wanted.server}__${wanted.tool}`)?.name;
+  const shell = !calls && results.length === 0 && tools.some((tool) => tool.name === "Bash");
+  const asks = Boolean(named) || shell;
+  const input = named ? wanted.arguments : { command, description: "Run the scripted command" };
+  const content = asks
+    ? { type: "tool_use", id: `toolu_${results.length + 1}`, name: named ?? "Bash", input }
     : { type: "text", text: CLOSING };
-  const stop_reason = calls ? "tool_use" : "end_turn";
+  const stop_reason = asks ? "tool_use" : "end_turn";
   const usage = { input_tokens: 10, output_tokens: 5, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
-  const message = { id: calls ? "msg_1" : "msg_2", type: "message", role: "assistant", model: body.model, stop_sequence: null, usage };
-  const answered = { answered: calls ? "call" : "closing", results };
+  const message = { id: `msg_${results.length + 1}`, type: "message", role: "assistant", model: body.model, stop_sequence: null, usage };
+  const answered = { answered: asks ? "call" : "closing", results };
   if (!body.stream) return { ...answered, ...json(response, answered.answered, { ...message, content: [content], stop_reason }) };
 
-  const empty = calls ? { ...content, input: {} } : { ...content, text: "" };
-  const delta = calls
+  const empty = asks ? { ...content, input: {} } : { ...content, text: "" };
+  const delta = asks
     ? { type: "input_json_delta", partial_json: JSON.stringify(content.input) }
     : { type: "text_delta", text: CLOSING };
   stream(response, [

@@ -110,8 +110,8 @@ fn refuses_with_place_and_hint() {
         ),
         (
             "version = 1\n[mcp.servers.x]\n",
-            "line 2, column 2: 'mcp' cannot be enforced by this version: MCP servers are not judged yet",
-            "a rule that cannot be enforced as written is refused, not ignored: remove it",
+            "line 2, column 14: server 'x' wants either 'command' or 'url'",
+            "command = [\"npx\", \"-y\", \"PACKAGE@VERSION\"], or url = \"https://…\"",
         ),
     ];
     for (text, reason, hint) in cases {
