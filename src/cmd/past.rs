@@ -90,6 +90,8 @@ fn is_of_policies(rule: &str) -> bool {
         "memory and identity of a process",
         "another mount of /proc",
         "a git repository, as git makes it",
+        "configuration and hooks of a git directory, whatever its name",
+        "a git directory in the making, whatever its name:",
         "another name of a denied file",
         "leads to a protected path",
         "nothing there",
@@ -106,7 +108,8 @@ fn is_of_policies(rule: &str) -> bool {
         "the request changed whenever it was answered",
     ];
     let name = rule.strip_prefix("built-in: ").unwrap_or(rule);
-    !FRONT.contains(&name)
+    // After a colon stands what of it was in the way.
+    !FRONT.iter().any(|known| name == *known || known.ends_with(':') && name.starts_with(known))
 }
 
 /// What the policy's variables stood for in a session; of older recordings, what they are here, with the session's directory.

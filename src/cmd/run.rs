@@ -156,7 +156,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         runtime,
         policy,
         load,
-        servers: Some(servers),
+        servers,
         audit,
         notice,
         program: program.path,

@@ -62,6 +62,8 @@ pub(super) struct Files {
     /// Those of them that protect git repositories, in which git itself is at work.
     pub repositories: HashSet<u32>,
     pub lifts: Vec<Lift>,
+    /// Rules that lift the protection of git directories by their shape (`repository::shape`).
+    pub shapes: Vec<Pattern>,
     pub grants: Vec<Grant>,
     /// What answers may grant.
     pub asked: Vec<Grant>,
@@ -106,6 +108,8 @@ pub(super) struct Fixed {
     pub http: u32,
     pub git: u32,
     pub registry: u32,
+    /// Of `repository::shape`.
+    pub shape: u32,
 }
 
 pub(super) fn allow(rule: u32) -> Decision {
@@ -218,11 +222,6 @@ impl Policy {
     /// Why the rule asks, in its author's words; empty when it does not say.
     pub fn reason(&self, rule: RuleId) -> &str {
         self.asks.reasons.get(&rule.0).map_or("", String::as_str)
-    }
-
-    /// What was answered in an earlier session to a question about `wanted`, whichever rule asks.
-    pub fn kept_answer(&self, wanted: &Wanted<'_>) -> Option<Decision> {
-        self.asks.answer(wanted).map(|(verdict, rule)| Decision { verdict, rule: RuleId(rule) })
     }
 
     /// Key and pattern of every answer that can be kept for `wanted`, which `rule` asks about; the narrowest first.

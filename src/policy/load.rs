@@ -186,6 +186,9 @@ fn built_in(name: &str, key: &'static str, text: &str) -> Rule {
     }
 }
 
+/// The protection of git directories by what lies in them (`repository::shape`).
+const SHAPE: &str = "built-in: configuration and hooks of a git directory, whatever its name";
+
 impl<'v> Build<'v> {
     fn new(name: String, vars: &'v Vars) -> Build<'v> {
         let policy = Policy {
@@ -246,6 +249,8 @@ impl<'v> Build<'v> {
         self.policy.fixed.http = fixed(self, "no rule of network.http allows this request");
         self.policy.fixed.git = fixed(self, "no rule of network.git allows this");
         self.policy.fixed.registry = fixed(self, "packages are read, not published");
+        self.policy.fixed.shape =
+            self.add(built_in(SHAPE, "files.readonly", "config and hooks where objects and refs lie beside them"));
         for protection in protections(self.vars) {
             let literal = String::from_utf8_lossy(&protection.pattern.literal_prefix().0).into_owned();
             let text = if protection.pattern.is_literal() { None } else { protection.pattern.text() };

@@ -14,6 +14,8 @@
 
 use std::collections::HashMap;
 
+pub mod shape;
+
 use super::compiled::{Policy, Said};
 use super::trie::Slot;
 use super::{Access, Verdict};

@@ -90,6 +90,7 @@ impl Worker {
         }
         let paths: Vec<_> = ends.iter().map(|end| end.0).collect();
         let ruling = self.settle_file(ruling, op, all_of(ends), &paths, ends);
+        let ruling = self.unless_by_shape(call, ruling, ends, &act);
         self.conclude(call, op, ends, act, creates, ruling)
     }
 

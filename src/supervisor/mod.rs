@@ -138,7 +138,7 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         table: target::Table::default(),
         digests: digests::Digests::start().map_err(SupervisorError::Thread)?,
         changes: Default::default(),
-        gone: Default::default(),
+        ledger: repository::Ledger { gone: Default::default(), began: began() },
         ptys: std::sync::Mutex::new(pts.into_iter().collect()),
         own_sockets: Default::default(),
         own_names: Default::default(),
@@ -154,6 +154,11 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
     });
     let receivers = receiver::Receivers::start(shared).map_err(SupervisorError::Thread)?;
     Ok(Supervisor { receivers })
+}
+
+/// Now, as file systems have it: what was made before the session began must not count as made in it.
+fn began() -> std::time::Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(std::time::Duration::MAX)
 }
 
 impl Supervisor {

@@ -4,20 +4,23 @@
 //! entry by entry, and written anew into a file of our own, which takes the place: whoever still holds the file that was
 //! renamed can write to it what they like, it is no longer anything. The agent cannot open ours for writing: its name is
 //! protected as the configuration's is, until it has that name.
-//! Leaves to others: what is harmless (`policy::repository`).
+//! Leaves to others: what is harmless (`policy::repository`), git directories of any name (`shape`).
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Mutex;
 
 use super::act::{Act, At};
 use super::change::End;
 use super::target::lock;
 use super::worker::{Answer, Call, Ruling, Worker};
-use crate::policy::repository::{Gone, InRepository, LARGEST, Part};
-use crate::policy::{Access, Policy, Verdict};
+use crate::policy::repository::{InRepository, LARGEST, Part};
+use crate::policy::{Access, Verdict};
 use crate::sys::{Errno, Sys, file, mutate};
+
+mod shape;
+
+pub use shape::{Ledger, Settling, concerns, settle};
 
 /// Where the new configuration is written: protected (`policy::builtin`).
 const FRESH: &std::ffi::CStr = c"config.govsh";
@@ -60,14 +63,29 @@ impl Worker {
     pub fn configure(&mut self, call: &Call, places: (&At, &At), ends: &[End<'_>; 2], flags: u32) -> Option<Answer> {
         let (from, to) = places;
         let [(source, old), (target, new)] = *ends;
-        let part = self.rules.policy.in_repository(target, new)?.part;
+        let is_named = match self.rules.policy.in_repository(target, new) {
+            Some(at) if at.part == Part::Config => true,
+            Some(_) => return None,
+            None if self.is_shaped_config(to, target) && self.judge(target, new).allows() => false,
+            None => return None,
+        };
         let is_plain = flags == 0 || flags == libc::RENAME_NOREPLACE;
-        if part != Part::Config || !is_plain || from.slash || to.slash || !self.judge(source, old).allows() {
+        if !is_plain || from.slash || to.slash || !self.judge(source, old).allows() {
             return None;
         }
-        let (policy, shared) = (self.rules.policy.clone(), self.shared.clone());
+        let (policy, gone) = (self.rules.policy.clone(), self.shared.ledger.gone.clone());
         // Denied is what the policy denies; what fails is told as it is.
-        let outcome = self.attempt(call, || replace(&policy, &shared.gone, (from, to), flags));
+        let outcome = if is_named {
+            self.attempt(call, || {
+                replace((from, to), flags, |old, new| {
+                    let taken = policy.may_configure(&to.path, old, new, &lock(&gone))?;
+                    lock(&gone).note(taken);
+                    Ok(())
+                })
+            })
+        } else {
+            self.settle_shape(call, Settling::Configure { from: from.clone(), to: to.clone(), flags })
+        };
         let (ruling, outcome) = match outcome {
             Ok(Err(entry)) => {
                 let why = format!("{ABOVE}: git configuration that may run something ({entry})");
@@ -80,8 +98,13 @@ impl Worker {
     }
 }
 
-/// Puts the contents of `from` in the place of `to`; the entry that stands against it, if there is one.
-fn replace(policy: &Policy, gone: &Mutex<Gone>, (from, to): (&At, &At), flags: u32) -> Sys<Result<(), String>> {
+/// Puts the contents of `from` in the place of `to`, if `judge` has nothing against them in the place of the old ones; the
+/// entry that stands against it, if there is one.
+fn replace(
+    (from, to): (&At, &At),
+    flags: u32,
+    judge: impl Fn(&[u8], &[u8]) -> Result<(), String>,
+) -> Sys<Result<(), String>> {
     let source = open(from, &from.name)?;
     let mode = file::stat(source.as_fd())?.mode & 0o777;
     let new = contents(source)?;
@@ -91,10 +114,15 @@ fn replace(policy: &Policy, gone: &Mutex<Gone>, (from, to): (&At, &At), flags: u
         Err(Errno(libc::ENOENT)) => Vec::new(),
         Err(errno) => return Err(errno),
     };
-    let taken = match policy.may_configure(&to.path, &old, &new, &lock(gone)) {
-        Ok(taken) => taken,
-        Err(entry) => return Ok(Err(entry)),
-    };
+    if let Err(entry) = judge(&old, &new) {
+        return Ok(Err(entry));
+    }
+    put(to, &new, mode, flags)?;
+    mutate::unlink(from.dir.as_fd(), &from.name, 0).map(Ok)
+}
+
+/// Writes a file of our own and puts it in the place of `to`.
+fn put(to: &At, bytes: &[u8], mode: u32, flags: u32) -> Sys<()> {
     let dir = to.dir.as_fd();
     // What an earlier session may have left.
     match mutate::unlink(dir, FRESH, 0) {
@@ -103,14 +131,12 @@ fn replace(policy: &Policy, gone: &Mutex<Gone>, (from, to): (&At, &At), flags: u
     }
     let making = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let fresh = file::open_how(Some(dir), FRESH, making, 0o600, file::NO_SYMLINKS)?;
-    let placed = write(&fresh, &new, mode).and_then(|()| mutate::rename((dir, FRESH), (dir, &to.name), flags));
-    if let Err(errno) = placed {
+    let placed = write(&fresh, bytes, mode).and_then(|()| mutate::rename((dir, FRESH), (dir, &to.name), flags));
+    if placed.is_err() {
         // The name is ours alone; should it stay, the next one is written over it.
         let _ = mutate::unlink(dir, FRESH, 0);
-        return Err(errno);
     }
-    lock(gone).note(taken);
-    mutate::unlink(from.dir.as_fd(), &from.name, 0).map(Ok)
+    placed
 }
 
 /// A file of that name, which is no link and cannot make us wait.

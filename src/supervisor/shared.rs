@@ -14,6 +14,7 @@ use super::digests::Digests;
 use super::gate::Gate;
 use super::mounts::Mounts;
 use super::questions::Questions;
+use super::repository::Ledger;
 use super::resolve::Session;
 use super::status::Stat;
 use super::stub::Stubs;
@@ -21,7 +22,6 @@ use super::target::{Table, lock};
 use super::warden::Warden;
 use super::worker::Ruling;
 use crate::bus::Bus;
-use crate::policy::repository::Gone;
 use crate::policy::{Limits, Policy, Verdict};
 use crate::sys::{cred, file, pidfd, sched};
 
@@ -72,8 +72,7 @@ pub struct Shared {
     pub table: Table,
     pub digests: Digests,
     pub changes: Mutex<()>,
-    /// What was taken out of git configurations.
-    pub gone: Mutex<Gone>,
+    pub ledger: Ledger,
     /// Numbers of the PTYs made in the session.
     pub ptys: Mutex<HashSet<u32>>,
     /// Unix sockets bound in the session: by inode, and by abstract name.

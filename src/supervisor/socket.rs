@@ -13,6 +13,7 @@ use super::resolve::Found;
 use super::target::lock;
 use super::worker::{Answer, Call, Ruling, Worker};
 use crate::event::{Event, Judged, Kind, Via};
+use crate::policy::repository::shape::Deed;
 use crate::policy::{Access, Decision, NetOp, RuleId, UnixAddr, Verdict};
 use crate::sys::{Errno, Sys, clone, file, net, pidfd};
 
@@ -262,6 +263,8 @@ impl Worker {
         let full = at.full();
         let (ruling, _) = self.judge_guarded(call, &full, Access::CREATE);
         let ruling = self.settle_file(ruling, "bind", Access::CREATE, &[&full], &[(&full, Access::CREATE)]);
+        let by_shape = if ruling.allows() { self.by_shape(call, &full, Access::CREATE, Deed::Other) } else { None };
+        let ruling = by_shape.unwrap_or(ruling);
         self.concluded(call, "bind", &Place::path(&full), &ruling, libc::EACCES)?;
         clone::fchdir(cwd.fd.as_fd())?;
         clone::set_umask(call.thread.process.umask(call.tid())?);

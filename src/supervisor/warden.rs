@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::act::{Act, At};
+use super::repository::{Ledger, Settling, settle};
 use super::scan::protected_inside;
 use super::target::{Credentials, lock};
 use crate::policy::{Policy, Verdict};
@@ -24,6 +25,13 @@ const LOOK: Duration = Duration::from_millis(20);
 /// What it is asked for.
 enum Errand {
     Order(Order),
+    /// What is to be settled about a git directory; whose paths are judged there.
+    Settle {
+        what: Settling,
+        ledger: Ledger,
+        credentials: Option<Arc<Credentials>>,
+        reply: SyncSender<Sys<Result<(), String>>>,
+    },
     /// Whether a directory may move as a whole; tells nothing but that.
     Look {
         at: At,
@@ -91,6 +99,20 @@ impl Warden {
         lock(&self.orders).send(look).map_err(|_| Errno(libc::EACCES))?;
         Ok(answer.recv().unwrap_or(true))
     }
+
+    /// Has it settled; what stands against it, if something does.
+    pub(super) fn settle(
+        &self,
+        what: Settling,
+        ledger: Ledger,
+        credentials: Option<Arc<Credentials>>,
+    ) -> Sys<Result<(), String>> {
+        let (reply, answer) = sync_channel(1);
+        lock(&self.orders)
+            .send(Errand::Settle { what, ledger, credentials, reply })
+            .map_err(|_| Errno(libc::EACCES))?;
+        answer.recv().unwrap_or(Err(Errno(libc::EACCES)))
+    }
 }
 
 fn serve(current: &ArcSwap<Policy>, inbox: &Receiver<Errand>) {
@@ -102,6 +124,12 @@ fn serve(current: &ArcSwap<Policy>, inbox: &Receiver<Errand>) {
         let policy = current.load_full();
         let order = match errand {
             Errand::Order(order) => order,
+            Errand::Settle { what, ledger, credentials, reply } => {
+                let settled = || settle(&policy, &ledger, &what);
+                // The broker waits for this reply unless its thread ended; then nobody needs it.
+                let _ = reply.send(super::identity::acting_as(credentials.as_deref(), settled));
+                continue;
+            }
             Errand::Look { at, source, target, reply } => {
                 let look = move || {
                     let inside = protected_inside(&policy, &at, &source, &target).unwrap_or(true);

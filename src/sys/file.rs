@@ -158,6 +158,19 @@ pub fn stat_path(path: &CStr) -> Sys<Stat> {
     stat_with(None, path, 0)
 }
 
+/// When the object was made, since 1970, where its file system tells (statx(2), STATX_BTIME): nobody can set that.
+pub fn born(fd: BorrowedFd<'_>) -> Sys<Option<std::time::Duration>> {
+    // SAFETY: an all-zero `statx` is a valid value for the kernel to overwrite.
+    let mut told: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the empty path is NUL-terminated, `told` is ours.
+    check_int(unsafe {
+        libc::statx(fd.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, libc::STATX_BTIME, &raw mut told)
+    })?;
+    let seconds = u64::try_from(told.stx_btime.tv_sec).unwrap_or(0);
+    let is_told = told.stx_mask & libc::STATX_BTIME != 0;
+    Ok(is_told.then(|| std::time::Duration::new(seconds, told.stx_btime.tv_nsec)))
+}
+
 /// File status flags (F_GETFL).
 pub fn status_flags(fd: BorrowedFd<'_>) -> Sys<i32> {
     // SAFETY: no pointers.

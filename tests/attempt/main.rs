@@ -14,6 +14,7 @@ mod descriptors;
 mod doors;
 mod files;
 mod floor;
+mod gitdirs;
 mod magic;
 mod metadata;
 mod names;
@@ -101,6 +102,7 @@ fn all() -> impl Iterator<Item = Attempt> {
         magic::ATTEMPTS,
         parked::ATTEMPTS,
         carve::ATTEMPTS,
+        gitdirs::ATTEMPTS,
         races::ATTEMPTS,
         racesnet::ATTEMPTS,
         swaps::ATTEMPTS,

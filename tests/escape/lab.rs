@@ -194,6 +194,17 @@ impl Lab {
         said(finish(command, words))
     }
 
+    /// A script outside govsh, as the suite's user, in the project: its status and what it printed.
+    pub fn shell(&self, script: &str) -> (i32, String) {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        self.environment(&mut command);
+        command.env("GIT_CONFIG_NOSYSTEM", "1");
+        as_user(&mut command);
+        let (status, out, err) = finish(command, script);
+        (status, out + &err)
+    }
+
     /// The command line that runs `program` under a policy, and where its recording will be.
     pub fn command(&self, rules: &Rules, program: &str) -> (Command, PathBuf) {
         let run = self.runs.get();

@@ -23,6 +23,7 @@ mod doors;
 mod egress;
 mod files;
 mod floor;
+mod gitdirs;
 mod govsh;
 mod lab;
 mod metadata;

@@ -13,8 +13,8 @@ macro_rules! sources {
 }
 
 /// Those that attack; `parity` shows that ordinary programs see no difference, `count` that nothing is lost.
-const SOURCES: [(&str, &str); 16] = sources![
-    carve control doors egress files floor govsh metadata mounts names procs races siege sockets terminal tricks
+const SOURCES: [(&str, &str); 17] = sources![
+    carve control doors egress files floor gitdirs govsh metadata mounts names procs races siege sockets terminal tricks
 ];
 
 /// Fewer would mean that attempts went missing.

@@ -5,6 +5,7 @@
 
 mod mcp;
 mod mechanism;
+mod shape;
 mod toggles;
 mod wanted;
 
@@ -45,10 +46,11 @@ pub fn explain(options: &PolicyExplain) -> Result<i32> {
     }
     let mut answers = Vec::new();
     for wanted in wanted::find(options)? {
-        let explanation = policy.explain(&wanted.request());
+        let explanation = shape::told(&policy, &wanted.request(), policy.explain(&wanted.request()));
         let mechanism = mechanism::of(&policy, &wanted.request(), explanation.decision);
         let change = alter(&disk, &source, &policy, &wanted, &explanation);
-        let is_denied = explanation.decision.verdict == Verdict::Deny;
+        let by_shape = explanation.decision.rule == policy.shape_rule();
+        let is_denied = explanation.decision.verdict == Verdict::Deny && !by_shape;
         let toggles = match is_denied {
             true => toggles::that_allow(&options.laid, &source, &here(), &wanted.request()),
             false => Vec::new(),

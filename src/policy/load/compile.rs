@@ -158,6 +158,10 @@ impl Build<'_> {
         };
         let trusted: Vec<bool> = chain.iter().map(trusted).collect();
         let trusted = |path: &PathRule| path.file.and_then(|file| trusted.get(file)).copied().unwrap_or(false);
+        let lifting = |path: &&PathRule| path.key == FileKey::Write && trusted(path);
+        let named = |path: &PathRule| crate::policy::repository::shape::is_named(&path.pattern);
+        files.shapes =
+            self.paths.iter().filter(lifting).filter(|path| named(path)).map(|path| path.pattern.clone()).collect();
         let literal = |path: &&PathRule| path.key == FileKey::Write && path.pattern.is_literal() && trusted(path);
         for path in self.paths.iter().filter(literal) {
             let (root, _) = path.pattern.literal_prefix();

@@ -17,7 +17,7 @@ impl Library for Plain {
     }
 }
 
-fn policy(text: &str) -> Policy {
+pub fn policy(text: &str) -> Policy {
     let text = format!("version = 1\n[files]\nwrite = ['/w/**', '/g/**']\n{text}");
     let vars = Vars { workdir: b"/w".into(), git: vec![b"/g".into()], ..Vars::default() };
     let source = Source { name: "x.toml".into(), text, layer: Layer::User, path: None };

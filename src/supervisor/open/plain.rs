@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::super::act::{Act, At, join};
+use super::super::repository::concerns;
 use super::super::resolve::{self, is_plain};
 use super::super::target::Dir;
 use super::super::worker::{Answer, Call, RESTART, Ruling, Told, Worker};
@@ -31,6 +32,9 @@ impl Worker {
             return None;
         }
         let access = wanted.access();
+        if concerns(&full, access) {
+            return None;
+        }
         let ruling = self.judge(&full, access);
         if !ruling.allows() || ruling.is_doubtful {
             return None;

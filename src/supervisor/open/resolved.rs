@@ -8,11 +8,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::super::act::{Act, At, Last, join};
+use super::super::repository::concerns;
 use super::super::resolve::{Found, is_plain};
 use super::super::target::{Dir, lock};
 use super::super::worker::{Answer, Call, RESTART, Ruling, Worker};
 use super::{TEMPORARY, Wanted};
-use crate::policy::Verdict;
+use crate::policy::repository::shape::Deed;
+use crate::policy::{Access, Verdict};
 use crate::sys::{Errno, Sys, file};
 
 impl Worker {
@@ -97,12 +99,40 @@ impl Worker {
             let opened = self.perform(call, act, true);
             return self.opened(call, wanted, opened, path, ruling);
         }
+        let shared = self.shared.clone();
+        // Who waits for a peer must not hold the lock; what is no plain file is no configuration that anybody could write.
+        let plain = if stat.kind() == libc::S_IFREG && !gone { access } else { Access::empty() };
+        let _changes = self.hold_shape(&shared.changes, path, plain);
+        self.refuse_by_shape(call, wanted, path, plain, || file::path_of(found.fd.as_fd()))?;
         let flags = wanted.flags & !libc::O_NOFOLLOW;
         if terminal.is_none() && !gone && self.rules.denied_inodes.is_empty() {
             self.remember(call, wanted, &asked, path);
         }
         let opened = self.perform(call, Act::Reopen { object, flags }, false);
         self.opened(call, wanted, opened, path, ruling)
+    }
+
+    /// An error where opening would change what git runs in a directory that it would take for its own; with the lock on
+    /// changes held, where the path has such a name. `now` is the path that the object has by then.
+    fn refuse_by_shape(
+        &mut self,
+        call: &Call,
+        wanted: &Wanted,
+        path: &[u8],
+        access: Access,
+        now: impl Fn() -> Sys<Vec<u8>>,
+    ) -> Sys<()> {
+        if !concerns(path, access) {
+            return Ok(());
+        }
+        let ruling = if now()? == path {
+            self.by_shape(call, path, access, Deed::Other)
+        } else {
+            Some(Ruling::built_in(Verdict::Deny, "built-in: no path leads there"))
+        };
+        let Some(ruling) = ruling else { return Ok(()) };
+        self.tell(call, &self.told_open(wanted, path, ruling.refusal()), &ruling);
+        Err(ruling.refusal())
     }
 
     fn opened(
@@ -144,6 +174,9 @@ impl Worker {
         }
         let full = at.full();
         let access = wanted.access();
+        let shared = self.shared.clone();
+        let _changes = self.hold_shape(&shared.changes, &full, access);
+        let dir = at.dir.clone();
         let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
         let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
         let (ruling, _) = self.judge_guarded(call, &full, access);
@@ -153,6 +186,10 @@ impl Worker {
             self.tell(call, &self.told_open(wanted, &full, ruling.refusal()), &ruling);
             return Err(ruling.refusal());
         }
+        self.refuse_by_shape(call, wanted, &full, access, || {
+            let name = full.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            Ok(join(&file::path_of(dir.as_fd())?, name))
+        })?;
         let opened = self.perform(call, act, true);
         self.opened(call, wanted, opened, &full, ruling)
     }
