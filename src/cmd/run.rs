@@ -156,7 +156,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
         runtime,
         policy,
         load,
-        servers,
+        servers: Some(servers),
         audit,
         notice,
         program: program.path,

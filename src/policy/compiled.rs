@@ -224,6 +224,11 @@ impl Policy {
         self.asks.reasons.get(&rule.0).map_or("", String::as_str)
     }
 
+    /// What was answered in an earlier session to a question about `wanted`, whichever rule asks.
+    pub fn kept_answer(&self, wanted: &Wanted<'_>) -> Option<Decision> {
+        self.asks.answer(wanted).map(|(verdict, rule)| Decision { verdict, rule: RuleId(rule) })
+    }
+
     /// Key and pattern of every answer that can be kept for `wanted`, which `rule` asks about; the narrowest first.
     pub fn choices(&self, rule: RuleId, wanted: &Wanted<'_>) -> Vec<(&'static str, String)> {
         self.asks.choices(&[&self.net.ask, &self.net.narrow_ask, &self.net.ask_else], rule.0, wanted)

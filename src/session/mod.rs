@@ -144,7 +144,7 @@ pub struct Run {
     /// Loads the policy once more, as it is written then.
     pub load: Option<reload::Load>,
     /// The policy's MCP servers, ready to be started.
-    pub servers: servers::Declarations,
+    pub servers: Option<servers::Declarations>,
     pub audit: Audit,
     /// Absolute.
     pub program: PathBuf,

@@ -104,6 +104,7 @@ impl Session {
 
     /// What stands between the agent and the policy's MCP servers, where it declares any.
     fn servers(&mut self, inherited: &Inherited) -> Result<Option<servers::Opened>, SessionError> {
+        let Some(declared) = self.run.servers.take() else { return Ok(None) };
         let start = servers::Start {
             blocked: inherited.blocked.0,
             ignored: inherited.ignored.0,
@@ -117,7 +118,7 @@ impl Session {
             cwd: self.run.cwd.clone(),
             dir: self.run.runtime.path(),
             policy: Arc::clone(&self.run.policy),
-            declared: std::mem::take(&mut self.run.servers),
+            declared,
             start,
         };
         servers::open(setup)

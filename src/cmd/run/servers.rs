@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::place::Place;
 use super::program::Program;
@@ -33,7 +33,7 @@ pub fn declared(
         servers.map(|(at, server)| one(server, (round, at), (&session, &own), audit, &cwd).map(Arc::new)).collect()
     };
     let now = find(policy)?;
-    Ok(Declarations { now, again: Some(Box::new(find)) })
+    Ok(Declarations { now, again: Some(Box::new(find)), pins: library::pins() })
 }
 
 fn one(
@@ -55,7 +55,8 @@ fn one(
                 let realm = round.saturating_mul(1 << 16).saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
                 let audit = policy.record().audit.unwrap_or(audit);
                 let (argv, env) = (words.clone(), server.env.clone());
-                Arc::new(Command { realm, dir, policy: Arc::new(policy), audit, program, argv, env })
+                let (policy, digest) = (Arc::new(policy), OnceLock::new());
+                Arc::new(Command { realm, dir, policy, audit, program, argv, env, digest })
             }))
         }
     };

@@ -21,11 +21,13 @@ impl Asks {
             Wanted::File { .. } => ("files.read", &b""[..]),
             Wanted::Exec { path, .. } => ("exec", *path),
             Wanted::Net(_) => ("network", &b""[..]),
+            Wanted::Mcp(_) => ("mcp", &b""[..]),
         };
         let mut texts = match wanted {
             Wanted::File { path, .. } => self.file_texts(rule, path),
             Wanted::Exec { path, argv } => self.exec_texts(rule, path, argv),
             Wanted::Net(reach) => net_texts(asked, rule, reach),
+            Wanted::Mcp(call) => super::call::texts(call),
         };
         // What does not read back as a pattern that covers the request is not proposed.
         let none = Vars::default();

@@ -17,6 +17,7 @@
 use toml::de::DeTable;
 
 use super::argv::ArgvPattern;
+use super::call::CallPattern;
 use super::{Answered, Touch, Wanted};
 use crate::policy::network::{Entry, Purpose, parse};
 use crate::policy::pattern::{Fault, Glob, Pattern, Segment};
@@ -35,6 +36,7 @@ enum What {
     Exec { program: Vec<u8>, pattern: ArgvPattern },
     File { access: Access, pattern: Pattern },
     Net(Vec<Entry>),
+    Mcp(CallPattern),
 }
 
 impl Kept {
@@ -50,7 +52,8 @@ impl Kept {
             "files.write" => file(Access::READ | Access::CHANGES),
             "files.exec" => file(Access::READ | Access::EXEC),
             "network" => Ok(Kept(What::Net(parse(text, Purpose::Deny, RuleId::DEFAULT)?))),
-            _ => fault("no kind of question", "one of: exec, files.read, files.write, files.exec, network"),
+            "mcp" => Ok(Kept(What::Mcp(CallPattern::parse(text)?))),
+            _ => fault("no kind of question", "one of: exec, files.read, files.write, files.exec, network, mcp"),
         }
     }
 
@@ -72,6 +75,7 @@ impl Kept {
             (What::File { access, pattern }, Wanted::File { path, access: asked }) => {
                 access.contains(*asked) && pattern.matches(path)
             }
+            (What::Mcp(pattern), Wanted::Mcp(call)) => pattern.covers(call),
             (What::Net(entries), Wanted::Net(reach)) => entries.iter().any(|entry| entry.means(reach)),
             _ => false,
         }

@@ -5,6 +5,7 @@
 //! Leaves to others: asking (`supervisor::questions`), the order of verdicts (`compiled`), the file (`session::answers`).
 
 mod argv;
+mod call;
 mod choose;
 mod kept;
 
@@ -76,6 +77,9 @@ pub enum Wanted<'a> {
     },
     /// Whether connecting or sending makes no difference.
     Net(Reach<'a>),
+    /// A call of an MCP server: the server, `tool`, `resource`, `prompt` or `method`, the name, and the arguments as JSON or
+    /// nothing.
+    Mcp(&'a [Vec<u8>]),
 }
 
 impl Asks {

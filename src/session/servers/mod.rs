@@ -16,6 +16,7 @@
 
 mod client;
 pub mod frames;
+mod pinned;
 mod teller;
 mod tree;
 mod visit;
@@ -26,15 +27,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
+use super::pins::Store;
 use super::{SessionError, runtime};
 use crate::bus::Bus;
 use crate::policy::mcp::{McpRule, Server};
@@ -61,10 +64,11 @@ const LOOK: Duration = Duration::from_millis(2);
 pub type Again = Box<dyn FnMut(&Policy) -> Result<Vec<Arc<Declared>>, String> + Send>;
 
 /// The servers of a session's policy.
-#[derive(Default)]
 pub struct Declarations {
     pub now: Vec<Arc<Declared>>,
     pub again: Option<Again>,
+    /// Where it is kept what servers were.
+    pub pins: Store,
 }
 
 /// A server of the policy.
@@ -94,6 +98,19 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Variables beside those that its policy passes.
     pub env: Vec<(String, String)>,
+    /// Of its program, once somebody has wanted to know.
+    pub digest: OnceLock<Option<[u8; 32]>>,
+}
+
+impl Command {
+    /// BLAKE3 of the program's bytes; None where they cannot be read. The first time it reads them all.
+    fn digest(&self) -> Option<[u8; 32]> {
+        *self.digest.get_or_init(|| {
+            let mut hasher = blake3::Hasher::new();
+            let file = File::open(&self.program).ok()?;
+            hasher.update_reader(file).ok().map(|hasher| *hasher.finalize().as_bytes())
+        })
+    }
 }
 
 /// What servers inherit of how the user started us; see `Orders`.
@@ -144,6 +161,11 @@ pub(super) struct Shared {
     pub policy: ArcSwap<Policy>,
     declared: ArcSwap<Vec<Arc<Declared>>>,
     pub rules: watch::Sender<Arc<[McpRule]>>,
+    /// What digests of arguments are made with: no other session's can be compared.
+    pub key: [u8; 32],
+    pub pins: Store,
+    /// Threads that wait for an answer.
+    pub asking: Arc<AtomicUsize>,
     connections: AtomicU64,
     started: Mutex<VecDeque<Instant>>,
     /// None once the session ends.
@@ -166,7 +188,12 @@ pub fn open(setup: Setup<'_>) -> Result<Option<Opened>, SessionError> {
         .enable_all()
         .build()
         .map_err(SessionError::Servers)?;
+    let mut key = [0; 32];
+    SystemRandom::new().fill(&mut key).map_err(|_| SessionError::Servers(std::io::ErrorKind::Other.into()))?;
     let shared = Arc::new(Shared {
+        key,
+        asking: Arc::default(),
+        pins: setup.declared.pins,
         bus: setup.bus,
         questions: setup.questions,
         id: setup.id,

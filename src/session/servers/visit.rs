@@ -8,6 +8,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,11 +21,14 @@ use tokio::time::timeout;
 
 use super::client::{Client, Stdio};
 use super::frames::Kind;
+use super::pinned::{self, Held};
 use super::teller::Teller;
 use super::tree::{self, Pipes, Tree};
 use super::{Command, Declared, How, Shared};
 use crate::mcp::connection::{self, Ended, LINGER, Setup};
 use crate::mcp::relay::Relay;
+use crate::policy::Verdict;
+use crate::policy::mcp::Launch;
 
 /// How long a client may take to say what it wants.
 const FIRST_WORD: Duration = Duration::from_secs(5);
@@ -37,9 +41,6 @@ pub async fn serve(shared: Arc<Shared>, socket: UnixStream) {
     let Ok(Some(name)) = timeout(FIRST_WORD, client.name()).await else { return };
     let served = match shared.declared(&name) {
         None => Err(format!("the policy declares no MCP server '{}'", crate::recording::visible(name.as_bytes()))),
-        Some(_) if !shared.may_start() => {
-            Err("too many MCP servers were started in the last minute: try again later".to_owned())
-        }
         Some(declared) => served(&shared, &client, &declared).await,
     };
     if let Err(why) = served {
@@ -49,18 +50,37 @@ pub async fn serve(shared: Arc<Shared>, socket: UnixStream) {
 }
 
 async fn served(shared: &Arc<Shared>, client: &Arc<Client>, declared: &Arc<Declared>) -> Result<(), String> {
-    let connection = shared.next();
-    let teller = Arc::new(Teller::new(shared, declared, connection));
+    let teller = Arc::new(Teller::new(shared, declared, shared.next()));
+    let may = shared.may_start();
+    let verdict = if may && !matches!(declared.how, How::Command(Err(_))) { Verdict::Allow } else { Verdict::Deny };
+    let (told, of) = (teller.clone(), declared.clone());
+    // It reads the program's bytes.
+    drop(tokio::task::spawn_blocking(move || told.started(&of, verdict)).await);
     match &declared.how {
+        _ if !may => Err("too many MCP servers were started in the last minute: try again later".to_owned()),
         How::Command(Err(why)) => Err(why.clone()),
         How::Command(Ok(command)) => by_command(shared, client, (declared, command), &teller).await,
         How::Url(_) => Err("servers that are reached by URL are not served here".to_owned()),
     }
 }
 
-fn setup(shared: &Shared, declared: &Declared, teller: &Arc<Teller>) -> Setup {
+/// Whether it is what it was: see `pinned`.
+async fn look(
+    shared: &Arc<Shared>,
+    declared: &Arc<Declared>,
+    (launch, program): (Launch, Option<PathBuf>),
+    teller: &Arc<Teller>,
+) -> Result<Held, String> {
+    let (shared, declared, teller) = (shared.clone(), declared.clone(), teller.clone());
+    let look = move || pinned::look(&shared, &declared, (&launch, program.as_deref()), &teller);
+    let looked = tokio::task::spawn_blocking(look).await;
+    looked.unwrap_or_else(|_| Err("the server's start was given up".to_owned()))
+}
+
+fn setup(shared: &Shared, declared: &Declared, teller: &Arc<Teller>, held: Held) -> Setup {
     let rules = shared.rules.subscribe();
-    let relay = Relay::new(&declared.name, Arc::clone(&rules.borrow()));
+    let relay = held.hold(Relay::new(&declared.name, Arc::clone(&rules.borrow())));
+    let relay = if teller.keeps_all() { relay.telling_answers() } else { relay };
     Setup { relay, asks: teller.clone(), tells: teller.clone(), rules }
 }
 
@@ -70,6 +90,8 @@ async fn by_command(
     (declared, command): (&Arc<Declared>, &Arc<Command>),
     teller: &Arc<Teller>,
 ) -> Result<(), String> {
+    let launch = Launch::Command(command.argv.clone());
+    let held = look(shared, declared, (launch, Some(command.program.clone())), teller).await?;
     let (tree, pipes) = start(shared, command, teller.connection()).await?;
     let Pipes { stdin, stdout, stderr } = pipes;
     let failed = |error: io::Error| format!("cannot use the server's pipes: {error}");
@@ -80,7 +102,7 @@ async fn by_command(
         client.clone(),
         teller.clone(),
     ));
-    let ended = connection::run(Stdio(client.clone()), server, setup(shared, declared, teller)).await;
+    let ended = connection::run(Stdio(client.clone()), server, setup(shared, declared, teller, held)).await;
     stop(&tree, ended).await;
     shared.forget(teller.connection());
     // Whoever has inherited its stderr is gone: what is left is there.

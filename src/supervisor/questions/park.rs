@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use super::state::{MOST_PARKED, Open, QUIET, Released};
 use super::subject::Subject;
 use super::{Questions, Reply};
-use crate::event::{Ask, By, Event, Scope};
+use crate::event::{Ask, By, Event, Kind, Scope};
 use crate::policy::{Kept, RuleId, Verdict};
 
 /// How often a parked call looks whether its process still waits.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a call of an MCP server waits: its client would give up after a minute.
+const CLIENTS: Duration = Duration::from_secs(45);
 
 const NOBODY: &str = "nobody was there to ask";
 
@@ -157,6 +160,12 @@ impl Questions {
         Step::Put
     }
 
+    /// How long it waits.
+    fn timeout(&self, put: &Put<'_>) -> Duration {
+        let most = if put.subject.of == Kind::Mcp { CLIENTS } else { Duration::MAX };
+        self.0.timeout.min(most)
+    }
+
     fn is_same(&self, open: &Open, put: &Put<'_>) -> bool {
         open.realm == self.1 && open.subject == put.subject
     }
@@ -164,7 +173,8 @@ impl Questions {
     /// Lists a new question and publishes it; its number.
     fn put(&self, put: &Put<'_>, calls: usize) -> u64 {
         let mut ask = (put.ask)();
-        ask.timeout = u64::try_from(self.0.timeout.as_nanos()).unwrap_or(u64::MAX);
+        let timeout = self.timeout(put);
+        ask.timeout = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         ask.file = if self.1 == 0 { self.0.file.clone() } else { String::new() };
         let mut state = self.0.lock();
         // Another call may have put the same in the meantime.
@@ -185,7 +195,7 @@ impl Questions {
             is_put: false,
             seq: None,
             since: now,
-            deadline: now + self.0.timeout,
+            deadline: now + timeout,
             calls,
             away: 0,
             left_at: None,

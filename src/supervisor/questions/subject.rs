@@ -46,6 +46,23 @@ impl Subject {
         }
     }
 
+    /// A call of an MCP server, as `Wanted::Mcp` has it.
+    pub fn of_call(argv: Vec<Vec<u8>>) -> Self {
+        Self {
+            of: Kind::Mcp,
+            op: "call",
+            access: Access::empty(),
+            path: Vec::new(),
+            path2: Vec::new(),
+            addr: None,
+            host: None,
+            port: 0,
+            argv,
+            cwd: Vec::new(),
+            about: Vec::new(),
+        }
+    }
+
     /// What an answer must cover to answer this, piece by piece.
     pub fn wanted(&self) -> Vec<Wanted<'_>> {
         match self.of {
@@ -54,7 +71,8 @@ impl Subject {
                 let port = self.addr.map_or(self.port, |addr| addr.port());
                 vec![Wanted::Net(Reach { op: NetOp::Connect, addr: self.addr, port, host: self.host.as_ref() })]
             }
-            Kind::File | Kind::Call | Kind::Mcp => {
+            Kind::Mcp => vec![Wanted::Mcp(&self.argv)],
+            Kind::File | Kind::Call => {
                 self.about.iter().map(|(path, access)| Wanted::File { path, access: *access }).collect()
             }
         }
