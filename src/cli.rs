@@ -15,12 +15,14 @@ mod laid;
 mod learn;
 mod mcp;
 mod policy;
+mod remote;
 mod shelf;
 
 pub use laid::{Laid, Trust, key_of, toggles};
 pub use learn::{Learn, PolicyBacktest};
 pub use mcp::{Mcp, McpConnect, McpDiff, McpImport, McpList, McpPin};
 pub use policy::{Policy, PolicyCheck, PolicyDiff, PolicyExplain, PolicyList, PolicyReload, PolicyShow, PolicyTest};
+pub use remote::{McpLogin, McpLogout, McpServe};
 pub use shelf::{Answer, Holds, Key, KeyShow, Prune, Say, Search, Verify, Watch};
 
 /// Exit status when govsh itself fails, wrong usage included: never mistaken for the agent's own.

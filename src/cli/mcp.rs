@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::remote::{McpLogin, McpLogout, McpServe};
+
 /// Servers of the Model Context Protocol that the policy declares
 #[derive(Debug, Subcommand)]
 pub enum Mcp {
@@ -12,6 +14,9 @@ pub enum Mcp {
     Pin(McpPin),
     Diff(McpDiff),
     Import(McpImport),
+    Login(McpLogin),
+    Logout(McpLogout),
+    Serve(McpServe),
 }
 
 /// Speak to a server of the session's policy: what an agent runs in the place of the server's own command

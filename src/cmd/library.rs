@@ -281,7 +281,7 @@ pub fn store() -> Store {
 /// What binds sessions: a session that works in one of these could write what binds the next.
 pub fn binding() -> Vec<PathBuf> {
     let config = config_dir().join("govsh");
-    let own = ["policies", "policy.d", "org", "answers", "pins"].map(|name| config.join(name));
+    let own = ["policies", "policy.d", "org", "answers", "pins", "mcp"].map(|name| config.join(name));
     let mut all: Vec<PathBuf> = own.into_iter().chain([PathBuf::from(MACHINE)]).collect();
     all.push(store().dir().to_owned());
     all
@@ -371,6 +371,7 @@ fn env_dir(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-fn config_dir() -> PathBuf {
+/// The user's configuration: `$XDG_CONFIG_HOME`, else `~/.config`.
+pub fn config_dir() -> PathBuf {
     env_dir("XDG_CONFIG_HOME").unwrap_or_else(|| home().join(".config"))
 }

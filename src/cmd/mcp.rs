@@ -4,6 +4,7 @@ mod connect;
 mod import;
 mod list;
 mod pins;
+mod remote;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -23,6 +24,9 @@ pub fn run(options: &Mcp) -> Result<i32> {
         Mcp::Pin(options) => pins::pin(options),
         Mcp::Diff(options) => pins::diff(options),
         Mcp::Import(options) => import::import(options),
+        Mcp::Login(options) => remote::login(options),
+        Mcp::Logout(options) => remote::logout(options),
+        Mcp::Serve(options) => remote::serve(options),
     }
 }
 

@@ -81,7 +81,7 @@ fn verdict_word(verdict: Verdict) -> &'static str {
 }
 
 /// As a session started here would have them; only its own directory is not known yet.
-fn here() -> crate::policy::Vars {
+pub fn here() -> crate::policy::Vars {
     vars(Path::new("/run/govsh/session"), &[])
 }
 

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::errno;
 use super::passage::{Dialled, Passage};
 use super::shared::Shared;
-use crate::policy::{Host, NetOp, Reach, Verdict, is_stand_in};
+use crate::policy::{Host, NetOp, Place, Reach, Verdict, is_stand_in};
 use crate::sys::Errno;
 
 pub use forward::{Direct, Forward, Upstream};
@@ -71,6 +71,27 @@ pub async fn dial(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {
     tokio::time::timeout(PATIENCE, anywhere(shared, wanted))
         .await
         .unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)))
+}
+
+/// Connects for the front itself to what the policy declares, through the machine's proxy where it has one; the agent's
+/// rules, names and questions have no part in it. Gives up after [`PATIENCE`].
+pub async fn declared(upstream: &Upstream, place: &Place, port: u16) -> io::Result<TcpStream> {
+    let wanted = match place {
+        Place::Name(name) => Wanted { names: vec![name.clone()], port, ..Wanted::default() },
+        Place::Addr(ip) => Wanted { addr: Some(*ip), port, ..Wanted::default() },
+    };
+    let connecting = async {
+        let addresses = match (upstream.proxy_for(&wanted), place) {
+            (Some(proxy), _) => return forward::through(proxy, &wanted).await,
+            (None, Place::Addr(ip)) => vec![*ip],
+            (None, Place::Name(name)) => {
+                tokio::net::lookup_host((name.as_str(), port)).await?.map(|addr| addr.ip()).take(ADDRESSES).collect()
+            }
+        };
+        race::first(addresses, port).await
+    };
+    let dialled = tokio::time::timeout(PATIENCE, connecting).await;
+    dialled.unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))).map(|server| server.stream)
 }
 
 async fn anywhere(shared: &Shared, wanted: &Wanted) -> io::Result<Server> {

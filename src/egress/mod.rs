@@ -45,7 +45,7 @@ use crate::bus::Bus;
 use crate::policy::{Decision, Host, Layer, Policy, Verdict};
 use crate::sys::Errno;
 
-pub use dial::{Direct, Forward, Upstream};
+pub use dial::{Direct, Forward, Upstream, declared};
 pub use live::Live;
 pub use passage::{Dialled, Passage};
 use shared::Shared;

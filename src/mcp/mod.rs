@@ -10,6 +10,7 @@ pub mod connection;
 mod edit;
 pub mod evidence;
 pub mod frame;
+pub mod http;
 mod message;
 pub mod pins;
 pub mod relay;

@@ -34,6 +34,8 @@ pub struct Policy {
     pub(super) servers: Vec<super::mcp::Server>,
     pub(super) on_change: super::OnChange,
     pub(super) mcp_rules: Vec<super::mcp::McpRule>,
+    /// None: nobody says.
+    pub(super) direct_servers: Option<super::mcp::Direct>,
     pub(super) upstream: Upstream,
     /// Where the machine is enrolled, as `file:line`.
     pub(super) enrolled: Option<String>,
@@ -312,6 +314,27 @@ impl Policy {
     /// MCP servers that govsh starts or reaches.
     pub fn servers(&self) -> &[super::mcp::Server] {
         &self.servers
+    }
+
+    /// The server whose URL is at this place: the agent has to go by `govsh mcp connect`.
+    pub fn server_at(&self, host: &super::Host, port: u16) -> Option<&str> {
+        let there = |server: &&super::mcp::Server| {
+            server.place().is_some_and(|(place, own)| own == port && place == super::Place::Name(host.clone()))
+        };
+        self.servers.iter().find(there).map(|server| server.name.as_str())
+    }
+
+    /// The same as the policy of a server: what it says of servers is the agent's.
+    #[must_use]
+    pub fn of_server(mut self) -> Policy {
+        self.servers.clear();
+        self.mcp_rules.clear();
+        self
+    }
+
+    /// What is done about servers that the agent reaches by itself.
+    pub fn direct_servers(&self) -> super::mcp::Direct {
+        self.direct_servers.unwrap_or_default()
     }
 
     /// Rules on what is called of them.

@@ -66,6 +66,8 @@ pub struct Document {
     pub servers: Vec<ServerEntry>,
     pub mcp_rules: Vec<McpEntry>,
     pub on_change: Option<Located<OnChange>>,
+    /// `[mcp] direct`.
+    pub direct: Option<Located<crate::policy::mcp::Direct>>,
     pub pass: Option<Vec<Text>>,
     pub environment_deny: Vec<Text>,
     pub processes: Option<Located<u64>>,

@@ -206,6 +206,7 @@ impl<'v> Build<'v> {
             servers: Vec::new(),
             on_change: Default::default(),
             mcp_rules: Vec::new(),
+            direct_servers: None,
             upstream: Default::default(),
             enrolled: None,
             narrow_from: u32::MAX,

@@ -29,6 +29,7 @@ mod pump;
 mod reap;
 pub mod recorder;
 pub mod reload;
+pub mod remote;
 pub mod retention;
 pub mod runtime;
 pub mod servers;

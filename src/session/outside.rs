@@ -11,7 +11,7 @@
 
 mod asker;
 mod environment;
-mod upstream;
+pub mod upstream;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;

@@ -15,6 +15,7 @@ use super::program::Program;
 use crate::cmd::library::{self, Disk};
 use crate::policy::mcp::{Launch, Server};
 use crate::policy::{Audit, Policy};
+use crate::session::remote;
 use crate::session::servers::{Command, Declarations, Declared, How};
 
 /// The servers of this policy, and how to find those of the one that replaces it.
@@ -44,7 +45,7 @@ fn one(
     cwd: &Path,
 ) -> Result<Declared, String> {
     let how = match &server.launch {
-        Launch::Url(_) => How::Url(Box::new(server.clone())),
+        Launch::Url(_) => How::Url(Box::new(server.clone()), remote::store(library::config_dir())),
         Launch::Command(words) => {
             let dir = session.join(format!("mcp-{round}-{at}"));
             let policy = policy(server, &dir, own).map_err(|why| {
@@ -68,7 +69,8 @@ fn policy(server: &Server, dir: &Path, own: &[PathBuf]) -> Result<Policy, String
     DirBuilder::new().mode(0o700).create(dir).map_err(|error| format!("cannot make '{}': {error}", dir.display()))?;
     let disk = Disk::new();
     let source = disk.find(&server.policy).map_err(|error| library::told(&error))?;
-    library::load_source(source, &disk, dir, own).map_err(|error| library::told(&error))
+    // What the user's files say of servers is meant for agents.
+    library::load_source(source, &disk, dir, own).map(Policy::of_server).map_err(|error| library::told(&error))
 }
 
 fn program(words: &[String], cwd: &Path) -> Result<PathBuf, String> {

@@ -31,6 +31,12 @@ pub fn fill(headers: &mut HeaderMap, template: &Template, inject: Inject, hidden
     true
 }
 
+/// A header for a request that the front itself makes.
+pub fn made(template: &Template, real: &str) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(template.name.as_bytes()).ok()?;
+    sensitive(&whole(template, real)).map(|value| (name, value))
+}
+
 /// The header's value as the policy writes it.
 fn whole(template: &Template, real: &str) -> Zeroizing<Vec<u8>> {
     let Template { before, after, basic, .. } = template;

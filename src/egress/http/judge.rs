@@ -149,7 +149,7 @@ pub async fn whole(headers: &HeaderMap, body: &mut Incoming, most: usize) -> Res
     Ok(read.done())
 }
 
-async fn piece(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+pub async fn piece(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
     loop {
         match body.frame().await {
             Some(Ok(frame)) => match frame.into_data() {

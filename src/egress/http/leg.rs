@@ -27,7 +27,7 @@ use super::check::{self, Call, Spot};
 use super::far::Far;
 use super::guard::{self, Guard};
 use super::note::Note;
-use super::{judge, upgrade};
+use super::{direct, judge, upgrade};
 use crate::egress::credentials::sigv4;
 use crate::egress::tls::Protocol;
 use crate::egress::tunnel::Tunnel;
@@ -98,7 +98,8 @@ impl Leg {
         if let Some(lost) = &self.lost {
             return Err(Refusal::lost(lost.clone()));
         }
-        let ready = self.prepare(&mut parts, body, passed.ahead, &call, &guard, note).await?;
+        let ahead = direct::look(&self.tunnel, &spot, &call, &parts.headers, &mut body, passed.ahead).await?;
+        let ready = self.prepare(&mut parts, body, ahead, &call, &guard, note).await?;
         let sent = self.far.send(ready.request).await;
         if ready.refused.load(std::sync::atomic::Ordering::Acquire) {
             return Err(Refusal::secret("its body carries what stands for a credential, or a secret".to_owned()));

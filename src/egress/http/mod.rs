@@ -12,6 +12,7 @@ mod ahead;
 mod answer;
 mod body;
 mod check;
+mod direct;
 mod far;
 mod guard;
 pub mod head;

@@ -69,6 +69,12 @@ impl Sessions {
     }
 }
 
+/// How the front itself verifies servers that the policy declares: as the agent's are, by the system's store and `authorities`.
+pub fn roots(authorities: &[u8]) -> Result<Arc<rustls::ClientConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(Upstream::new(provider, &upstream::certificates(authorities)?)?.config())
+}
+
 /// A connection to the server that may carry requests.
 pub type Server = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
 

@@ -49,6 +49,11 @@ impl Upstream {
         Ok(Upstream { config: Arc::new(config) })
     }
 
+    /// Whom it trusts.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// Shakes hands as a client of `host` that offers `protocols`; which of them the server takes.
     pub async fn connect(
         &self,

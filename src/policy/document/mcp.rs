@@ -7,7 +7,7 @@ mod conditions;
 use std::time::Duration;
 
 use super::{Document, Text, bounded, limited};
-use crate::policy::mcp::{Matcher, Rate, When};
+use crate::policy::mcp::{Direct, Matcher, Rate, When};
 use crate::policy::table::{SECONDS, Table};
 use crate::policy::{OnChange, PolicyError, Verdict};
 pub use conditions::ConditionEntry;
@@ -52,6 +52,7 @@ pub struct ArgumentEntry {
 
 const EFFECTS: &[(&str, Verdict)] = &[("allow", Verdict::Allow), ("deny", Verdict::Deny), ("ask", Verdict::Ask)];
 const CHANGES: &[(&str, OnChange)] = &[("deny", OnChange::Deny), ("ask", OnChange::Ask), ("log", OnChange::Log)];
+const DIRECT: &[(&str, Direct)] = &[("deny", Direct::Deny), ("log", Direct::Log)];
 const OTHERS: &[(&str, bool)] = &[("forbid", true), ("allow", false)];
 const RULE: &[&str] =
     &["id", "effect", "server", "tools", "resources", "prompts", "methods", "args", "rate", "when", "reason"];
@@ -63,8 +64,9 @@ const LONGEST_REASON: usize = 200;
 impl Document {
     pub(super) fn mcp(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         let Some(table) = top.table("mcp", "[mcp]")? else { return Ok(()) };
-        table.only(&["servers", "rules", "on_change"], &[])?;
+        table.only(&["servers", "rules", "on_change", "direct"], &[])?;
         self.on_change = table.word("on_change", CHANGES)?;
+        self.direct = table.word("direct", DIRECT)?;
         if let Some(servers) = table.table("servers", "[mcp.servers]")? {
             for (name, at) in servers.keys() {
                 let name = named(&servers, Text { value: name.to_owned(), at }, "server")?;

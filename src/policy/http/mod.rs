@@ -86,11 +86,14 @@ impl HttpRule {
 }
 
 impl Policy {
-    /// Whether connections to this place are looked into: a rule on requests, a registry or a credential needs it. `splice`
+    /// Whether connections to this place are looked into: a rule on requests, a declared MCP server, a registry
+    /// or a credential needs it. `splice`
     /// leaves out the latter two.
     pub fn inspects(&self, host: &Host, port: u16) -> bool {
         let net = &self.net;
-        let ruled = net.http.iter().any(|rule| rule.speaks_of(host, port)) || self.has_git(host, port);
+        let ruled = net.http.iter().any(|rule| rule.speaks_of(host, port))
+            || self.has_git(host, port)
+            || self.server_at(host, port).is_some();
         let needed = || {
             net.registries.iter().any(|registry| !registry.publish && (&registry.host, registry.port) == (host, port))
                 || self.credentials.iter().any(|credential| credential.binds(host, port))
@@ -101,7 +104,8 @@ impl Policy {
     /// Some connection would be terminated, so the agent's programs have to trust the session's authority.
     pub fn inspects_any(&self) -> bool {
         let reads = self.net.registries.iter().any(|registry| !registry.publish);
-        reads || !self.net.http.is_empty() || !self.net.git.is_empty() || !self.credentials.is_empty()
+        let serves = self.servers.iter().any(|server| server.place().is_some());
+        reads || serves || !self.net.http.is_empty() || !self.net.git.is_empty() || !self.credentials.is_empty()
     }
 
     /// Never terminated: no secret is put in there.

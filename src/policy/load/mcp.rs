@@ -5,7 +5,7 @@
 
 use super::{Build, File, PathRule, built_in};
 use crate::policy::document::{ConditionEntry, Document, FileKey, McpEntry, ServerEntry, Text};
-use crate::policy::mcp::{Argument, Launch, Matcher, McpRule, Names, Segments, Server};
+use crate::policy::mcp::{Argument, Direct, Launch, Matcher, McpRule, Names, Segments, Server};
 use crate::policy::pattern::{Fault, Pattern};
 use crate::policy::{Library, PolicyError, RuleId, Verdict};
 
@@ -21,6 +21,14 @@ impl Build<'_> {
                     None => self.policy.servers.push(server),
                 }
             }
+        }
+        match &document.direct {
+            Some(direct) if direct.value == Direct::Deny => self.policy.direct_servers = Some(Direct::Deny),
+            Some(direct) if self.hears(file, "mcp.direct", "log", direct.at)? => {
+                // Whoever says that they are denied has the last word.
+                self.policy.direct_servers.get_or_insert(Direct::Log);
+            }
+            Some(_) | None => {}
         }
         for entry in &document.mcp_rules {
             let widens = entry.effect == Verdict::Allow;

@@ -16,6 +16,6 @@ mod wanted;
 
 pub use matcher::{Holds, Matcher, Segments};
 pub use rule::{Argument, Call, McpDecision, McpRule, Moment, Names, Rate, Subject, When, decide, may_call};
-pub use server::{Launch, Server};
+pub use server::{Direct, Launch, Server};
 pub use value::{Value, folded};
 pub use wanted::{Said, Wanted, narrowest, said};

@@ -16,6 +16,7 @@ pub use lines::Lines;
 
 use super::asks::Wanted;
 use super::compiled::{Policy, Said, allow, deny};
+use super::mcp::Direct;
 use super::trie::{Slot, Trie};
 use super::{Access, Decision, Verdict};
 
@@ -95,6 +96,11 @@ impl Policy {
             && let Some(rule) = self.programs.denies(path, argv)
         {
             return deny(rule);
+        }
+        if let Some(server) = self.servers().iter().find(|server| server.is_started_by(path, argv))
+            && self.direct_servers() == Direct::Deny
+        {
+            return deny(server.rule.0);
         }
         let by_path = self.judge(path, Access::EXEC, &hits);
         if let Said::Plainly(decision) = &by_path

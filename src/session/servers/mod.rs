@@ -42,6 +42,7 @@ use super::{SessionError, runtime};
 use crate::bus::Bus;
 use crate::policy::mcp::{McpRule, Server};
 use crate::policy::{Audit, Policy, RuleId};
+use crate::session::remote;
 use crate::supervisor::questions::{Questions, Realm};
 use crate::sys::unix;
 use tree::Tree;
@@ -83,7 +84,8 @@ pub struct Declared {
 pub enum How {
     /// A program, or why it cannot be started.
     Command(Result<Arc<Command>, String>),
-    Url(Box<Server>),
+    /// And where its tokens are kept.
+    Url(Box<Server>, remote::Store),
 }
 
 /// A program and what it runs under.

@@ -60,7 +60,7 @@ impl Teller {
         let (launch, digest, under) = match &declared.how {
             How::Command(Ok(command)) => (command.argv.clone(), command.digest(), command.policy.name().to_owned()),
             How::Command(Err(_)) => (Vec::new(), None, String::new()),
-            How::Url(server) => match &server.launch {
+            How::Url(server, _) => match &server.launch {
                 Launch::Url(url) => (vec![url.clone()], None, String::new()),
                 Launch::Command(words) => (words.clone(), None, String::new()),
             },

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::client::{Client, Stdio};
@@ -26,12 +27,16 @@ use super::teller::Teller;
 use super::tree::{self, Pipes, Tree};
 use super::{Command, Declared, How, Shared};
 use crate::mcp::connection::{self, Ended, LINGER, Setup};
+use crate::mcp::http::bridge;
 use crate::mcp::relay::Relay;
 use crate::policy::Verdict;
-use crate::policy::mcp::Launch;
+use crate::policy::mcp::{Launch, Server};
+use crate::session::remote::{self, Store};
 
 /// How long a client may take to say what it wants.
 const FIRST_WORD: Duration = Duration::from_secs(5);
+/// Words that nobody has heard yet.
+const WORDS: usize = 16;
 /// For what is left of a server's stderr when it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -60,7 +65,7 @@ async fn served(shared: &Arc<Shared>, client: &Arc<Client>, declared: &Arc<Decla
         _ if !may => Err("too many MCP servers were started in the last minute: try again later".to_owned()),
         How::Command(Err(why)) => Err(why.clone()),
         How::Command(Ok(command)) => by_command(shared, client, (declared, command), &teller).await,
-        How::Url(_) => Err("servers that are reached by URL are not served here".to_owned()),
+        How::Url(server, store) => by_url(shared, client, (declared, server, store), &teller).await,
     }
 }
 
@@ -111,6 +116,38 @@ async fn by_command(
     let status = tree.status().unwrap_or(super::super::FAILED);
     // A client that is gone does not need it.
     let _ = timeout(LAST_WORDS, client.say(Kind::Exit, &status.to_le_bytes())).await;
+    Ok(())
+}
+
+/// A server elsewhere: what is wrong on the way to it is told where a program would write to its standard error.
+async fn by_url(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    (declared, server, store): (&Arc<Declared>, &Server, &Store),
+    teller: &Arc<Teller>,
+) -> Result<(), String> {
+    let held = look(shared, declared, (server.launch.clone(), None), teller).await?;
+    let (words, mut heard) = mpsc::channel::<Vec<u8>>(WORDS);
+    // A client that does not listen loses words, and nothing waits for it.
+    let tell = Arc::new(move |what: &str| drop(words.try_send(format!("govsh: {what}\n").into_bytes())));
+    let (policy, server, store) = (shared.policy.load_full(), server.clone(), store.clone());
+    // Its credential may be a program's to say.
+    let found = tokio::task::spawn_blocking(move || remote::of(&policy, &server, &store, tell));
+    let remote = found.await.map_err(|error| error.to_string())?.map_err(|error| told(&error))?;
+    let (listener, hears) = (client.clone(), teller.clone());
+    let words = tokio::spawn(async move {
+        while let Some(word) = heard.recv().await {
+            hears.stderr(&word);
+            if listener.say(Kind::Stderr, &word).await.is_err() {
+                return;
+            }
+        }
+    });
+    let ended = connection::run(Stdio(client.clone()), bridge(remote), setup(shared, declared, teller, held)).await;
+    let _ = timeout(LAST_WORDS, words).await;
+    teller.ended(Some(0), ended);
+    // A client that is gone does not need it.
+    let _ = timeout(LAST_WORDS, client.say(Kind::Exit, &0_i32.to_le_bytes())).await;
     Ok(())
 }
 
