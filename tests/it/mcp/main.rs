@@ -22,10 +22,11 @@ use lab::Lab;
 
 pub const GOVSH: &str = env!("CARGO_BIN_EXE_govsh");
 
-/// What every client says first.
-pub const HELLO: [&str; 2] = [
+/// What every client says first: what was never listed is not pinned, and not called.
+pub const HELLO: [&str; 3] = [
     r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#,
     r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+    r#"{"jsonrpc":"2.0","id":"list","method":"tools/list"}"#,
 ];
 
 /// A call of a tool.

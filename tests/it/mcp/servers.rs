@@ -57,7 +57,6 @@ fn under_a_policy_that_allows_everything_no_byte_is_another() {
         r#"{"jsonrpc":"2.0","id":4,"method":"prompts/list"}"#.to_owned(),
         call(5, "get-tiny-image", "{}"),
         call(6, "get-structured-content", r#"{"location":"New York"}"#),
-        call(7, "no-such-tool", "{}"),
         r#"{"jsonrpc":"2.0","id":8,"method":"no/such/method"}"#.to_owned(),
     ];
     let direct = Command::new("python3")
