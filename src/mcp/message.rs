@@ -68,6 +68,20 @@ const RESULT: [&str; 10] = [
 /// Those of them that are not written in lower case.
 const MIXED: [&str; 5] = ["taskId", "resourceTemplates", "inputRequests", "inputResponses", "isError"];
 
+/// Whole numbers beyond it are not the same to every reader.
+const EXACT: i128 = 1 << 53;
+
+/// Whether a number in it is not the same to every reader: one that takes whole numbers for fractions, and one that does not.
+pub fn is_inexact(value: &Value) -> bool {
+    match value {
+        Value::Int(number) => number.abs() > EXACT,
+        Value::Real(number) => number.abs() > EXACT as f64,
+        Value::List(items) => items.iter().any(is_inexact),
+        Value::Object(fields) => fields.iter().any(|(_, value)| is_inexact(value)),
+        Value::Null | Value::Bool(_) | Value::Text(_) => false,
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -80,7 +94,7 @@ impl fmt::Display for Id {
 impl Id {
     pub fn read(value: &Value) -> Option<Id> {
         match value {
-            Value::Int(number) => Some(Id::Number(*number)),
+            Value::Int(number) if number.abs() <= EXACT => Some(Id::Number(*number)),
             Value::Text(text) => Some(Id::Text(text.clone())),
             _ => None,
         }
@@ -91,6 +105,10 @@ impl Message {
     /// Reads one line without its end.
     pub fn parse(line: &[u8]) -> Result<Message, Fault> {
         let wrong = |what| Err(Fault::Envelope(what));
+        if memchr::memchr(b'\r', line).is_some() {
+            // Readers that take it for the end of a line read two messages.
+            return Err(Fault::Json("a line break within".to_owned()));
+        }
         let value = Value::parse(line).map_err(Fault::Json)?;
         let mut fields = match value {
             Value::Object(fields) => fields,
@@ -197,6 +215,8 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
             r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}"#,
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\r\"method\":\"ping\"}",
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{},"params":{}}"#,

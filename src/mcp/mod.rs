@@ -6,6 +6,7 @@
 //! ```
 //! `connection` carries both ways of one client and one server past it. Invariant: see `relay`. Leaves to others: pipes, processes and people (`session`).
 
+mod breaks;
 pub mod connection;
 mod edit;
 pub mod evidence;

@@ -30,6 +30,7 @@ mod watch;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::breaks;
 use super::message::{Fault, Id, Message};
 use super::pins::{Identity, OnChange, Pinned};
 use super::reply::{self, Why};
@@ -166,6 +167,9 @@ impl Relay {
         if message.is_empty() {
             return Vec::new();
         }
+        if let Some(escaped) = breaks::escaped(line) {
+            return self.client(&escaped, breaks::escaped(message).as_deref().unwrap_or(message), now);
+        }
         match Message::parse(message) {
             Ok(Message::Request { id, method, params }) => self.request(line, message, id, &method, &params, now),
             Ok(Message::Notification { method, params }) => self.client_tells(line, &method, &params, now),
@@ -192,6 +196,9 @@ impl Relay {
     pub fn server(&mut self, line: &[u8], message: &[u8], now: Now) -> Vec<Step> {
         if message.is_empty() {
             return Vec::new();
+        }
+        if let Some(escaped) = breaks::escaped(line) {
+            return self.server(&escaped, breaks::escaped(message).as_deref().unwrap_or(message), now);
         }
         match Message::parse(message) {
             Ok(Message::Request { id, method, params }) => self.server_asks(line, id, &method, &params, now),

@@ -77,6 +77,8 @@ pub struct Scan {
     /// The message without what is let go by: an object.
     kept: Vec<u8>,
     keeping: bool,
+    /// More was to be kept than is.
+    overflows: bool,
     /// Keys of the outermost object, in order.
     members: Vec<String>,
     hashes: RandomState,
@@ -96,6 +98,7 @@ impl Scan {
             token: Vec::new(),
             kept: Vec::new(),
             keeping: true,
+            overflows: false,
             members: Vec::new(),
             hashes: RandomState::default(),
         }
@@ -130,6 +133,7 @@ impl Scan {
     pub fn is_in_result(&self) -> bool {
         self.members.last().is_some_and(|key| key == "result")
             && self.open.len() >= 2
+            && !self.overflows
             && self.members.iter().all(|key| matches!(key.as_str(), "jsonrpc" | "id" | "result"))
     }
 
@@ -138,14 +142,14 @@ impl Scan {
         self.members.iter().any(|member| member == key)
     }
 
-    /// The message without what went by, once it is over. A message of its own, whose result has only what decides.
+    /// The message without what went by, once it is over; empty where that is too much. A message of its own, whose result has only what decides.
     pub fn kept(&self) -> &[u8] {
         &self.kept
     }
 
     /// The value of `id`, where it came already.
     pub fn id(&self) -> Option<Value> {
-        if !self.has("id") || self.members.last().is_some_and(|last| last == "id") {
+        if self.overflows || !self.has("id") || self.members.last().is_some_and(|last| last == "id") {
             return None;
         }
         let end = self.kept.iter().rposition(|byte| *byte == b',')?;
@@ -160,33 +164,34 @@ impl Scan {
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn keep(&mut self, bytes: &[u8]) {
         if !self.keeping {
-            return Ok(());
+            return;
         }
-        if self.kept.len() + bytes.len() > MOST_KEPT {
-            return broken("too much that decides");
+        match self.kept.len() + bytes.len() > MOST_KEPT {
+            true => (self.kept, self.overflows) = (Vec::new(), true),
+            false if self.overflows => {}
+            false => self.kept.extend_from_slice(bytes),
         }
-        self.kept.extend_from_slice(bytes);
-        Ok(())
     }
 
     /// One byte between tokens.
     fn step(&mut self, rest: &[u8]) -> Result<usize, Fault> {
         let Some(byte) = rest.first().copied() else { return Ok(0) };
         match (self.expect, byte) {
+            (_, b'\r') if !self.open.is_empty() => return broken("a line break within"),
             (_, b' ' | b'\t' | b'\r' | b'\n') => {}
             (Expect::Key | Expect::KeyOrEnd, b'"') => {
                 self.token.clear();
                 self.token.push(b'"');
                 self.within = Within::Key(Text::default());
             }
-            (Expect::KeyOrEnd, b'}') | (Expect::ValueOrEnd, b']') => self.close(byte)?,
-            (Expect::CommaOrEnd, b'}') if matches!(self.open.last(), Some(Open::Object(_))) => self.close(byte)?,
-            (Expect::CommaOrEnd, b']') if matches!(self.open.last(), Some(Open::Array)) => self.close(byte)?,
-            (Expect::CommaOrEnd, b',') => self.comma()?,
+            (Expect::KeyOrEnd, b'}') | (Expect::ValueOrEnd, b']') => self.close(byte),
+            (Expect::CommaOrEnd, b'}') if matches!(self.open.last(), Some(Open::Object(_))) => self.close(byte),
+            (Expect::CommaOrEnd, b']') if matches!(self.open.last(), Some(Open::Array)) => self.close(byte),
+            (Expect::CommaOrEnd, b',') => self.comma(),
             (Expect::Colon, b':') => {
-                self.keep(b":")?;
+                self.keep(b":");
                 self.expect = Expect::Value;
             }
             (Expect::Value | Expect::ValueOrEnd, byte) => self.begin(byte)?,
@@ -195,14 +200,14 @@ impl Scan {
         Ok(1)
     }
 
-    fn comma(&mut self) -> Result<(), Fault> {
+    fn comma(&mut self) {
         self.expect = match self.open.last() {
             Some(Open::Object(_)) => Expect::Key,
             _ => Expect::Value,
         };
         // The commas of members that may go by are written with the key that stays.
         match self.is_member() {
-            true => Ok(()),
+            true => {}
             false => self.keep(b","),
         }
     }
@@ -225,13 +230,13 @@ impl Scan {
                 if self.open.len() == DEEPEST {
                     return broken("not JSON");
                 }
-                self.keep(&[byte])?;
+                self.keep(&[byte]);
                 let is_object = byte == b'{';
                 self.open.push(if is_object { Open::Object(HashSet::new()) } else { Open::Array });
                 self.expect = if is_object { Expect::KeyOrEnd } else { Expect::ValueOrEnd };
             }
             b'"' => {
-                self.keep(b"\"")?;
+                self.keep(b"\"");
                 self.within = Within::Text(Text::default());
             }
             b'-' | b'0'..=b'9' => {
@@ -239,21 +244,20 @@ impl Scan {
                 self.token.push(byte);
                 self.within = Within::Number;
             }
-            b't' => self.begin_word(b"true")?,
-            b'f' => self.begin_word(b"false")?,
-            b'n' => self.begin_word(b"null")?,
+            b't' => self.begin_word(b"true"),
+            b'f' => self.begin_word(b"false"),
+            b'n' => self.begin_word(b"null"),
             _ => return broken("not JSON"),
         }
         Ok(())
     }
 
-    fn begin_word(&mut self, word: &'static [u8]) -> Result<(), Fault> {
-        self.keep(word)?;
+    fn begin_word(&mut self, word: &'static [u8]) {
+        self.keep(word);
         self.within = Within::Word(word.get(1..).unwrap_or_default());
-        Ok(())
     }
 
-    fn close(&mut self, byte: u8) -> Result<(), Fault> {
+    fn close(&mut self, byte: u8) {
         if let Some(Open::Object(keys)) = self.open.pop() {
             self.keys -= keys.len();
         }
@@ -261,9 +265,8 @@ impl Scan {
         if self.open.len() == 1 && self.members.last().is_some_and(|key| key == "result") {
             self.keeping = true;
         }
-        self.keep(&[byte])?;
+        self.keep(&[byte]);
         self.ended();
-        Ok(())
     }
 
     /// A value was read.
@@ -298,7 +301,7 @@ impl Scan {
             return broken("not JSON");
         }
         let token = std::mem::take(&mut self.token);
-        self.keep(&token)?;
+        self.keep(&token);
         self.token = token;
         self.ended();
         Ok(count)
@@ -308,12 +311,12 @@ impl Scan {
         match text.take(rest) {
             Taken::Wrong => broken("not JSON"),
             Taken::More => {
-                self.keep(rest)?;
+                self.keep(rest);
                 self.within = Within::Text(text);
                 Ok(rest.len())
             }
             Taken::Over(count) => {
-                self.keep(rest.get(..count).unwrap_or_default())?;
+                self.keep(rest.get(..count).unwrap_or_default());
                 self.ended();
                 Ok(count)
             }
@@ -360,11 +363,11 @@ impl Scan {
         if is_member {
             self.keeping = self.open.len() == 1 || decides(&key);
             if self.keeping && self.kept.last() != Some(&b'{') {
-                self.keep(b",")?;
+                self.keep(b",");
             }
         }
         let token = std::mem::take(&mut self.token);
-        self.keep(&token)?;
+        self.keep(&token);
         self.token = token;
         self.expect = Expect::Colon;
         Ok(())

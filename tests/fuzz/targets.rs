@@ -10,6 +10,10 @@ use govsh::egress::git::{self, push};
 use govsh::egress::http;
 use govsh::egress::proxy::{head, socks};
 use govsh::egress::sniff::{Opening, look};
+use govsh::mcp::Message;
+use govsh::mcp::pins::Pinned;
+use govsh::mcp::relay::{Now, Relay, Side, Step};
+use govsh::policy::mcp::{McpRule, Moment};
 use govsh::policy::registries::{Form, Registry, Setting};
 use govsh::policy::{
     Access, Host, Layer, Library, PathPattern, Place, Policy, PolicyError, Source, Vars, check_answers, normal_path,
@@ -26,7 +30,7 @@ use govsh::supervisor::reading::{
 use govsh::tui::input::Decoder;
 
 /// Name, and what is done with an input.
-pub const TARGETS: [(&str, fn(&[u8])); 19] = [
+pub const TARGETS: [(&str, fn(&[u8])); 21] = [
     ("answers", answers),
     ("archive", archive),
     ("control", control),
@@ -36,6 +40,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 19] = [
     ("git", git),
     ("hosts", hosts),
     ("input", input),
+    ("messages", messages),
     ("notes", notes),
     ("notified", notified),
     ("openings", openings),
@@ -43,10 +48,72 @@ pub const TARGETS: [(&str, fn(&[u8])); 19] = [
     ("policy", policy),
     ("proxies", proxies),
     ("reader", reader),
+    ("relay", relay),
     ("requests", requests),
     ("screen", screen),
     ("search", find),
 ];
+
+/// A message of MCP: what it is to us it is to a reader that knows nothing of it; in pieces it is read as it is whole.
+fn messages(data: &[u8]) {
+    let read = Message::parse(data);
+    if let Ok(message) = &read {
+        let plain: serde_json::Value = serde_json::from_slice(data).expect("read before");
+        let method = plain.get("method").and_then(serde_json::Value::as_str);
+        match message {
+            Message::Request { method: own, params, .. } | Message::Notification { method: own, params } => {
+                assert_eq!(Some(own.as_str()), method);
+                let name = plain.pointer("/params/name").and_then(serde_json::Value::as_str);
+                assert_eq!(params.field("name").and_then(govsh::policy::mcp::Value::text), name);
+            }
+            Message::Result { .. } | Message::Error { .. } => assert_eq!(method, None),
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        drop(Pinned::parse(text));
+    }
+}
+
+/// Rules that allow one tool and what lies in one directory.
+const TOOLS: &str = r#"version = 1
+[[mcp.rules]]
+id = "t"
+effect = "allow"
+server = "s"
+tools = ["read*"]
+[[mcp.rules]]
+id = "r"
+effect = "allow"
+server = "s"
+resources = ["file:///w/**"]
+"#;
+
+/// Lines of both sides, by their first byte: whatever passes is one message to every reader, and one that is allowed.
+fn relay(data: &[u8]) {
+    static RULES: std::sync::OnceLock<std::sync::Arc<[McpRule]>> = std::sync::OnceLock::new();
+    let rules = RULES.get_or_init(|| {
+        let source = Source { name: "x.toml".into(), text: TOOLS.into(), layer: Layer::User, path: None };
+        let policy = Policy::load(source, &Plain, &Vars::default()).expect("these rules are well");
+        policy.mcp_rules().to_vec().into()
+    });
+    let now = Now { at: 1, moment: Moment { weekday: 0, minute: 0 }, terminal: true };
+    let mut relay = Relay::new("s", rules.clone());
+    for line in data.split_inclusive(|byte| *byte == b'\n') {
+        let Some((side, rest)) = line.split_first() else { continue };
+        let side = if *side == b'>' { Side::Client } else { Side::Server };
+        for step in relay.read(side, rest.strip_prefix(b"!").unwrap_or(rest), now) {
+            let (Step::Server(bytes) | Step::Client(bytes)) = &step else { continue };
+            let text = std::str::from_utf8(bytes).expect("UTF-8");
+            let message: serde_json::Value =
+                serde_json::from_str(text.trim_start_matches('\u{feff}')).expect("one message");
+            assert_eq!(text.lines().count(), 1, "{text:?}");
+            if matches!(step, Step::Server(_)) && message["method"] == "tools/call" {
+                assert!(message["params"]["name"].as_str().is_some_and(|name| name.starts_with("read")), "{message}");
+            }
+        }
+    }
+    drop((relay.ended(Side::Client), relay.ended(Side::Server)));
+}
 
 /// A request of git's: its commands are told once, and nothing that follows them changes what they are.
 fn git(data: &[u8]) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::message::Id;
+use super::super::message::{Id, is_inexact};
 use super::super::reply::{self, Why};
 use super::lists::List;
 use super::parked::{About as Waits, Parked};
@@ -41,7 +41,7 @@ impl Relay {
         if self.from_client.len() >= MOST_OPEN {
             return vec![Step::Client(reply::failed(&id, "too many open requests"))];
         }
-        let Some(about) = about(method, params) else {
+        let Some(about) = about(method, params).filter(|_| !is_inexact(params)) else {
             let what = format!("'{method}' that does not say what it is about");
             return vec![
                 Step::dropped(Side::Client, &what),

@@ -10,6 +10,7 @@
 //! what the client has is no JSON, whatever it does with a line that has no end. Nothing is written between its pieces.
 //! Leaves to others: what a message says (the rest of `relay`), reading and writing (`connection`).
 
+use super::super::breaks::Pieces;
 use super::super::frame::{LONGEST, Line, Lines};
 use super::super::message::{Fault, Id, Message};
 use super::super::scan::Scan;
@@ -45,6 +46,7 @@ struct Long {
     size: usize,
     /// A byte order mark stands before it.
     mark: usize,
+    breaks: Pieces,
 }
 
 impl Default for Streams {
@@ -145,7 +147,8 @@ impl Relay {
                     let (held, marked) = self.streams.server.take_left();
                     let mark = if marked { 3 } else { 0 };
                     let (scan, held_for) = (Scan::new(), Vec::with_capacity(held.len()));
-                    self.streams.long = Some(Long { scan, held: held_for, passed: false, size: 0, mark });
+                    self.streams.long =
+                        Some(Long { scan, held: held_for, passed: false, size: 0, mark, breaks: Pieces::default() });
                     self.read_long(&held, false, now, &mut steps);
                     break;
                 }
@@ -203,18 +206,22 @@ impl Relay {
         last: Option<Now>,
         steps: &mut Vec<Step>,
     ) -> Result<(), String> {
+        if last.is_some() && !long.scan.is_over() {
+            return Err("a message without its end".to_owned());
+        }
         if !long.passed {
             long.passed = true;
-            steps.push(Step::Client(std::mem::take(&mut long.held)));
+            let held = std::mem::take(&mut long.held);
+            steps.push(Step::Client(long.breaks.pass(&held)));
         }
         match over {
             Some(at) => {
                 let (before, closing) = bytes.split_at(at.min(bytes.len()));
-                steps.push(Step::Client(before.to_vec()));
+                steps.push(Step::Client(long.breaks.pass(before)));
                 long.held = closing.to_vec();
             }
             None if long.scan.is_over() => long.held.extend_from_slice(bytes),
-            None => steps.push(Step::Client(bytes.to_vec())),
+            None => steps.push(Step::Client(long.breaks.pass(bytes))),
         }
         if long.held.len() > MOST_SPACE {
             return Err("space without end".to_owned());

@@ -1,5 +1,10 @@
 //! The relay by the messages of both eras.
 
+mod corpus;
+mod long;
+mod pins;
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,6 +202,15 @@ fn a_rule_with_a_rate_allows_so_many() {
         sent(&relay.client(line.as_bytes(), line.as_bytes(), now(time)))[0].starts_with("> ")
     };
     assert_eq!([at(1, 0), at(2, 50), at(3, 60), at(4, 100), at(5, 120)], [true, true, false, true, false]);
+}
+
+#[test]
+fn what_some_readers_take_for_the_end_of_a_line_is_escaped() {
+    let mut relay = relay(vec![everything()]);
+    let smuggled = "{\"jsonrpc\":\"2.0\",\"id\":9}";
+    let line = call(1, "x", &format!("{{\"t\":\"a\u{2028}{}\u{2029}\"}}", smuggled.replace('"', "\\\"")));
+    let passed = sent(&of_client(&mut relay, &line)).join("");
+    assert!(passed.contains("a\\u2028{") && !passed.contains('\u{2028}') && !passed.contains('\u{2029}'), "{passed}");
 }
 
 fn message() -> impl Strategy<Value = (bool, String)> {
