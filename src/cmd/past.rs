@@ -78,6 +78,7 @@ fn is_of_policies(rule: &str) -> bool {
     const FRONT: &[&str] = &[
         "service of the session",
         "socket of the session",
+        "MCP servers of the session",
         "certificates of the session",
         "the session's own name service",
         "the session's own proxy",
