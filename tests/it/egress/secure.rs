@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::world::{PATIENCE, World};
 
@@ -32,20 +32,23 @@ server.socket = tls.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 "#;
 
-struct Server {
+pub struct Server {
     child: Child,
     dir: tempfile::TempDir,
 }
 
 impl Server {
-    fn start(ip: &str, names: &[&str]) -> Server {
+    pub fn start(ip: &str, names: &[&str]) -> Server {
         let dir = tempfile::tempdir().expect("a directory");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(vec!["test authority".to_owned()]).expect("a name");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
         let key = KeyPair::generate().expect("a key");
-        let leaf = CertificateParams::new(names).expect("names").signed_by(&key, &authority).expect("signed");
+        let mut leaf = CertificateParams::new(names).expect("names");
+        // Else it is called as its authority is, and looks as if it had signed itself.
+        leaf.distinguished_name.push(DnType::CommonName, "leaf");
+        let leaf = leaf.signed_by(&key, &authority).expect("signed");
         for (name, text) in [("ca.pem", authority.pem()), ("leaf.pem", leaf.pem()), ("leaf.key", key.serialize_pem())] {
             std::fs::write(dir.path().join(name), text).expect("written");
         }
@@ -64,7 +67,12 @@ impl Server {
         Server { child, dir }
     }
 
-    fn asked(&self) -> String {
+    /// A file of its directory.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn asked(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("asked")).unwrap_or_default()
     }
 }
@@ -116,4 +124,22 @@ env | grep -c OUTSIDE
     let events = world.events("http,credential,alert");
     let text = format!("{events:?}");
     assert!(text.contains("forge") && !text.contains(REAL), "{text}");
+}
+
+/// Reads are left to the kernel, whose rules are made before there is an authority.
+#[test]
+fn certificates_are_readable_where_reads_are_not_audited() {
+    let world = World::new("allow = []", &[]);
+    let policy = "version = 1\n[files]\nread = ['/usr/**', '/lib/**', '/lib64/**']\nwrite = ['/dev/null']\n\
+        exec = ['/usr/**', '/lib/**', '/lib64/**', '/bin/**']\n\
+        [network]\nallow = ['api.test:443']\nhttp = [{ host = 'api.test', methods = ['GET'] }]\n";
+    std::fs::write(world.path("config/govsh/policies/world.toml"), policy).expect("written");
+    let script = "head -n 1 \"$SSL_CERT_FILE\"; tail -n 1 \"$NODE_EXTRA_CA_CERTS\"; echo x 2>/dev/null >\"$SSL_CERT_FILE\" || echo untouched";
+    let ran = world
+        .govsh(&["run", "--quiet", "--audit", "writes", "--policy", "world", "--", "/bin/sh", "-c", script])
+        .output();
+    let output = ran.expect("govsh runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\nuntouched\n", "{err}");
 }
