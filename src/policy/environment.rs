@@ -64,6 +64,11 @@ impl Environment {
         !denied && (!self.listed || self.pass.iter().any(|rule| passes(&rule)))
     }
 
+    /// Whether a deny names the variable as such, without `*`.
+    pub fn refuses(&self, name: &[u8]) -> bool {
+        self.deny.iter().any(|(_, rule)| rule.is_exact() && rule.matches(name))
+    }
+
     /// From now on only variables that some pass names.
     pub(super) fn narrow(&mut self) {
         self.listed = true;

@@ -16,7 +16,7 @@ use super::asks::Wanted;
 use super::compiled::{Policy, allow, deny};
 use super::host::Host;
 use super::http::{GitRule, HttpRule, RegistryRule};
-use super::network::{Class, Network, Places, What, is_stand_in};
+use super::network::{ByHost, Class, Network, Places, What, is_stand_in};
 use super::{Decision, NetOp, Verdict};
 
 /// Where somebody wants to get: an address, a name, or both.
@@ -43,9 +43,9 @@ pub(super) struct Net {
     /// Hosts of repositories and registries.
     pub opened: Places,
     pub splice: Places,
-    pub http: Vec<HttpRule>,
-    pub git: Vec<GitRule>,
-    pub registries: Vec<RegistryRule>,
+    pub http: ByHost<HttpRule>,
+    pub git: ByHost<GitRule>,
+    pub registries: ByHost<RegistryRule>,
     pub resolvers: Vec<SocketAddr>,
 }
 

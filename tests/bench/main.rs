@@ -19,6 +19,7 @@ mod backtest;
 mod carves;
 mod dials;
 mod floor;
+mod hosts;
 mod hours;
 mod inner;
 mod inputs;
@@ -114,6 +115,7 @@ fn bench(options: &Options) -> Result<u8> {
     items.extend(carves::run(&ways, &mut pace, &wants)?);
     items.extend(terminal::run(&ways, &mut pace, &wants)?);
     items.extend(recordings::run(&ways, &mut pace, &wants)?);
+    items.extend(hosts::run(&ways, &mut pace, &wants)?);
     items.extend(tunnels::run(&ways, &mut pace, &wants)?);
     items.extend(backtest::run(&ways, &mut pace, &wants)?);
     items.extend(size::run(&ways, &wants)?);

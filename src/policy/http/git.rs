@@ -88,12 +88,12 @@ pub fn git_request(call: &HttpCall<'_>) -> Option<(String, GitService)> {
 impl Policy {
     /// Some rule for repositories speaks of this host.
     pub fn has_git(&self, host: &Host, port: u16) -> bool {
-        self.net.git.iter().any(|rule| rule.port == port && rule.host == *host)
+        self.net.git.about(host).any(|rule| rule.port == port && rule.host == *host)
     }
 
     /// Hosts with rules for repositories that are reached by HTTPS at its own port, each once.
     pub fn git_hosts(&self) -> std::collections::BTreeSet<&Host> {
-        self.net.git.iter().filter(|rule| rule.port == 443).map(|rule| &rule.host).collect()
+        self.net.git.all().iter().filter(|rule| rule.port == 443).map(|rule| &rule.host).collect()
     }
 
     /// One exchange of git. A push is judged again once it is known what it changes; where no rule for repositories speaks of
@@ -104,7 +104,8 @@ impl Policy {
             return place;
         }
         let of_host = |rule: &&GitRule| rule.port == call.port && rule.host == *call.host;
-        let rules = |narrows: bool| self.net.git.iter().filter(of_host).filter(move |rule| rule.narrows == narrows);
+        let rules =
+            |narrows: bool| self.net.git.about(call.host).filter(of_host).filter(move |rule| rule.narrows == narrows);
         let mut decision = Decision { verdict: Verdict::Allow, rule: place.rule };
         for narrows in [false, true] {
             if rules(narrows).next().is_none() {

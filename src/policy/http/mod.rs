@@ -91,11 +91,11 @@ impl Policy {
     /// leaves out the latter two.
     pub fn inspects(&self, host: &Host, port: u16) -> bool {
         let net = &self.net;
-        let ruled = net.http.iter().any(|rule| rule.speaks_of(host, port))
+        let ruled = net.http.about(host).any(|rule| rule.speaks_of(host, port))
             || self.has_git(host, port)
             || self.server_at(host, port).is_some();
         let needed = || {
-            net.registries.iter().any(|registry| !registry.publish && (&registry.host, registry.port) == (host, port))
+            net.registries.about(host).any(|one| !one.publish && (&one.host, one.port) == (host, port))
                 || self.credentials.iter().any(|credential| credential.binds(host, port))
         };
         ruled || net.splice.by_name(host, port).is_none() && needed()
@@ -103,9 +103,19 @@ impl Policy {
 
     /// Some connection would be terminated, so the agent's programs have to trust the session's authority.
     pub fn inspects_any(&self) -> bool {
-        let reads = self.net.registries.iter().any(|registry| !registry.publish);
+        let reads = self.net.registries.all().iter().any(|registry| !registry.publish);
         let serves = self.servers.iter().any(|server| server.place().is_some());
         reads || serves || !self.net.http.is_empty() || !self.net.git.is_empty() || !self.credentials.is_empty()
+    }
+
+    /// Whether connections to some host at this port are looked into.
+    pub fn inspects_port(&self, port: u16) -> bool {
+        let net = &self.net;
+        net.http.all().iter().any(|rule| rule.ports.contains(&port))
+            || net.git.all().iter().any(|rule| rule.port == port)
+            || net.registries.all().iter().any(|registry| !registry.publish && registry.port == port)
+            || self.credentials.iter().any(|credential| credential.port == port)
+            || self.servers.iter().filter_map(|server| server.place()).any(|place| place.1 == port)
     }
 
     /// Never terminated: no secret is put in there.
@@ -131,12 +141,13 @@ impl Policy {
 
     /// What rules that may widen say; None where none speaks of the host.
     fn by_rules(&self, call: &HttpCall<'_>) -> Option<Decision> {
-        let rules = || self.net.http.iter().filter(|rule| !rule.narrows && rule.speaks_of(call.host, call.port));
+        let about = || self.net.http.about(call.host).filter(|rule| rule.speaks_of(call.host, call.port));
+        let rules = || about().filter(|rule| !rule.narrows);
         if let Some(decision) = of(rules(), call) {
             return Some(decision);
         }
         let registry = |one: &&RegistryRule| (&one.host, one.port) == (call.host, call.port);
-        let registries = || self.net.registries.iter().filter(registry);
+        let registries = || self.net.registries.about(call.host).filter(registry);
         if let Some(one) = registries().find(|one| one.publish || one.which.reads(call.method, call.path)) {
             return Some(allow(one.rule));
         }
@@ -153,7 +164,8 @@ impl Policy {
 
     /// What rules of files that may only narrow take away.
     fn narrowed(&self, call: &HttpCall<'_>) -> Option<Decision> {
-        let rules = || self.net.http.iter().filter(|rule| rule.narrows && rule.speaks_of(call.host, call.port));
+        let about = || self.net.http.about(call.host).filter(|rule| rule.speaks_of(call.host, call.port));
+        let rules = || about().filter(|rule| rule.narrows);
         match of(rules(), call) {
             Some(decision) if decision.verdict == Verdict::Allow => None,
             Some(decision) => Some(decision),

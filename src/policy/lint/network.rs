@@ -85,7 +85,7 @@ fn resolver(pattern: &HostPattern) -> Option<(String, &'static str)> {
 fn requests(look: &mut Look<'_>) {
     let policy = look.policy;
     let mut seen = Vec::new();
-    for rule in &policy.net.http {
+    for rule in policy.net.http.all() {
         let unreached = rule.host.sample().is_some_and(|host| policy.may_name(&host).verdict == Verdict::Deny);
         if unreached && look.own(rule.rule) && !seen.contains(&rule.rule) {
             seen.push(rule.rule);

@@ -11,6 +11,7 @@ use crate::policy::chain::Link;
 use crate::policy::compiled::{Files, Lift, Policy};
 use crate::policy::document::FileKey;
 use crate::policy::links::Links;
+use crate::policy::network::ByHost;
 use crate::policy::pattern::Pattern;
 use crate::policy::reach::Net;
 use crate::policy::trie::Slot;
@@ -65,9 +66,9 @@ impl Build<'_> {
             private: Places::new(lists.private),
             splice: Places::new(lists.splice),
             opened,
-            http: lists.http,
-            git: lists.git,
-            registries: lists.registries,
+            http: ByHost::new(lists.http, |rule| rule.host.suffix()),
+            git: ByHost::new(lists.git, |rule| Some(&rule.host)),
+            registries: ByHost::new(lists.registries, |rule| Some(&rule.host)),
             resolvers: std::mem::take(&mut self.policy.net.resolvers),
         };
     }

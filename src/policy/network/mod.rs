@@ -4,12 +4,14 @@
 //! Leaves to others: the verdict (`reach`), requests within a connection (`http`, `git`), performing connects (`supervisor`,
 //! `egress`).
 
+mod by_host;
 mod classes;
 mod entry;
 mod names;
 mod places;
 mod ranges;
 
+pub use by_host::ByHost;
 pub use classes::{Class, STAND_INS, is_stand_in};
 pub use entry::{Entry, What};
 pub use names::{HostPattern, Purpose};
