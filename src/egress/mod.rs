@@ -165,9 +165,9 @@ impl Egress {
         self.shared.expected.forget(from);
     }
 
-    /// The stub's UDP address that stands for this name server.
-    pub fn stub(&self, server: SocketAddr) -> SocketAddr {
-        self.stub.address(server)
+    /// The stub's UDP address that stands for this name server, for a socket that speaks IPv6 alone or any other.
+    pub fn stub(&self, server: SocketAddr, six_only: bool) -> SocketAddr {
+        self.stub.address(server, six_only)
     }
 
     /// What comes to the stub from this port is asked by this process.

@@ -106,6 +106,7 @@ pub fn open(
             named
                 .iter()
                 .filter(|(name, _)| *name != JAVA || runs_java)
+                .filter(|(name, _)| !policy.environment().refuses(name.as_bytes()))
                 .for_each(|(name, value)| variables.set(name, value));
             Some(path)
         }
@@ -160,8 +161,8 @@ impl Gate for Outside {
         }
     }
 
-    fn stub(&self, server: SocketAddr) -> SocketAddr {
-        self.egress.load().as_ref().map_or(NOWHERE, |egress| egress.stub(server))
+    fn stub(&self, server: SocketAddr, six_only: bool) -> SocketAddr {
+        self.egress.load().as_ref().map_or(NOWHERE, |egress| egress.stub(server, six_only))
     }
 
     fn asks(&self, port: u16, pid: i32) {

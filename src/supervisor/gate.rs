@@ -59,9 +59,9 @@ pub trait Gate: Send + Sync {
     /// What was announced for this source does not arrive.
     fn forget(&self, from: SocketAddr);
 
-    /// The stub's UDP address that stands for this name server, always the same one: IPv4 loopback. Past 16 servers, the
-    /// last one's.
-    fn stub(&self, server: SocketAddr) -> SocketAddr;
+    /// The stub's UDP address that stands for this name server, always the same one: loopback, IPv4 unless the socket speaks
+    /// IPv6 alone. Past 16 servers, the last one's.
+    fn stub(&self, server: SocketAddr, six_only: bool) -> SocketAddr;
 
     /// What comes to the stub from this port is asked by this process, for the record.
     fn asks(&self, port: u16, pid: i32);

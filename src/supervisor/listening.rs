@@ -40,7 +40,7 @@ fn serving(line: &str, addr: &SocketAddr, state: &str) -> Option<u64> {
 }
 
 /// Hexadecimal words in the machine's byte order.
-fn parse_ip(text: &str) -> Option<IpAddr> {
+pub(super) fn parse_ip(text: &str) -> Option<IpAddr> {
     let mut bytes = Vec::with_capacity(16);
     for word in text.as_bytes().chunks(8) {
         let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;

@@ -15,6 +15,7 @@ mod act;
 mod address;
 mod asking;
 mod change;
+mod datagrams;
 mod digests;
 mod dispatch;
 mod exec;
@@ -209,6 +210,7 @@ impl Reloader {
         shared.rules.store(Arc::new(new));
         shared.questions.renumber(&|rule| same_rule(&old.policy, policy, rule));
         drop(changes);
+        datagrams::dissolve(shared);
     }
 }
 

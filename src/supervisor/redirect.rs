@@ -199,7 +199,8 @@ pub(super) fn bound(socket: &OwnedFd) -> Sys<Option<SocketAddr>> {
     }
 }
 
-fn is_six_only(socket: &OwnedFd, domain: i32) -> Sys<bool> {
+/// IPV6_V6ONLY (ipv6(7)).
+pub(super) fn is_six_only(socket: &OwnedFd, domain: i32) -> Sys<bool> {
     Ok(domain == libc::AF_INET6 && net::option_of(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)? != 0)
 }
 

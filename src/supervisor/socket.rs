@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::address::{Address, MAX, unix_bytes};
+use super::datagrams;
 use super::reach::Place;
 use super::redirect::DNS;
 use super::resolve::Found;
@@ -18,7 +19,7 @@ use crate::policy::{Access, Decision, NetOp, RuleId, UnixAddr, Verdict};
 use crate::sys::{Errno, Sys, clone, file, net, pidfd};
 
 /// AF_UNSPEC: connect(2) with it takes a datagram socket's peer away.
-const NOWHERE: [u8; 16] = [0; 16];
+pub(super) const NOWHERE: [u8; 16] = [0; 16];
 
 /// A judged destination, as bytes for the kernel.
 pub struct Destination {
@@ -82,7 +83,18 @@ impl Worker {
             return self.connect_relay(call, socket);
         }
         let to = self.destination(call, "connect", NetOp::Connect, socket, bytes)?;
-        self.attempt(call, || net::connect(socket.as_fd(), &to.bytes))
+        self.attempt(call, || net::connect(socket.as_fd(), &to.bytes))?;
+        // Judged by a policy that was replaced meanwhile, and connected after those of its time were looked through: what is
+        // sent without an address is not judged again. Reading the policy in force after connecting leaves no moment between.
+        if let Address::Inet(peer) = Address::parse(&to.bytes) {
+            let now = self.shared.rules.load();
+            let is_same = Arc::ptr_eq(&now.policy, &self.rules.policy);
+            if !is_same && !datagrams::keeps(&self.shared, &now.policy, socket, peer) {
+                net::connect(socket.as_fd(), &NOWHERE)?;
+                return Err(Errno(libc::EHOSTUNREACH));
+            }
+        }
+        Ok(())
     }
 
     /// Connects to the session's MCP servers. Why no race leads elsewhere: our copy of the address is compared with a

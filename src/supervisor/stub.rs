@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::address::{Address, inet_bytes};
-use super::redirect::{DNS, bound};
+use super::redirect::{DNS, bound, is_six_only};
 use super::target::lock;
 use super::worker::{Call, Worker};
 use crate::sys::{Sys, net};
@@ -100,7 +100,7 @@ impl Worker {
         if domain != libc::AF_INET && domain != libc::AF_INET6 {
             return Ok(None);
         }
-        let stub = gate.stub(to);
+        let stub = gate.stub(to, is_six_only(socket, domain)?);
         if bound(socket)?.is_none() {
             // It gets a port now rather than with its first datagram. One that cannot be bound is another's by then.
             let four = domain == libc::AF_INET;

@@ -105,19 +105,21 @@ impl Names {
         }
     }
 
-    /// Whether a name may be looked up: what the policy says, and what is counted under its wildcards. A policy that is open
-    /// has neither.
+    /// Whether a name may be looked up: what the policy says, and what is counted under its wildcards, or in all where it
+    /// allows every host.
     fn admitted(&self, policy: &Policy, host: &Host) -> Said {
         let decision = policy.may_name(host);
         let said = Said::of(policy, decision);
         let text = &policy.rule(decision.rule).text;
-        if said.verdict == Verdict::Deny || policy.is_open() || !text.contains('*') {
+        let open = policy.is_open() && said.verdict == Verdict::Allow;
+        if said.verdict == Verdict::Deny || !open && !text.contains('*') {
             return said;
         }
-        if doh::is_resolver(host) {
+        if !open && doh::is_resolver(host) {
             return Said::built_in(Verdict::Deny, "built-in: resolver over HTTPS that no rule names");
         }
-        let taken = self.rates().take(&said.rule, text, host, Instant::now());
+        let counted = if open { ("**", rates::OPEN) } else { (&**text, rates::WILDCARD) };
+        let taken = self.rates().take(&said.rule, counted, host, Instant::now());
         let Taken::TooMany { alert } = taken else { return said };
         if alert {
             let what = format!("more different names are looked up by {} than people need: {host}", said.rule);

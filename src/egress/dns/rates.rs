@@ -1,7 +1,7 @@
 //! How many different names may be looked up under one wildcard: names can carry what must not leave.
 //!
 //! Invariant: a name that was looked up before costs nothing; a new one costs one piece, one that looks as if it carried
-//! something ten. [`BURST`] pieces are there at first, and [`REFILL`] come back each second. Bounded in rules and names.
+//! something ten. Each rule has an [`Allowance`] of pieces. Bounded in rules and names.
 //! Leaves to others: names that a rule names exactly (they are not counted), what is done about it (`serve`).
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -13,10 +13,17 @@ use foldhash::fast::RandomState;
 
 use crate::policy::Host;
 
-/// Pieces at first, and at most.
-const BURST: f64 = 100.0;
-/// Pieces that come back each second.
-const REFILL: f64 = 2.0;
+/// What one rule gives: pieces at first and at most, and those that come back each second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    burst: f64,
+    refill: f64,
+}
+
+/// Of a wildcard.
+pub(super) const WILDCARD: Allowance = Allowance { burst: 100.0, refill: 2.0 };
+/// Of a policy that allows every host: what whole days of work look up is let through, a stream of names is not.
+pub(super) const OPEN: Allowance = Allowance { burst: 1_000.0, refill: 10.0 };
 /// What a name costs that looks as if it carried something.
 const CARRIER: f64 = 10.0;
 /// Rules that are told apart; past them all begin anew, which happens only to a policy that is replaced again and again.
@@ -54,18 +61,25 @@ pub(super) enum Taken {
 
 impl Rates {
     /// Whether `host` may be looked up now under the wildcard `text` of the rule `name`.
-    pub(super) fn take(&mut self, name: &Arc<str>, text: &str, host: &Host, now: Instant) -> Taken {
+    pub(super) fn take(
+        &mut self,
+        name: &Arc<str>,
+        (text, allowance): (&str, Allowance),
+        host: &Host,
+        now: Instant,
+    ) -> Taken {
+        let Allowance { burst, refill } = allowance;
         let hash = self.hasher.hash_one(host.as_str());
         if self.rules.len() >= RULES && !self.rules.contains_key(name) {
             self.rules.clear();
         }
-        let fresh = || Rule { seen: HashSet::default(), order: VecDeque::new(), pieces: BURST, at: now, alerted: None };
+        let fresh = || Rule { seen: HashSet::default(), order: VecDeque::new(), pieces: burst, at: now, alerted: None };
         let rule = self.rules.entry(Arc::clone(name)).or_insert_with(fresh);
         if rule.seen.contains(&hash) {
             return Taken::Fine;
         }
         let past = now.saturating_duration_since(rule.at).as_secs_f64();
-        rule.pieces = (rule.pieces + past * REFILL).min(BURST);
+        rule.pieces = (rule.pieces + past * refill).min(burst);
         rule.at = now;
         let cost = if carries(beneath(host, text)) { CARRIER } else { 1.0 };
         if rule.pieces < cost {
@@ -130,15 +144,22 @@ mod tests {
     fn many_names_at_once_are_too_many_and_known_ones_never() {
         let (mut rates, rule, now) = (Rates::default(), Arc::from("r"), Instant::now());
         let text = "*.example.org:443";
-        let asked = (0..150).map(|n| rates.take(&rule, text, &host(&format!("n{n}.example.org")), now));
+        let asked = (0..150).map(|n| rates.take(&rule, (text, WILDCARD), &host(&format!("n{n}.example.org")), now));
         let outcomes: Vec<_> = asked.collect();
         assert_eq!(outcomes.iter().filter(|taken| **taken == Taken::Fine).count(), 100);
         assert_eq!(outcomes[100..102], [Taken::TooMany { alert: true }, Taken::TooMany { alert: false }]);
-        assert_eq!(rates.take(&rule, text, &host("n3.example.org"), now), Taken::Fine);
+        assert_eq!(rates.take(&rule, (text, WILDCARD), &host("n3.example.org"), now), Taken::Fine);
         let later = now + Duration::from_secs(5);
-        let again = (200..220).map(|n| rates.take(&rule, text, &host(&format!("n{n}.example.org")), later));
+        let again = (200..220).map(|n| rates.take(&rule, (text, WILDCARD), &host(&format!("n{n}.example.org")), later));
         assert_eq!(again.filter(|taken| *taken == Taken::Fine).count(), 10);
-        assert_eq!(rates.take(&Arc::from("other"), text, &host("n9.example.org"), now), Taken::Fine);
+        assert_eq!(rates.take(&Arc::from("other"), (text, WILDCARD), &host("n9.example.org"), now), Taken::Fine);
+    }
+
+    #[test]
+    fn an_open_policy_has_an_end_as_well() {
+        let (mut rates, rule, now) = (Rates::default(), Arc::from("r"), Instant::now());
+        let asked = (0..1_500).map(|n| rates.take(&rule, ("**", OPEN), &host(&format!("n{n}.example.org")), now));
+        assert_eq!(asked.filter(|taken| *taken == Taken::Fine).count(), 1_000);
     }
 
     #[test]
@@ -148,7 +169,7 @@ mod tests {
             let hash = blake3::hash(&n.to_le_bytes()).to_hex();
             host(&format!("{}.{}.evil.example", &hash[..60], &hash[..20]))
         };
-        let asked = (0..50).map(|n| rates.take(&rule, "**.evil.example", &name(n), now));
+        let asked = (0..50).map(|n| rates.take(&rule, ("**.evil.example", WILDCARD), &name(n), now));
         assert_eq!(asked.filter(|taken| *taken == Taken::Fine).count(), 10);
     }
 
@@ -172,7 +193,7 @@ mod tests {
         let (mut rates, rule, now) = (Rates::default(), Arc::from("r"), Instant::now());
         for n in 0..20_000u32 {
             let later = now + Duration::from_secs(u64::from(n));
-            rates.take(&rule, "*.x.test", &host(&format!("n{n}.x.test")), later);
+            rates.take(&rule, ("*.x.test", WILDCARD), &host(&format!("n{n}.x.test")), later);
         }
         let rule = &rates.rules[&rule];
         assert_eq!((rule.seen.len(), rule.order.len()), (SEEN, SEEN));

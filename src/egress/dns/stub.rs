@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket as Plain};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as Plain};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,13 +34,14 @@ type Askers = Arc<Mutex<HashMap<u16, i32>>>;
 
 /// The addresses that stand for name servers.
 pub struct Stub {
-    servers: Mutex<Vec<(SocketAddr, SocketAddr)>>,
+    /// With whether it is asked by sockets of IPv6 alone, and the address of ours.
+    servers: Mutex<Vec<((SocketAddr, bool), SocketAddr)>>,
     names: Names,
     runtime: Handle,
     under_way: Arc<Semaphore>,
     askers: Askers,
-    /// Stands for the servers that no socket is left for.
-    last: SocketAddr,
+    /// Stand for the servers that no socket is left for: IPv4 and IPv6, the former twice on a machine without IPv6.
+    last: [SocketAddr; 2],
 }
 
 impl Stub {
@@ -48,7 +49,10 @@ impl Stub {
     pub fn start(names: Names) -> io::Result<Stub> {
         let (runtime, under_way) = (Handle::current(), Arc::new(Semaphore::new(UNDER_WAY)));
         let askers = Askers::default();
-        let last = socket(&runtime, &names, &under_way, &askers)?;
+        let [four, six] = LOOPBACK.map(|ip| socket(ip, &runtime, &names, &under_way, &askers));
+        let four = four?;
+        // Without IPv6 there is no socket that speaks it alone.
+        let last = [four, six.unwrap_or(four)];
         Ok(Stub { servers: Mutex::new(Vec::new()), names, runtime, under_way, askers, last })
     }
 
@@ -57,24 +61,34 @@ impl Stub {
         self.askers.lock().unwrap_or_else(PoisonError::into_inner).insert(port, pid);
     }
 
-    /// The UDP address that stands for this name server, always the same one.
-    pub fn address(&self, server: SocketAddr) -> SocketAddr {
+    /// The UDP address that stands for this name server, always the same one; IPv4 but for a socket that speaks IPv6 alone.
+    pub fn address(&self, server: SocketAddr, six_only: bool) -> SocketAddr {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, stub)) = servers.iter().find(|(known, _)| *known == server) {
+        if let Some((_, stub)) = servers.iter().find(|(known, _)| *known == (server, six_only)) {
             return *stub;
         }
+        let ([four, six], [last_four, last_six]) = (LOOPBACK, self.last);
+        let (ip, last) = if six_only { (six, last_six) } else { (four, last_four) };
         if servers.len() + 1 >= SERVERS {
-            return self.last;
+            return last;
         }
         // Without another socket the one that is there answers the same: only the address that it comes from is shared.
-        let stub = socket(&self.runtime, &self.names, &self.under_way, &self.askers).unwrap_or(self.last);
-        servers.push((server, stub));
+        let stub = socket(ip, &self.runtime, &self.names, &self.under_way, &self.askers).unwrap_or(last);
+        servers.push(((server, six_only), stub));
         stub
     }
 }
 
-fn socket(runtime: &Handle, names: &Names, under_way: &Arc<Semaphore>, askers: &Askers) -> io::Result<SocketAddr> {
-    let plain = Plain::bind((Ipv4Addr::LOCALHOST, 0))?;
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+fn socket(
+    ip: IpAddr,
+    runtime: &Handle,
+    names: &Names,
+    under_way: &Arc<Semaphore>,
+    askers: &Askers,
+) -> io::Result<SocketAddr> {
+    let plain = Plain::bind((ip, 0))?;
     plain.set_nonblocking(true)?;
     let addr = plain.local_addr()?;
     let socket = {

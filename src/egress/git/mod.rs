@@ -9,8 +9,10 @@
 //! GET  /acme/x.git/HEAD, /objects/…                      fetch     POST /acme/x.git/info/lfs/…         either
 //! ```
 
+mod certificate;
 pub mod pkt;
 pub mod push;
+pub mod unpack;
 
 /// What a request does to a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

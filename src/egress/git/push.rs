@@ -4,10 +4,11 @@
 //! Leaves to others: judging the refs (`http`), the pack behind the commands. Specification: gitprotocol-pack(5),
 //! "Reference Update Request".
 //! ```text
-//! request  = *(shallow) command-list [push options] [pack]
+//! request  = *(shallow) (command-list | certificate) [push options] [pack]
 //! command  = old SP new SP ref        old or new all zeros: the ref is made or removed
 //! ```
 
+use super::certificate::Certificate;
 use super::pkt::{self, Line, LineFault};
 
 /// Most bytes of the commands of one push.
@@ -37,8 +38,8 @@ pub enum PushFault {
     Line(#[from] LineFault),
     #[error("the push has a line that is no command")]
     Command,
-    #[error("the push is signed, which cannot be judged: push with --no-signed")]
-    Signed,
+    #[error("the push has a certificate that can be read in more than one way")]
+    Certificate,
     #[error("the push has more than {REFS} refs or {LONGEST} bytes of commands")]
     Long,
 }
@@ -46,15 +47,23 @@ pub enum PushFault {
 /// The commands that `bytes` begins with; None while their end is not there. An empty list is a probe.
 pub fn commands(bytes: &[u8]) -> Result<Option<Vec<Command>>, PushFault> {
     let mut commands = Vec::new();
+    let mut certificate: Option<Certificate> = None;
     let mut at = 0;
     while let Some((line, length)) = pkt::first(bytes.get(at..).unwrap_or_default())? {
         at += length;
-        match line {
-            Line::Flush => return Ok(Some(commands)),
-            Line::Text(text) if text.starts_with(b"shallow ") && commands.is_empty() => {}
-            Line::Text(text) if text.starts_with(b"push-cert") => return Err(PushFault::Signed),
-            Line::Text(text) => commands.push(command(text).ok_or(PushFault::Command)?),
-            Line::Delimiter | Line::ResponseEnd => return Err(PushFault::Command),
+        match (line, &mut certificate) {
+            // Git takes one that is cut off so for whole; no client sends it.
+            (Line::Flush, Some(_)) => return Err(PushFault::Certificate),
+            (Line::Text(text), Some(open)) => {
+                if open.line(text, &mut commands)? {
+                    certificate = None;
+                }
+            }
+            (Line::Flush, None) => return Ok(Some(commands)),
+            (Line::Text(text), None) if text.starts_with(b"shallow ") && commands.is_empty() => {}
+            (Line::Text(text), None) if text.starts_with(b"push-cert") => certificate = Some(opened(text)?),
+            (Line::Text(text), None) => commands.push(command(text).ok_or(PushFault::Command)?),
+            (Line::Delimiter | Line::ResponseEnd, _) => return Err(PushFault::Command),
         }
         if commands.len() > REFS || at > LONGEST {
             return Err(PushFault::Long);
@@ -63,7 +72,14 @@ pub fn commands(bytes: &[u8]) -> Result<Option<Vec<Command>>, PushFault> {
     if bytes.len() > LONGEST { Err(PushFault::Long) } else { Ok(None) }
 }
 
-fn command(text: &[u8]) -> Option<Command> {
+/// `push-cert`, with capabilities behind a NUL.
+fn opened(text: &[u8]) -> Result<Certificate, PushFault> {
+    let name = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = name.strip_suffix(b"\n").unwrap_or(name);
+    if name == b"push-cert" { Ok(Certificate::new()) } else { Err(PushFault::Certificate) }
+}
+
+pub(super) fn command(text: &[u8]) -> Option<Command> {
     // Capabilities follow the first command behind a NUL.
     let text = text.split(|byte| *byte == 0).next()?;
     let text = std::str::from_utf8(text).ok()?;
@@ -154,9 +170,41 @@ mod tests {
         ] {
             assert_eq!(fault(&text), PushFault::Command, "{text:?}");
         }
-        assert_eq!(fault("push-cert\0x"), PushFault::Signed);
+        assert_eq!(fault("push-cert\0x"), PushFault::Certificate, "not ended");
+        assert_eq!(fault("push-cert-end\n"), PushFault::Certificate);
         let many = line(&format!("{ZERO} {ONE} refs/heads/x")).repeat(REFS + 1);
         assert_eq!(commands(many.as_bytes()), Err(PushFault::Long));
+    }
+
+    fn signed(lines: &[&str]) -> Result<Option<Vec<Command>>, PushFault> {
+        let whole: String = lines.iter().map(|text| line(text)).collect();
+        commands(format!("{whole}0000PACK").as_bytes())
+    }
+
+    #[test]
+    fn a_signed_push_says_what_it_changes() {
+        let (one, two) = (format!("{ZERO} {ONE} refs/heads/agent/a\n"), format!("{ONE} {ZERO} refs/heads/main\n"));
+        let head =
+            ["push-cert\0report-status\n", "certificate version 0.1\n", "pusher me <m@x> 1 +0000\n", "nonce 1-2\n"];
+        let begin = "-----BEGIN SSH SIGNATURE-----\n";
+        let rest = [begin, "U1NIU0lH\n", "-----END SSH SIGNATURE-----\n", "push-cert-end\n"];
+        let told_of = |middle: &[&str]| signed(&[&head[..], middle, &rest[..]].concat());
+        let told = told_of(&["\n", &one, &two]).unwrap().unwrap();
+        assert_eq!(told, [wanted(Act::Create, "refs/heads/agent/a"), wanted(Act::Delete, "refs/heads/main")]);
+        let behind = [&head[..], &["\n", one.as_str()], &rest[..], &[two.as_str()]].concat();
+        assert_eq!(signed(&behind).unwrap().unwrap().len(), 2, "commands may follow the certificate");
+        for (middle, what) in [
+            (vec!["\n", one.trim_end(), two.as_str()], "a line without an end"),
+            (vec!["x\n\n", one.as_str(), "\n"], "two lines in one"),
+            (vec!["\n", "x\0y\n"], "a NUL"),
+            (vec!["\n", one.as_str(), begin, two.as_str()], "a command between two signatures"),
+            (vec!["\n", one.as_str(), "anything\n"], "no command"),
+            (vec![one.as_str()], "no commands"),
+        ] {
+            assert!(told_of(&middle).is_err(), "{what}");
+        }
+        assert!(signed(&[&head[..], &["\n", one.as_str(), "push-cert-end\n"]].concat()).is_err(), "no signature");
+        assert!(signed(&["push-certificate\n"]).is_err());
     }
 
     proptest! {

@@ -15,11 +15,14 @@ use hyper::header::{self, HeaderMap};
 use super::ahead::{Ahead, Reading};
 use super::answer::Refusal;
 use super::check::{Call, Spot};
+use crate::egress::git::unpack::Unpacked;
 use crate::egress::git::{self, Use, push};
 use crate::egress::tunnel::Tunnel;
 use crate::egress::{NetQuestion, Ruling};
 use crate::policy::{Decision, GitCall, GitRef, GitService, HttpCall, Policy, Reach, Verdict};
 
+/// Bytes of one piece of a body, at most, as hyper reads it.
+const PIECE: usize = 1 << 20;
 /// Longest Git LFS batch, in bytes.
 const BATCH: usize = 1 << 20;
 
@@ -121,16 +124,23 @@ fn answered(tunnel: &Tunnel, spot: &Spot<'_>, policy: &Policy, decision: Decisio
 
 /// The commands of a push, and all of its body that was read for them.
 async fn commands(headers: &HeaderMap, body: &mut Incoming) -> Result<(Vec<push::Command>, Ahead), Refusal> {
-    plain(headers)?;
+    let mut unpacked = Unpacked::new(is_gzip(headers)?);
     let mut read = Reading::default();
     loop {
         let told =
-            push::commands(&read.bytes).map_err(|fault| Refusal::of(StatusCode::FORBIDDEN, &fault.to_string()))?;
+            push::commands(unpacked.bytes()).map_err(|fault| Refusal::of(StatusCode::FORBIDDEN, &fault.to_string()))?;
         if let Some(commands) = told {
             return Ok((commands, read.done()));
         }
         match piece(body).await? {
-            Some(piece) => read.add(&piece)?,
+            Some(piece) => {
+                read.add(&piece)?;
+                if read.bytes.len() > push::LONGEST + PIECE {
+                    return Err(Refusal::of(StatusCode::FORBIDDEN, &push::PushFault::Long.to_string()));
+                }
+                let damaged = |fault: git::unpack::Damaged| Refusal::of(StatusCode::BAD_REQUEST, &fault.to_string());
+                unpacked.add(&piece).map_err(damaged)?;
+            }
             None => return Err(Refusal::of(StatusCode::BAD_REQUEST, "its push ends within its commands")),
         }
     }
@@ -159,6 +169,15 @@ pub async fn piece(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
             Some(Err(_)) => return Err(Refusal::of(StatusCode::BAD_REQUEST, "its body breaks off")),
             None => return Ok(None),
         }
+    }
+}
+
+/// Whether the body is in gzip, as git may send what is long. Nothing else is unpacked, and nothing twice.
+fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
+    let mut named = headers.get_all(header::CONTENT_ENCODING).iter();
+    match (named.next().map(|value| value.as_bytes().to_ascii_lowercase()), named.next()) {
+        (Some(name), None) if name == b"gzip" || name == b"x-gzip" => Ok(true),
+        _ => plain(headers).map(|()| false),
     }
 }
 

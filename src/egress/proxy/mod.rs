@@ -24,7 +24,7 @@ use super::judge;
 use super::live::{End, Seat};
 use super::passage::Passage;
 use super::shared::Shared;
-use super::sniff::{TIME, read_some};
+use super::sniff::{MOST, TIME, read_some};
 use super::tunnel::{self, Tunnel};
 use super::{Ruling, http};
 use crate::policy::Place;
@@ -159,7 +159,13 @@ impl Client {
 
     /// Judges, dials, answers. None: it is over.
     async fn reach(mut self, form: Form, place: Place, port: u16) -> Option<(Tunnel, Vec<u8>)> {
-        let allowed = match judge::enter(&self.shared, &self.passage, &place, port).await {
+        let judged = tokio::select! {
+            biased;
+            judged = judge::enter(&self.shared, &self.passage, &place, port) => judged,
+            // Whoever hangs up while somebody is asked takes the question back.
+            () = hung_up(&self.stream, &mut self.said), if form != Form::Forward => return None,
+        };
+        let allowed = match judged {
             Ok(allowed) => allowed,
             Err(ruling) => return self.deny(form, &place, port, &ruling).await,
         };
@@ -202,6 +208,17 @@ impl Client {
         part(self.stream).await;
         None
     }
+}
+
+/// Ends when the client does, whose first words are kept meanwhile. Not for requests in absolute form: their client may be
+/// done with sending and wait for the answer.
+async fn hung_up(stream: &TcpStream, said: &mut Vec<u8>) {
+    while said.len() < MOST {
+        if !matches!(read_some(stream, said).await, Ok(1..)) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// A request in absolute form: every request on this connection is read, and answered only for the host of the first one.

@@ -50,7 +50,7 @@ pub enum Opening {
     Other,
 }
 
-/// As [`look`], for a connection whose address is allowed by itself: text that does not begin as HTTP does is not waited for.
+/// As [`look`], for a connection on which nothing is inspected: text that does not begin as HTTP does is not waited for.
 fn glance(head: &[u8], ended: bool) -> Option<Opening> {
     let text = head.first().is_some_and(|first| *first != hello::HANDSHAKE);
     if text && !line::begins_as_usual(head) { Some(Opening::Other) } else { look(head, ended) }
@@ -115,8 +115,19 @@ pub async fn listen(tunnel: &Tunnel, mut head: Vec<u8>, mut way: Way) -> Result<
     let (client, entry) = (&tunnel.client, tunnel.entry());
     let (mut back, mut server_done, mut client_done) = (Pipe::default(), false, false);
     let mut deadline: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    let looks = tunnel.by_name || tunnel.policy().inspects_port(tunnel.port);
+    // No server of HTTP/1 says anything before it is asked, but that it hangs up (RFC 9112 §9.3.2): what one that has spoken
+    // takes from its client is no request, and need not be a whole line before it is passed on.
+    let mut spoken = None;
     loop {
-        let opening = if tunnel.by_name { look(&head, client_done) } else { glance(&head, client_done) };
+        if !head.is_empty() {
+            spoken.get_or_insert_with(|| entry.counted().1 > 0);
+        }
+        let opening = match head.first() {
+            Some(first) if spoken == Some(true) && *first != hello::HANDSHAKE => Some(Opening::Other),
+            _ if looks => look(&head, client_done),
+            _ => glance(&head, client_done),
+        };
         if let Some(opening) = opening {
             return Ok(Heard { opening, head, way, back });
         }

@@ -1,7 +1,12 @@
-//! The session's certificate authority: made in memory, good for a day, its key never written anywhere.
+//! The session's certificate authority: made in memory, its key never written anywhere, its leaves renewed.
 //!
-//! Invariant: it signs leaves for hosts only (path length 0), and what it signs ends with it; the number of leaves kept is
-//! bounded. Leaves to others: which host gets one (`tls`), telling the agent to trust it (`trust`).
+//! Invariant: it signs leaves for hosts only (path length 0), each good for a day and none longer than the authority; the
+//! number of leaves kept is bounded. Leaves to others: which host gets one (`tls`), telling the agent to trust it (`trust`).
+//!
+//! The authority lives for [`LIFE`], longer than any session: the agent's programs read it when they start and not again.
+//! It is trusted by nobody else, and its key is gone with the front. It carries no name constraints: a policy that is
+//! reloaded may inspect hosts that were not known when it was made. Nor does it publish revocations: a leaf that should not
+//! be is one that nobody but the front can make. A client that insists on a list of them needs its host in `splice`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +24,12 @@ use rustls::server::ProducesTickets;
 use super::TlsError;
 use crate::policy::Host;
 
-/// How long the authority and its leaves are good for.
-const LIFE: Duration = Duration::from_secs(24 * 60 * 60 - 2 * 60);
+/// How long the authority is good for.
+const LIFE: Duration = Duration::from_secs(30 * DAY);
+/// How long a leaf is good for, and how much of that it is at least good for when it is shown to a client.
+const LEAF: Duration = Duration::from_secs(DAY);
+const LEFT: Duration = Duration::from_secs(DAY / 2);
+const DAY: u64 = 24 * 60 * 60;
 /// How far the clock of a client may be behind ours.
 const EARLIER: Duration = Duration::from_secs(60);
 /// Leaves kept; the one that has not been used for longest goes first.
@@ -54,8 +63,16 @@ pub struct Authority {
 
 #[derive(Default)]
 struct Leaves {
-    kept: HashMap<(Host, Option<Protocol>), (Arc<ServerConfig>, u64)>,
+    kept: HashMap<(Host, Option<Protocol>), Kept>,
     uses: u64,
+}
+
+struct Kept {
+    config: Arc<ServerConfig>,
+    /// From when on another one is made.
+    until: SystemTime,
+    /// Of `uses`, the last.
+    used: u64,
 }
 
 impl Authority {
@@ -79,20 +96,25 @@ impl Authority {
         self.issuer.der()
     }
 
-    /// How to be the server of `host`, speaking `protocol`; None for one who offers none.
-    pub fn server(&self, host: &Host, protocol: Option<Protocol>) -> Result<Arc<ServerConfig>, TlsError> {
+    /// How to be the server of `host` at this time, speaking `protocol`; None for one who offers none.
+    pub fn server(
+        &self,
+        host: &Host,
+        protocol: Option<Protocol>,
+        now: SystemTime,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
         let key = (host.clone(), protocol);
-        if let Some(kept) = self.leaves.lock().unwrap_or_else(PoisonError::into_inner).find(&key) {
+        if let Some(kept) = self.leaves.lock().unwrap_or_else(PoisonError::into_inner).find(&key, now) {
             return Ok(kept);
         }
         // Made outside of the lock: two that come at once make two, and one is kept.
-        let made = Arc::new(self.config(host, protocol)?);
-        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).keep(key, &made);
+        let made = Arc::new(self.config(host, protocol, now)?);
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).keep(key, &made, now + LEAF - LEFT);
         Ok(made)
     }
 
-    fn config(&self, host: &Host, protocol: Option<Protocol>) -> Result<ServerConfig, TlsError> {
-        let chain = vec![self.leaf(host)?];
+    fn config(&self, host: &Host, protocol: Option<Protocol>, now: SystemTime) -> Result<ServerConfig, TlsError> {
+        let chain = vec![self.leaf(host, now)?];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.leaf_key.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
@@ -103,7 +125,7 @@ impl Authority {
         Ok(config)
     }
 
-    fn leaf(&self, host: &Host) -> Result<CertificateDer<'static>, TlsError> {
+    fn leaf(&self, host: &Host, now: SystemTime) -> Result<CertificateDer<'static>, TlsError> {
         let mut params = CertificateParams::default();
         // A common name has room for 64 characters (RFC 5280, appendix A); clients look at the alternative name.
         params.distinguished_name.push(DnType::CommonName, if host.len() <= 64 { host.as_str() } else { "host" });
@@ -111,26 +133,26 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        period(&mut params, self.ends - LIFE - EARLIER, self.ends);
+        period(&mut params, now - EARLIER, self.ends.min(now + LEAF));
         Ok(params.signed_by(&self.leaf_key, &*self.issuer)?.der().clone())
     }
 }
 
 impl Leaves {
-    fn find(&mut self, key: &(Host, Option<Protocol>)) -> Option<Arc<ServerConfig>> {
+    fn find(&mut self, key: &(Host, Option<Protocol>), now: SystemTime) -> Option<Arc<ServerConfig>> {
         self.uses += 1;
-        let (config, used) = self.kept.get_mut(key)?;
-        *used = self.uses;
-        Some(Arc::clone(config))
+        let kept = self.kept.get_mut(key).filter(|kept| now < kept.until)?;
+        kept.used = self.uses;
+        Some(Arc::clone(&kept.config))
     }
 
-    fn keep(&mut self, key: (Host, Option<Protocol>), config: &Arc<ServerConfig>) {
-        if self.kept.len() >= LEAVES {
-            let oldest = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+    fn keep(&mut self, key: (Host, Option<Protocol>), config: &Arc<ServerConfig>, until: SystemTime) {
+        if self.kept.len() >= LEAVES && !self.kept.contains_key(&key) {
+            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| key.clone());
             oldest.and_then(|oldest| self.kept.remove(&oldest));
         }
         self.uses += 1;
-        self.kept.insert(key, (Arc::clone(config), self.uses));
+        self.kept.insert(key, Kept { config: Arc::clone(config), until, used: self.uses });
     }
 }
 
@@ -167,27 +189,52 @@ mod tests {
     #[test]
     fn a_leaf_is_good_for_its_host_and_a_day() {
         let authority = authority();
-        let leaf = authority.leaf(&Host::parse("api.example.org").unwrap()).unwrap();
         let now = SystemTime::now();
+        let leaf = authority.leaf(&Host::parse("api.example.org").unwrap(), now).unwrap();
         assert!(verifies(&authority, &leaf, "api.example.org", now));
         assert!(!verifies(&authority, &leaf, "example.org", now));
-        assert!(!verifies(&authority, &leaf, "api.example.org", now + Duration::from_secs(24 * 60 * 60)));
+        assert!(!verifies(&authority, &leaf, "api.example.org", now + LEAF + EARLIER));
         let long = format!("{}.example.org", "a".repeat(60));
-        assert!(verifies(&authority, &authority.leaf(&Host::parse(&long).unwrap()).unwrap(), &long, now));
+        assert!(verifies(&authority, &authority.leaf(&Host::parse(&long).unwrap(), now).unwrap(), &long, now));
+    }
+
+    #[test]
+    fn a_long_session_has_leaves_to_its_end() {
+        let authority = authority();
+        let (start, host) = (SystemTime::now(), Host::parse("api.example.org").unwrap());
+        let mut before = authority.server(&host, None, start).unwrap();
+        let mut made = 1;
+        // Every hour of four weeks: whatever is shown is good for hours yet.
+        for hour in 1..28 * 24 {
+            let now = start + Duration::from_secs(hour * 60 * 60);
+            let shown = authority.server(&host, None, now).unwrap();
+            made += usize::from(!Arc::ptr_eq(&shown, &before));
+            before = shown;
+            if hour % 50 == 0 {
+                let leaf = authority.leaf(&host, now).unwrap();
+                assert!(verifies(&authority, &leaf, "api.example.org", now + LEFT), "{hour}");
+            }
+        }
+        assert_eq!(made, 28 * 2, "each for half a day");
+        assert_eq!(authority.leaves.lock().unwrap().kept.len(), 1);
+        let (late, end) = (start + LIFE - LEFT / 2, start + LIFE);
+        let leaf = authority.leaf(&host, late).unwrap();
+        assert!(verifies(&authority, &leaf, "api.example.org", late), "the last one ends with the authority");
+        assert!(!verifies(&authority, &leaf, "api.example.org", end + EARLIER));
     }
 
     #[test]
     fn leaves_are_kept_and_bounded() {
-        let authority = authority();
+        let (authority, now) = (authority(), SystemTime::now());
         let host = |name: usize| Host::parse(&format!("h{name}.example")).unwrap();
-        let first = authority.server(&host(0), Some(Protocol::Http2)).unwrap();
+        let first = authority.server(&host(0), Some(Protocol::Http2), now).unwrap();
         for name in 1..=LEAVES {
-            authority.server(&host(name), Some(Protocol::Http1)).unwrap();
-            let again = authority.server(&host(0), Some(Protocol::Http2)).unwrap();
+            authority.server(&host(name), Some(Protocol::Http1), now).unwrap();
+            let again = authority.server(&host(0), Some(Protocol::Http2), now).unwrap();
             assert!(Arc::ptr_eq(&first, &again), "it is in use");
         }
         assert_eq!(authority.leaves.lock().unwrap().kept.len(), LEAVES);
-        let other = authority.server(&host(0), Some(Protocol::Http1)).unwrap();
+        let other = authority.server(&host(0), Some(Protocol::Http1), now).unwrap();
         assert_eq!(other.alpn_protocols, [b"http/1.1".to_vec()]);
     }
 }

@@ -98,7 +98,7 @@ pub async fn terminate(tunnel: Tunnel, hello: Vec<u8>, host: Host) -> &'static s
         Err(error) => Way::lost(&error, protocols.first().copied().unwrap_or(Protocol::Http1)),
     };
     let protocol = (!protocols.is_empty()).then_some(way.protocol);
-    let Ok(config) = tunnel.shared.tls.authority.server(&host, protocol) else { return "refused" };
+    let Ok(config) = tunnel.shared.tls.authority.server(&host, protocol, SystemTime::now()) else { return "refused" };
     match tokio::time::timeout(PATIENCE, start.into_stream(config)).await {
         Ok(Ok(client)) => http::serve(tunnel, client, host, way).await,
         _ => "reset",

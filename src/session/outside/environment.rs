@@ -43,7 +43,8 @@ impl Variables {
     /// For programs that know of proxies. The names are resolved there.
     pub fn proxies(&mut self, [four, _]: [SocketAddr; 2]) {
         for name in PROXIES {
-            // SOCKS is spoken there, too, but some clients do not start with a proxy of a kind that they have no library for.
+            // SOCKS is spoken there, too. ALL_PROXY does not say so: httpx, and with it the clients of most models, does not
+            // start with a proxy of a kind that it has no library for, even where HTTPS_PROXY is what it would use.
             let value = OsString::from(format!("http://{four}"));
             self.set(name, &value);
             self.set(&name.to_lowercase(), &value);

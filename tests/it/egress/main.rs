@@ -4,6 +4,7 @@
 //! reaches beyond this machine.
 
 mod connect;
+mod datagrams;
 mod names;
 mod programs;
 mod proxies;
@@ -13,4 +14,5 @@ mod secure;
 mod server;
 mod storm;
 mod udp;
+mod upstream;
 mod world;
