@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a stage that cannot be set up fails its test")]
 
+mod accounts;
 mod net;
 
 use net::Net;

@@ -60,11 +60,11 @@ impl Net {
         net
     }
 
-    fn path(&self, inside: &str) -> PathBuf {
+    pub fn path(&self, inside: &str) -> PathBuf {
         self.dir.path().join(inside)
     }
 
-    fn port(&self, name: &str) -> u64 {
+    pub fn port(&self, name: &str) -> u64 {
         self.ports[name].as_u64().unwrap()
     }
 
@@ -111,11 +111,11 @@ impl Net {
             .env("SSHKEY", project.join("client"))
             .env("REPOSITORY", self.path("root/git/repo.git"))
             .env("CA", self.path("keys/ca.pem"))
-            .env("PYTHONS", pythons());
+            .env("PYTHONS", packages(&PYTHONS));
         command.output().unwrap()
     }
 
-    fn environment(&self, command: &mut Command) {
+    pub fn environment(&self, command: &mut Command) {
         let path = format!("{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", sysroot());
         command.stdin(Stdio::null()).env_clear().env("PATH", path).env("HOME", self.path("home"));
         command.env("XDG_RUNTIME_DIR", self.path("run")).env("LANG", "C.UTF-8").env("TERM", "dumb");
@@ -149,7 +149,9 @@ fn certify(dir: &Path) {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let mut leaf = CertificateParams::new(vec!["*.test".to_owned(), "web.test".to_owned()]).unwrap();
+    // A verifier may take no wildcard right beneath the top.
+    let names = ["*.test", "web.test", "forge.test", "packages.test", "cloud.test", "other.test"];
+    let mut leaf = CertificateParams::new(names.map(str::to_owned)).unwrap();
     leaf.distinguished_name.push(DnType::CommonName, "web.test");
     leaf.use_authority_key_identifier_extension = true;
     let leaf = leaf.signed_by(&key, &*authority).unwrap();
@@ -187,31 +189,31 @@ fn sysroot() -> String {
     String::from_utf8(asked.stdout).unwrap().trim().to_owned()
 }
 
-/// The packages of `requests.sh`, installed once.
-fn pythons() -> PathBuf {
+/// Packages of PyPI, installed once.
+pub fn packages(wanted: &[&str]) -> PathBuf {
     fs::create_dir_all(cache()).unwrap();
     let lock = File::create(cache().join("pythons.lock")).unwrap();
     lock.lock().unwrap();
     let mut hash = DefaultHasher::new();
-    PYTHONS.hash(&mut hash);
+    wanted.hash(&mut hash);
     let done = cache().join(format!("pythons-{:016x}", hash.finish()));
     if !done.exists() {
         let fresh = done.with_extension("new");
         let _ = fs::remove_dir_all(&fresh); // what an interrupted install left, if anything
         let quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--target"];
-        must(Command::new("python3").args(["-m", "pip", "install"]).args(quiet).arg(&fresh).args(PYTHONS));
+        must(Command::new("python3").args(["-m", "pip", "install"]).args(quiet).arg(&fresh).args(wanted));
         fs::rename(&fresh, &done).unwrap();
     }
     done
 }
 
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     base.expect("HOME or XDG_CACHE_HOME says where to keep packages").join("govsh-tests")
 }
 
-fn source(name: &str) -> PathBuf {
+pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/egress/clients").join(name)
 }
 
