@@ -6,8 +6,8 @@ use crate::{ALLOW_ALL, GOVSH, OWN, call, lab, talk};
 fn agent(rules: &str, script: &str) -> String {
     let lab = lab(OWN, rules);
     let script = script.replace("GOVSH", GOVSH).replace("SMALL", lab.path("small.py").to_str().unwrap());
-    lab.write("agent.py", &script);
     lab.write("work/agent.py", &script);
+    lab.write("work/agent-small.py", &std::fs::read_to_string(lab.path("small.py")).unwrap());
     lab.start(&[], &["python3", "agent.py"]).end().0
 }
 
@@ -44,13 +44,16 @@ try:
 except OSError:
     print("not killed")
 print("env" , "SERVERS_SECRET" in os.environ)
-own = subprocess.run(["python3", "SMALL"], input=b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"env","arguments":{"name":"SERVERS_SECRET"}}}\n', capture_output=True)
-print("own", b"sesame" in own.stdout)
+say = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"env","arguments":{"name":"SERVERS_SECRET"}}}\n'
+for words in (["python3", "SMALL"], ["python3", "-c", "exec(open('agent-small.py').read())"]):
+    # Its command is the front's to run; the same by other words has nothing that the server is given.
+    try: print("own", b"sesame" in subprocess.run(words, input=say, capture_output=True).stdout)
+    except OSError: print("own refused")
 client.stdin.close(); client.wait()
 "#,
     );
     assert!(out.contains("environ 0") && out.contains("not killed") && out.contains("env False"), "{out}");
-    assert!(out.contains("own False") && !out.contains("opened") && !out.contains("\nkilled"), "{out}");
+    assert!(out.contains("own refused\nown False") && !out.contains("opened") && !out.contains("\nkilled"), "{out}");
 }
 
 #[test]
@@ -93,8 +96,8 @@ try:
 except OSError: print("not made")
 # many at a time: some are turned away, and the session goes on
 many = []
-for _ in range(300):
-    try: many.append(reach())
+for number in range(300):
+    try: many.append(reach(b"small" if number < 6 else b"other"))
     except OSError: break
 [m.close() for m in many]
 import time
