@@ -336,6 +336,14 @@ pub fn attempt() -> PathBuf {
                 "--manifest-path",
                 concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
             ]);
+            // What the outer cargo says of this package would have build scripts run again, and all that needs them be built anew.
+            let own = |name: &std::ffi::OsString| {
+                let name = name.to_string_lossy();
+                name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+            };
+            std::env::vars_os().map(|(name, _)| name).filter(own).for_each(|name| {
+                build.env_remove(name);
+            });
             if !cfg!(debug_assertions) {
                 build.arg("--release");
             }
