@@ -9,7 +9,7 @@
 //!           ▼
 //!         measure: interleave ─► Item of samples ─► table (text or JSON)
 //!
-//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)   outside: __record (recordings) __hours (hours)
+//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)   outside: __record (recordings) __hours (hours) __result (relays)
 //! ```
 //!
 //! Opens and launches of microseconds and milliseconds want a quiet machine. Where there is none,
@@ -28,6 +28,7 @@ mod measure;
 mod opens;
 mod policies;
 mod recordings;
+mod relays;
 mod scratch;
 mod search;
 mod size;
@@ -66,7 +67,7 @@ pub struct Options {
     /// Measure this binary instead of building one; `none` leaves the govsh cases out
     #[arg(long, value_name = "PATH")]
     govsh: Option<PathBuf>,
-    /// Items whose name contains one of these words (launch, opens, policy, make, git, carve, flood, memory, recording, search, size …)
+    /// Items whose name contains one of these words (launch, opens, policy, make, git, carve, flood, memory, recording, search, mcp, size …)
     filter: Vec<String>,
 }
 
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         Some("__pour") => dials::pour(&rest),
         Some("__idle") => dials::idle(&rest),
         Some("__record") => recordings::record(&rest),
+        Some("__result") => relays::result(&rest),
         _ => bench(&Options::parse()),
     };
     match outcome {
@@ -117,6 +119,7 @@ fn bench(options: &Options) -> Result<u8> {
     items.extend(recordings::run(&ways, &mut pace, &wants)?);
     items.extend(hosts::run(&ways, &mut pace, &wants)?);
     items.extend(tunnels::run(&ways, &mut pace, &wants)?);
+    items.extend(relays::run(&scratch, &mut pace, &wants)?);
     items.extend(backtest::run(&ways, &mut pace, &wants)?);
     items.extend(size::run(&ways, &wants)?);
     let machine = table::Machine::look(options.seed);
