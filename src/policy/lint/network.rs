@@ -3,6 +3,7 @@
 //! Invariant: what is called dead is so for every name of its pattern that is tried: the name itself, or one beneath it.
 
 use super::Look;
+use crate::policy::mcp::Launch;
 use crate::policy::network::{Entry, HostPattern, Purpose, What, parse};
 use crate::policy::reach::Reach;
 use crate::policy::{Host, RuleId, Verdict};
@@ -100,13 +101,26 @@ fn requests(look: &mut Look<'_>) {
     }
 }
 
+/// Whether an MCP server is reached there by the front itself, which needs no grant for the agent.
+fn is_of_server(look: &Look<'_>, host: &Host) -> bool {
+    let authority =
+        |url: &str| url.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().map(str::to_owned));
+    look.policy.servers().iter().any(|server| match &server.launch {
+        Launch::Url(url) => authority(url).flatten().is_some_and(|found| {
+            let name = found.rsplit_once(':').map_or(found.as_str(), |(name, _)| name);
+            name.eq_ignore_ascii_case(host)
+        }),
+        Launch::Command(_) => false,
+    })
+}
+
 /// Secrets for hosts that nothing lets be reached.
 fn secrets(look: &mut Look<'_>) {
     let policy = look.policy;
     for credential in policy.credentials() {
         let Some(host) = credential.host.sample() else { continue };
         let reached = policy.decide_reach(&Reach::named(&host, credential.port)).verdict != Verdict::Deny;
-        if !reached && look.own(credential.rule.0) {
+        if !reached && !is_of_server(look, &host) && look.own(credential.rule.0) {
             let says = format!("is never sent: nothing allows {}:{}", credential.host, credential.port);
             look.warn(credential.rule.0, "dead", says, Some("add the host to network.allow"));
         }

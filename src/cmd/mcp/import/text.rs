@@ -119,8 +119,8 @@ fn one(written: &mut Written, server: &Configured, name: &str, place: &str) {
         let pairs: Vec<_> = plain.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value))).collect();
         let _ = writeln!(policy, "env = {{ {} }}", pairs.join(", "));
     }
-    let secrets: Vec<String> =
-        secrets.iter().map(|(name, value)| reference(value).unwrap_or(name).to_owned()).collect();
+    // By the name that the server knows it by, wherever the agent took its value from.
+    let secrets: Vec<String> = secrets.iter().map(|(name, _)| name.clone()).collect();
     if !secrets.is_empty() && !url {
         let own = format!("mcp-{name}");
         let _ = writeln!(policy, "policy = {}", quoted(&own));
@@ -224,7 +224,7 @@ mod tests {
         let server = &policy["mcp"]["servers"]["git-hub"];
         assert_eq!(server["command"][2].as_str(), Some("s@1\u{7f}\""));
         assert_eq!(server["env"]["MODE"].as_str(), Some("fast"));
-        assert_eq!(written.servers[0].secrets, ["GITHUB_TOKEN", "X", "DB", "OTHER"]);
+        assert_eq!(written.servers[0].secrets, ["GITHUB_TOKEN", "X", "DB", "Y"]);
         assert!(written.files[0].1.parse::<toml::Table>().is_ok() && written.files[0].0 == "mcp-git-hub");
     }
 
