@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::evidence::Evidence;
 use crate::install::{node_modules, servers_node_modules};
 use crate::model::{CLOSING, Model};
-use crate::scripted::{Agent, CLAUDE, CODEX};
+use crate::others::GEMINI;
+use crate::scripted::{CLAUDE, CODEX};
 use crate::stage::{Stage, User, hard_link};
 
 const SERVER: &str = "servers/node_modules/@modelcontextprotocol/server-everything/dist/index.js";
@@ -33,31 +34,32 @@ fn stage() -> Stage {
     stage
 }
 
-fn policy(stage: &Stage, agent: Agent, port: u16, depth: &str) -> String {
+fn policy(stage: &Stage, agent: &str, port: u16, depth: &str) -> String {
     let text = format!(
         "version = 1\nextends = [\"{}\"]\n[network]\nallow = [\"127.0.0.1:{port}\"]\n[record]\nmcp = \"{depth}\"\n\
          [mcp.servers.everything]\ncommand = [\"node\", \"{}\", \"stdio\"]\npolicy = \"{}\"\n\
          [[mcp.rules]]\nid = \"echo-ok\"\neffect = \"allow\"\nserver = \"everything\"\ntools = [\"echo\"]\n\
          args = {{ message = {{ prefix = \"ok-\" }}, \"*\" = \"forbid\" }}\n",
-        agent.name,
+        agent,
         stage.text(SERVER),
         stage.text("server.toml"),
     );
     stage.write("team.toml", &text).to_str().unwrap().to_owned()
 }
 
-fn calls_of(agent: Agent, depth: &str) -> (Evidence, Vec<Value>, Output) {
+/// Runs an agent, by the profile of its name, with the model server's port for its settings.
+fn calls_of(
+    agent: &str,
+    settle: impl FnOnce(&mut Stage, u16),
+    turn: &[&str],
+    depth: &str,
+) -> (Evidence, Vec<Value>, Output) {
     let mut stage = stage();
     let model = Model::start(&stage.path(""), &script());
-    agent.settle(&mut stage, model.port);
+    settle(&mut stage, model.port);
     let policy = policy(&stage, agent, model.port, depth);
-    let mut turn: Vec<&str> = agent.turn.to_vec();
-    if agent.name == "claude" {
-        turn.pop();
-        turn.push("mcp__everything__echo");
-    }
     let arguments = ["--policy", &policy, "--"];
-    let output = stage.govsh(arguments.iter().chain(&turn)).output().unwrap();
+    let output = stage.govsh(arguments.iter().chain(turn)).output().unwrap();
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains(CLOSING), "{output:?}");
     (Evidence::of_last(&stage), model.requests(), output)
 }
@@ -83,12 +85,15 @@ fn assert_answered(requests: &[Value]) {
     let results = last.unwrap_or_else(|| panic!("two results never came back: {requests:#?}"))["results"].clone();
     let (first, second) = (results[0].as_str().unwrap().to_owned(), results[1].as_str().unwrap().to_owned());
     assert!(first.contains("ok-1"), "{first}");
-    assert!(second.contains("echo-ok") && !second.contains("geheim"), "{second}");
+    assert!(second.contains("Denied by policy echo-ok"), "{second}");
 }
 
 #[test]
 fn codex_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
-    let (evidence, requests, output) = calls_of(CODEX, "digest");
+    // It would begin its one turn without the server's tools, were it not told to wait for them.
+    let wait = ["codex", "exec", "-c", "mcp_servers.everything.required=true"];
+    let turn = [&wait, &CODEX.turn[2..]].concat();
+    let (evidence, requests, output) = calls_of("codex", |stage, port| CODEX.settle(stage, port), &turn, "digest");
     assert_judged(&evidence);
     assert_answered(&requests);
     assert!(String::from_utf8_lossy(&output.stderr).contains("MCP servers handed over: everything"), "{output:?}");
@@ -99,7 +104,14 @@ fn codex_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
 
 #[test]
 fn claude_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
-    let (evidence, requests, _) = calls_of(CLAUDE, "full");
+    let turn = ["claude", "-p", "do the work", "--allowedTools", "mcp__everything__echo"];
+    let settle = |stage: &mut Stage, port| {
+        CLAUDE.settle(stage, port);
+        // It would begin without the server's tools, or have them looked for first.
+        let waits = [("MCP_CONNECTION_NONBLOCKING", "false"), ("ENABLE_TOOL_SEARCH", "false")];
+        stage.variables.extend(waits.map(|(name, value)| (name, value.to_owned())));
+    };
+    let (evidence, requests, _) = calls_of("claude", settle, &turn, "full");
     assert_judged(&evidence);
     assert_answered(&requests);
     let echoes = evidence.of("mcp", "name", "echo");
@@ -109,4 +121,11 @@ fn claude_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
         echoes.iter().any(|event| event["result"].as_str().is_some_and(|result| result.contains("ok-1"))),
         "{echoes:#?}"
     );
+}
+
+#[test]
+fn gemini_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
+    let (evidence, requests, _) = calls_of("gemini", GEMINI.settle, GEMINI.turn, "digest");
+    assert_judged(&evidence);
+    assert_answered(&requests);
 }

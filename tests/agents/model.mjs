@@ -199,12 +199,15 @@ function completions(body, response) {
   // An agent without tools tells in words what its own command printed.
   const told = (message) => message.role === "user" && text(message).includes("got this output");
   const results = said.filter((message) => message.role === "tool" || told(message)).map(text);
-  const call = shell && results.length === 0;
+  const wanted = calls?.[results.length];
+  const named = wanted && names.find((name) => name?.includes(wanted.server) && name.endsWith(wanted.tool));
+  const call = Boolean(named) || (!calls && shell && results.length === 0);
   const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
   const delta = { role: "assistant", content: call ? null : CLOSING };
   if (call) {
-    const written = JSON.stringify({ command, description: "Run the scripted command" });
-    delta.tool_calls = [{ index: 0, id: "call_1", type: "function", function: { name: shell, arguments: written } }];
+    const written = JSON.stringify(named ? wanted.arguments : { command, description: "Run the scripted command" });
+    const id = `call_${results.length + 1}`;
+    delta.tool_calls = [{ index: 0, id, type: "function", function: { name: named ?? shell, arguments: written } }];
   }
   const finish_reason = call ? "tool_calls" : "stop";
   const whole = { id: "chat_1", created: 0, model: body.model };
@@ -226,9 +229,11 @@ function generateContent(path, body, response) {
     .filter((part) => part.functionResponse)
     .map((part) => part.functionResponse.response?.output ?? JSON.stringify(part.functionResponse.response));
   const offered = (body.tools ?? []).flatMap((tool) => tool.functionDeclarations ?? []).map((tool) => tool.name);
-  const call = offered.includes("run_shell_command") && results.length === 0;
-  const args = { command, description: "Run the scripted command" };
-  const part = call ? { functionCall: { name: "run_shell_command", args } } : { text: CLOSING };
+  const wanted = calls?.[results.length];
+  const named = wanted && offered.find((name) => name.endsWith(wanted.tool));
+  const call = Boolean(named) || (!calls && offered.includes("run_shell_command") && results.length === 0);
+  const args = named ? wanted.arguments : { command, description: "Run the scripted command" };
+  const part = call ? { functionCall: { name: named ?? "run_shell_command", args } } : { text: CLOSING };
   const whole = {
     candidates: [{ index: 0, content: { role: "model", parts: [part] }, finishReason: "STOP" }],
     usageMetadata: { promptTokenCount: 10, candidatesTokenCount: 5, totalTokenCount: 15 },

@@ -21,13 +21,13 @@ const ACTS: &str = "echo made > made.txt; echo wrote:$?; cat ~/.ssh/id_rsa; echo
 const ENVIRON: &str = "/environ (built-in: process outside the session";
 
 /// An agent as these tests run it.
-struct Other {
-    name: &'static str,
+pub struct Other {
+    pub name: &'static str,
     install: fn(&Stage),
     /// Its settings in the stage's home, and its variables: the model server, past every first-run question.
-    settle: fn(&mut Stage, u16),
+    pub settle: fn(&mut Stage, u16),
     /// Without a terminal, one prompt.
-    turn: &'static [&'static str],
+    pub turn: &'static [&'static str],
     /// With one.
     start: &'static [&'static str],
     /// On its first screen.
@@ -38,7 +38,7 @@ struct Other {
     meant: &'static [&'static str],
 }
 
-const GEMINI: Other = Other {
+pub const GEMINI: Other = Other {
     name: "gemini",
     install: |stage| stage.install(node_modules()),
     settle: |stage, port| {

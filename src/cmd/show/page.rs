@@ -299,7 +299,8 @@ impl<W: Write> Page<'_, W> {
             parts.push(self.paint.warm(&format!("refused ×{}", server.refused)));
         }
         if server.dropped > 0 {
-            parts.push(self.paint.warm(&format!("{} messages dropped", server.dropped)));
+            let plural = if server.dropped == 1 { "" } else { "s" };
+            parts.push(self.paint.warm(&format!("{} message{plural} dropped", server.dropped)));
         }
         if !server.changes.is_empty() {
             let changes = visible(cut(&server.changes.join("; "), 160).as_bytes());

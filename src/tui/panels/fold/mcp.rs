@@ -17,7 +17,8 @@ pub(super) fn fill(row: &mut EventRow, mcp: &Mcp) {
     };
     // Made visible by `phrase`, and once more bounded.
     row.text = bounded(mcp_phrase(mcp).as_bytes(), MOST);
-    row.cut = Cut::Arguments;
+    // Server and tool come first: of a narrow line they stay.
+    row.cut = Cut::End;
     (row.tone, row.sign, row.sign_tone) = match (mcp.verdict(), &mcp.what) {
         (Some(Verdict::Deny), _) => (Tone::Deny, "✘", Tone::Deny),
         (Some(Verdict::Ask), _) => (Tone::Ask, "?", Tone::Ask),
