@@ -3,8 +3,6 @@
 //! Invariant: nothing of the agent's own configuration names the server, and the agent cannot run it by itself.
 //! Leaves to others: the relay's every rule (`tests/it`).
 
-use std::process::Output;
-
 use serde_json::{Value, json};
 
 use crate::evidence::Evidence;
@@ -48,12 +46,7 @@ fn policy(stage: &Stage, agent: &str, port: u16, depth: &str) -> String {
 }
 
 /// Runs an agent, by the profile of its name, with the model server's port for its settings.
-fn calls_of(
-    agent: &str,
-    settle: impl FnOnce(&mut Stage, u16),
-    turn: &[&str],
-    depth: &str,
-) -> (Evidence, Vec<Value>, Output) {
+fn calls_of(agent: &str, settle: impl FnOnce(&mut Stage, u16), turn: &[&str], depth: &str) -> (Evidence, Vec<Value>) {
     let mut stage = stage();
     let model = Model::start(&stage.path(""), &script());
     settle(&mut stage, model.port);
@@ -61,7 +54,7 @@ fn calls_of(
     let arguments = ["--policy", &policy, "--"];
     let output = stage.govsh(arguments.iter().chain(turn)).output().unwrap();
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains(CLOSING), "{output:?}");
-    (Evidence::of_last(&stage), model.requests(), output)
+    (Evidence::of_last(&stage), model.requests())
 }
 
 /// Of the recording: one call allowed, one denied by its argument, both by the rule that stands in the policy.
@@ -93,10 +86,13 @@ fn codex_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
     // It would begin its one turn without the server's tools, were it not told to wait for them.
     let wait = ["codex", "exec", "-c", "mcp_servers.everything.required=true"];
     let turn = [&wait, &CODEX.turn[2..]].concat();
-    let (evidence, requests, output) = calls_of("codex", |stage, port| CODEX.settle(stage, port), &turn, "digest");
+    let (evidence, requests) = calls_of("codex", |stage, port| CODEX.settle(stage, port), &turn, "digest");
     assert_judged(&evidence);
     assert_answered(&requests);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("MCP servers handed over: everything"), "{output:?}");
+    // What was put in front of its arguments is in the record.
+    let used =
+        evidence.events.iter().find(|event| event["kind"] == "policy").map(|event| event["appended"].to_string());
+    assert!(used.as_ref().is_some_and(|words| words.contains("mcp_servers.everything.command=")), "{used:?}");
     // Unless the policy says so, no value is in the record of what was called.
     let mcp: Vec<_> = evidence.events.iter().filter(|event| event["kind"] == "mcp").map(Value::to_string).collect();
     assert!(!mcp.iter().any(|event| event.contains("geheim") || event.contains("ok-1")), "{mcp:#?}");
@@ -111,7 +107,7 @@ fn claude_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
         let waits = [("MCP_CONNECTION_NONBLOCKING", "false"), ("ENABLE_TOOL_SEARCH", "false")];
         stage.variables.extend(waits.map(|(name, value)| (name, value.to_owned())));
     };
-    let (evidence, requests, _) = calls_of("claude", settle, &turn, "full");
+    let (evidence, requests) = calls_of("claude", settle, &turn, "full");
     assert_judged(&evidence);
     assert_answered(&requests);
     let echoes = evidence.of("mcp", "name", "echo");
@@ -125,7 +121,7 @@ fn claude_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
 
 #[test]
 fn gemini_calls_a_tool_that_was_handed_over_and_is_refused_another_argument() {
-    let (evidence, requests, _) = calls_of("gemini", GEMINI.settle, GEMINI.turn, "digest");
+    let (evidence, requests) = calls_of("gemini", GEMINI.settle, GEMINI.turn, "digest");
     assert_judged(&evidence);
     assert_answered(&requests);
 }
