@@ -38,6 +38,13 @@ const SERVERS: Pinned = Pinned {
     lock: include_str!("servers/package-lock.json"),
     steps: &[],
 };
+const CONFORMANCE: Pinned = Pinned {
+    name: "conformance",
+    package: include_str!("conformance/package.json"),
+    lock: include_str!("conformance/package-lock.json"),
+    // the suite wants a newer node than the machine may have
+    steps: &[("node", "installArchSpecificPackage.js")],
+};
 const AIDER: &str = "aider-chat==0.86.2";
 
 /// The `node_modules` directory with codex, claude, gemini and opencode in it.
@@ -56,6 +63,12 @@ pub fn more_node_modules() -> &'static Path {
 pub fn servers_node_modules() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| install(&SERVERS))
+}
+
+/// The one with the conformance suite of the Model Context Protocol, and servers to run it against.
+pub fn conformance() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| install(&CONFORMANCE))
 }
 
 /// Aider and all that it imports, as a directory for `sys.path`.

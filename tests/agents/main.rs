@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a stage that cannot be set up fails its test")]
 
 mod calls;
+mod conformance;
 mod credentials;
 mod evidence;
 mod install;

@@ -73,8 +73,8 @@ impl Mirrored {
             let first = sent.next();
             let agrees = match (value, first) {
                 (None, None) => true,
-                // what this revision does not know, a later one may
-                (None, Some(_)) => name == NAME,
+                // A name that this revision does not know, a later one may; that a body names no revision is the server's to refuse.
+                (None, Some(_)) => name != METHOD,
                 (Some(_), None) => false,
                 (Some(value), Some(sent)) => decoded(sent).is_some_and(|sent| sent == *value),
             };

@@ -29,6 +29,10 @@ pub fn about<'p>(method: &'p str, params: &'p Value) -> Option<About<'p>> {
             About::One(Subject::Tool, name(text("name"))?)
         }
         "prompts/get" => About::One(Subject::Prompt, name(text("name"))?),
+        // Without one it is no resource's, and the revision that has no such method says so in its own way.
+        "resources/subscribe" | "resources/unsubscribe" if params.field("uri").is_none() => {
+            About::One(Subject::Method, method)
+        }
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
             About::One(Subject::Resource, name(text("uri"))?)
         }
