@@ -10,7 +10,6 @@ use super::act::{Act, At, LINKED, Last, PLACED, ends_of_rename};
 use super::procfs;
 use super::resolve::Found;
 use super::scan;
-use super::target::lock;
 use super::worker::{Answer, Call, RESTART, Ruling, Told, Worker};
 use crate::event::{Kind, Via};
 use crate::policy::{Access, Verdict};
@@ -149,7 +148,7 @@ impl Worker {
     /// A new name: mkdir, mknod, symlink.
     fn make(&mut self, call: &Call, op: &'static str, arg: PathArg, act: impl Fn(At) -> Act) -> Answer {
         let shared = self.shared.clone();
-        let _changes = lock(&shared.changes);
+        let _changes = shared.change_names();
         match self.place(call, arg) {
             Ok(at) if at.last != Last::Name => Errno(libc::EEXIST).into(),
             Ok(at) => {
@@ -172,7 +171,7 @@ impl Worker {
 
     pub fn unlink(&mut self, call: &Call, arg: PathArg, flags: i32) -> Answer {
         let shared = self.shared.clone();
-        let _changes = lock(&shared.changes);
+        let _changes = shared.change_names();
         let is_dir = flags & libc::AT_REMOVEDIR != 0;
         let op = if is_dir { "rmdir" } else { "unlink" };
         match self.place(call, arg) {
@@ -196,7 +195,7 @@ impl Worker {
 
     pub fn rename(&mut self, call: &Call, from: PathArg, to: PathArg, flags: u32) -> Answer {
         let shared = self.shared.clone();
-        let _changes = lock(&shared.changes);
+        let _changes = shared.change_names();
         let places = self.place(call, from).and_then(|from| Ok((from, self.place(call, to)?)));
         let (from, to) = match places {
             Ok(places) => places,
@@ -278,7 +277,7 @@ impl Worker {
 
     pub fn link(&mut self, call: &Call, from: PathArg, to: PathArg, flags: i32) -> Answer {
         let shared = self.shared.clone();
-        let _changes = lock(&shared.changes);
+        let _changes = shared.change_names();
         let to = match self.place(call, to) {
             Ok(at) if at.last != Last::Name => return Errno(libc::EEXIST).into(),
             Ok(at) => at,

@@ -205,7 +205,7 @@ impl Reloader {
         let mut new = shared::Rules::new(Arc::clone(policy), late);
         new.continues_reads &= old.continues_reads && reads_hold;
         // Held while names are changed: what is judged by the old rules is done by then.
-        let changes = target::lock(&shared.changes);
+        let changes = shared.change_names();
         shared.warden.reload(Arc::clone(policy));
         shared.rules.store(Arc::new(new));
         shared.questions.renumber(&|rule| same_rule(&old.policy, policy, rule));

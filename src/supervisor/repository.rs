@@ -106,7 +106,11 @@ fn replace(
     judge: impl Fn(&[u8], &[u8]) -> Result<(), String>,
 ) -> Sys<Result<(), String>> {
     let source = open(from, &from.name)?;
-    let mode = file::stat(source.as_fd())?.mode & 0o777;
+    let stat = file::stat(source.as_fd())?;
+    if stat.links > 1 {
+        return Ok(Err("the file has another name".to_owned()));
+    }
+    let mode = stat.mode & 0o777;
     let new = contents(source)?;
     let old = match open(to, &to.name) {
         Ok(_) if flags == libc::RENAME_NOREPLACE => return Err(Errno(libc::EEXIST)),

@@ -1,12 +1,12 @@
 //! What all answering threads of a session share.
 //!
 //! Locks are held for moments, never across a call that can wait; `changes` alone is held while names are changed, so
-//! that nobody in the session changes a name between another's judging and performing.
+//! that nobody in the session changes a name between another's judging and performing. Who makes a file shares it.
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 
@@ -71,7 +71,7 @@ pub struct Shared {
     pub readable: Vec<Vec<u8>>,
     pub table: Table,
     pub digests: Digests,
-    pub changes: Mutex<()>,
+    pub changes: RwLock<()>,
     pub ledger: Ledger,
     /// Numbers of the PTYs made in the session.
     pub ptys: Mutex<HashSet<u32>>,
@@ -135,6 +135,16 @@ impl Session for Shared {
 }
 
 impl Shared {
+    /// Nobody else changes a name, or makes one, while the guard lives.
+    pub fn change_names(&self) -> RwLockWriteGuard<'_, ()> {
+        self.changes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody changes a name while the guard lives; others may make files as well.
+    pub fn keep_names(&self) -> RwLockReadGuard<'_, ()> {
+        self.changes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// As `contains`, with an answer that is true of whatever has the number all the while: for a process that is held.
     /// An entry of ours may have died and left its number; a parent may do so between two looks, but then whoever it was
     /// the parent of has another one at the second.

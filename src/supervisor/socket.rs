@@ -266,7 +266,7 @@ impl Worker {
     /// nobody in the session can change a name meanwhile, since `changes` is held.
     fn bind_path(&mut self, call: &Call, bytes: &[u8], path: &[u8], socket: &OwnedFd) -> Sys<()> {
         let shared = self.shared.clone();
-        let _changes = lock(&shared.changes);
+        let _changes = shared.change_names();
         let (at, cwd) = {
             let resolver = self.resolver(call);
             let base = resolver.base(libc::AT_FDCWD, path, 0)?;

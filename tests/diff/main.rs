@@ -14,6 +14,7 @@
 mod oracle;
 mod perform;
 mod session;
+mod shape;
 mod world;
 
 use std::os::fd::AsRawFd;

@@ -10,6 +10,7 @@
 use std::fs;
 
 use crate::perform::Line;
+use crate::shape;
 use crate::world::Rule;
 
 /// One right, as policies name them.
@@ -60,6 +61,8 @@ fn stem<'a>(pattern: &'a [&'a str]) -> &'a [&'a str] {
 /// The policy of one session.
 pub struct Oracle {
     rules: Vec<Rule>,
+    /// What is made from then on is the calls' own.
+    since: std::time::SystemTime,
 }
 
 /// What a path leads to.
@@ -82,7 +85,7 @@ impl Oracle {
                 all.push((key, real));
             }
         }
-        Oracle { rules: all }
+        Oracle { rules: all, since: std::time::SystemTime::now() }
     }
 
     fn granted(&self, path: &str, keys: &[&str]) -> bool {
@@ -147,6 +150,26 @@ impl Oracle {
                 .any(|name| self.protected(&format!("{from}{name}")) != self.protected(&format!("{to}{name}")))
     }
 
+    /// A new name there would make a git directory of its parent that could run something.
+    fn completes_badly(&self, path: &str) -> bool {
+        let writable = |path: &str| self.allows(path, Right::Create) && self.allows(path, Right::Write);
+        shape::completes_badly(path, &writable)
+    }
+
+    /// What is made or moved there could be run by git.
+    fn arms(&self, path: &str) -> bool {
+        shape::guards(path) || self.completes_badly(path)
+    }
+
+    /// As `arms`, of a rename: git puts its configuration in place by one.
+    fn arms_by_rename(&self, from: &str, to: &str, line: &Line) -> bool {
+        let plain = line.number < 2 && !line.path.ends_with('/') && !line.path2.ends_with('/');
+        if plain && shape::is_config(to) {
+            return !shape::may_become(from, to, self.since);
+        }
+        self.arms(to) || (line.number == 2 && self.arms(from))
+    }
+
     /// Whether the policy refuses the call, as things stand; None where the kernel itself does not get that far.
     pub fn refuses(&self, line: &Line, base: &str) -> Option<bool> {
         let full = |path: &str| if path.starts_with('/') { path.to_owned() } else { format!("{base}/{path}") };
@@ -162,7 +185,9 @@ impl Oracle {
             "mkdir" | "mknod" | "symlink" => {
                 let (path, is_there) = slot(&one)?;
                 // What is there already is not made, so not refused.
-                !is_there && (denied(&path, Right::Create) || (line.op == "symlink" && self.leads_to_protected(&path)))
+                let arms = if line.op == "mkdir" { self.completes_badly(&path) } else { self.arms(&path) };
+                let leads = line.op == "symlink" && self.leads_to_protected(&path);
+                !is_there && (denied(&path, Right::Create) || leads || arms)
             }
             "unlink" | "rmdir" => {
                 let (path, is_there) = slot(&one)?;
@@ -176,6 +201,7 @@ impl Oracle {
                     || (is_there && denied(&to, if exchange { Right::Rename } else { Right::Delete }))
                     || (exchange && denied(&from, Right::Create))
                     || self.moves_protected(&from, &to)
+                    || self.arms_by_rename(&from, &to, line)
                     || (is_there && self.moves_protected(&to, &from))
             }
             "link" => {
@@ -183,10 +209,13 @@ impl Oracle {
                 let Place::There(from) = place(&one, follow) else { return None };
                 let (to, _) = slot(&two)?;
                 // The new name gives its directory's rights over the old file.
-                denied(&from, Right::Write) || denied(&to, Right::Create)
+                denied(&from, Right::Write) || denied(&to, Right::Create) || shape::guards(&from) || self.arms(&to)
             }
             "chmod" | "utimes" => match place(&one, true) {
-                Place::There(path) => denied(&path, Right::Change),
+                Place::There(path) => {
+                    let runs = line.op == "chmod" && line.number & 0o111 != 0 && shape::is_hook(&path);
+                    denied(&path, Right::Change) || runs
+                }
                 _ => return None,
             },
             "exec" => match place(&one, true) {
@@ -215,10 +244,11 @@ impl Oracle {
                 // A link is also refused by its own name, where a rule means that.
                 let plain = !path.contains("//") && path.split('/').all(|part| part != "." && part != "..");
                 let by_name = plain && !path.ends_with('/') && self.protected(path) && denied(path);
-                Some(denied(&real) || by_name)
+                let writes = rights.contains(&Right::Write) && fs::metadata(&real).is_ok_and(|stat| stat.is_file());
+                Some(denied(&real) || by_name || (writes && shape::guards(&real)))
             }
             Place::Missing(real) if flags & libc::O_CREAT != 0 => {
-                Some(!self.allows(&real, Right::Create) || denied(&real))
+                Some(!self.allows(&real, Right::Create) || denied(&real) || self.arms(&real))
             }
             _ => None,
         }

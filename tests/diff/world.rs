@@ -35,9 +35,10 @@ impl Dice {
     }
 }
 
-const DIRS: [&str; 4] = ["a", "b", "c", "dé"];
+/// The last three are what git knows its own directories by.
+const DIRS: [&str; 7] = ["a", "b", "c", "dé", "objects", "refs", "hooks"];
 /// The last two look alike: composed and decomposed.
-const FILES: [&str; 8] = ["f", "g", ".env", "k.pem", ".ENV", "tool", "\u{e9}", "e\u{301}"];
+const FILES: [&str; 9] = ["f", "g", ".env", "k.pem", ".ENV", "tool", "\u{e9}", "e\u{301}", "config"];
 const LINKS: [&str; 3] = ["l", "m", ".env"];
 
 /// A path below the base, without a slash before it.

@@ -35,6 +35,11 @@ impl Worker {
         if concerns(&full, access) {
             return None;
         }
+        let shared = self.shared.clone();
+        let _names = if wanted.creates() { Some(shared.keep_names()) } else { None };
+        if wanted.creates() && !self.can_make(wanted, base) {
+            return None;
+        }
         let ruling = self.judge(&full, access);
         if !ruling.allows() || ruling.is_doubtful {
             return None;
@@ -56,6 +61,14 @@ impl Worker {
                 Some(errno.into())
             }
         }
+    }
+
+    /// Whether a file can be made there while names are kept: its directory still has the name that is judged, and nothing is
+    /// there that an open would wait for.
+    fn can_make(&self, wanted: &Wanted, base: &Dir) -> bool {
+        let is_named = file::path_of(base.fd.as_fd()).is_ok_and(|path| path == base.path);
+        let waits = |stat: file::Stat| ![libc::S_IFREG, libc::S_IFDIR].contains(&stat.kind());
+        is_named && !file::stat_at(base.fd.as_fd(), &wanted.path).is_ok_and(waits)
     }
 
     /// Leaves a read to the kernel. Where the agent can make links, the record would name what Landlock then refuses, so

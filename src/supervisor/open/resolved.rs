@@ -102,7 +102,7 @@ impl Worker {
         let shared = self.shared.clone();
         // Who waits for a peer must not hold the lock; what is no plain file is no configuration that anybody could write.
         let plain = if stat.kind() == libc::S_IFREG && !gone { access } else { Access::empty() };
-        let _changes = self.hold_shape(&shared.changes, path, plain);
+        let _names = concerns(path, plain).then(|| shared.keep_names());
         self.refuse_by_shape(call, wanted, path, plain, || file::path_of(found.fd.as_fd()))?;
         let flags = wanted.flags & !libc::O_NOFOLLOW;
         if terminal.is_none() && !gone && self.rules.denied_inodes.is_empty() {
@@ -168,15 +168,15 @@ impl Worker {
         if path.last() == Some(&b'/') {
             return Err(Errno(libc::EISDIR));
         }
+        // Until it is made its directory keeps its name: it could be moved to where nothing may be made.
+        let shared = self.shared.clone();
+        let _names = shared.keep_names();
         let at = self.resolver(call).place_to_create(base, path)?;
         if at.last != Last::Name {
             return Err(Errno(libc::EISDIR));
         }
         let full = at.full();
         let access = wanted.access();
-        let shared = self.shared.clone();
-        let _changes = self.hold_shape(&shared.changes, &full, access);
-        let dir = at.dir.clone();
         let resolve = file::NO_SYMLINKS | file::NO_MAGICLINKS;
         let act = Act::Open { at, flags: wanted.flags, mode: wanted.mode(), resolve };
         let (ruling, _) = self.judge_guarded(call, &full, access);
@@ -186,10 +186,7 @@ impl Worker {
             self.tell(call, &self.told_open(wanted, &full, ruling.refusal()), &ruling);
             return Err(ruling.refusal());
         }
-        self.refuse_by_shape(call, wanted, &full, access, || {
-            let name = full.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            Ok(join(&file::path_of(dir.as_fd())?, name))
-        })?;
+        self.refuse_by_shape(call, wanted, &full, access, || Ok(full.clone()))?;
         let opened = self.perform(call, act, true);
         self.opened(call, wanted, opened, &full, ruling)
     }

@@ -11,7 +11,7 @@
 //! Leaves to others: names and contents (`policy::repository`), acting where the broker's domain ends (`warden`).
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use super::super::act::{Act, At, PLACED, join};
 use super::super::change::End;
@@ -56,11 +56,6 @@ impl Worker {
             return ruling;
         }
         ends.iter().find_map(|(path, access)| self.by_shape(call, path, *access, deed)).unwrap_or(ruling)
-    }
-
-    /// The lock on changes, where opening `path` like this could change what git runs: to be held until it is open.
-    pub fn hold_shape<'s>(&self, changes: &'s Mutex<()>, path: &[u8], access: Access) -> Option<MutexGuard<'s, ()>> {
-        concerns(path, access).then(|| lock(changes))
     }
 
     /// The denial of a change, if there is one.
