@@ -273,7 +273,7 @@ impl<W: Write> Page<'_, W> {
                     denied => self.paint.warm(&format!(" ✘{denied}")),
                 };
                 let failed = if figures.failed == 0 { String::new() } else { format!(" {} failed", figures.failed) };
-                let spent = if figures.calls == 0 { String::new() } else { lasted(figures.spent / figures.calls) };
+                let spent = figures.spent.checked_div(figures.calls).map(lasted).unwrap_or_default();
                 let flown = format!("{:>8} ↓ {spent:>7}", size(figures.size));
                 let first = figures.first_denied.unwrap_or(figures.first);
                 let hint = self.paint.dim(&format!("replay {} --at {}", self.name, at(first)));

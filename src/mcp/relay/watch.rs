@@ -80,9 +80,8 @@ impl Watch {
                 pages.insert(name.clone());
             }
             self.seen.insert(name.clone(), tool.digest.clone());
-            match self.is_first_use {
-                true => drop(self.pinned.tools.entry(name.clone()).or_insert_with(|| tool.clone())),
-                false => {}
+            if self.is_first_use {
+                self.pinned.tools.entry(name.clone()).or_insert_with(|| tool.clone());
             }
             changes.extend(compare_tool(&self.pinned, name, tool));
         }

@@ -105,7 +105,7 @@ async fn register(ways: &Ways, at: &Address, redirect: &str) -> Result<Client, O
 pub fn unguessable() -> Result<Zeroizing<String>, OauthError> {
     let mut bytes = Zeroizing::new([0; 32]);
     SystemRandom::new().fill(&mut *bytes).map_err(|_| OauthError::Random)?;
-    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(&*bytes)))
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
 impl Login {
