@@ -82,7 +82,7 @@ fn rules() -> Arc<[McpRule]> {
     let rule = |number: usize| McpRule {
         rule: RuleId(1),
         id: format!("r{number}"),
-        effect: if number % 2 == 0 { Verdict::Deny } else { Verdict::Allow },
+        effect: if number.is_multiple_of(2) { Verdict::Deny } else { Verdict::Allow },
         servers: vec![Segments::parse("bench")],
         names: Names { tools: vec![Segments::parse(&format!("tool_{number}_*"))], ..Names::default() },
         arguments: Vec::new(),

@@ -142,7 +142,7 @@ fn when_the_front_is_killed_the_servers_are_gone_too() {
     let touch = call(1, "touch", &format!(r#"{{"path":"{}"}}"#, lab.path("work/shared/up").display()));
     let wait = format!("@{}", lab.path("work/never").display());
     words.extend([touch.as_str(), &wait]);
-    let mut session = lab.start(&[], &words);
+    let session = lab.start(&[], &words);
     let deadline = Instant::now() + PATIENCE;
     let small = lab.path("small.py");
     let runs = || {
@@ -156,7 +156,8 @@ fn when_the_front_is_killed_the_servers_are_gone_too() {
     while !(lab.path("work/shared/up").exists() && runs()) {
         pause();
     }
-    session.kill();
+    // SIGKILL for the front.
+    drop(session);
     while runs() {
         pause();
     }

@@ -119,11 +119,6 @@ impl Session {
         self.child.stdin.as_mut().expect("piped").write_all(b"go\n").expect("taken");
     }
 
-    /// SIGKILL for the front.
-    pub fn kill(&mut self) {
-        self.child.kill().expect("it runs");
-    }
-
     /// As [`Session::end`], after `act` was done.
     pub fn end_after(self, act: impl FnOnce()) -> (String, i32) {
         act();
