@@ -257,10 +257,11 @@ fn is_address(text: &str) -> bool {
     !text.is_empty() && !text.contains("::") && !text.contains(char::is_whitespace)
 }
 
-/// Whether `path`, seen from `dir`, is a real directory's path beneath `workdir` by its names.
+/// Whether `path`, seen from `dir`, is a real directory's path beneath `workdir` by its names, or `workdir` itself in full: what
+/// tools with a repository of their own beside the project write (`GIT_DIR=… GIT_WORK_TREE=/w git init`).
 fn stays_within(dir: &[u8], path: &[u8], workdir: &[u8]) -> bool {
     if path.starts_with(b"/") || workdir.len() < 2 {
-        return false;
+        return path == workdir && workdir.len() >= 2;
     }
     let mut names: Vec<&[u8]> = dir.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".") {

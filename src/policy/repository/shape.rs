@@ -144,7 +144,8 @@ impl super::Entry {
             ("core", "fsmonitor") => value == "false",
             ("core", "autocrlf" | "safecrlf" | "eol" | "untrackedcache" | "abbrev" | "sharedrepository") => is_word,
             ("core", "quotepath" | "longpaths" | "preloadindex" | "commitgraph" | "multipackindex" | "trustctime")
-            | ("core", "sparsecheckout" | "sparsecheckoutcone" | "fscache")
+            | ("core", "sparsecheckout" | "sparsecheckoutcone" | "fscache" | "splitindex")
+            | ("feature", "manyfiles" | "experimental")
             | ("commit" | "tag", "gpgsign")
             | ("push", "autosetupremote" | "followtags")
             | ("rebase", "autostash" | "autosquash" | "updaterefs")
@@ -159,8 +160,9 @@ impl super::Entry {
             ("core", "compression" | "loosecompression" | "bigfilethreshold" | "packedgitlimit")
             | ("gc", "auto" | "autopacklimit")
             | ("http", "postbuffer")
-            | ("pack" | "index", "threads" | "version" | "window" | "depth")
+            | ("pack" | "index", "version" | "window" | "depth")
             | ("submodule", "fetchjobs") => is_number,
+            ("pack" | "index", "threads") => is_number || is_bool,
             ("color" | "status" | "log", _)
             | ("init", "defaultbranch")
             | ("pull", "rebase" | "ff")

@@ -45,6 +45,7 @@ fn new_entries_that_run_nothing_are_taken() {
         "[submodule \"a b\"]\n\tactive = true\n\turl = ../x\n",
         "[user]\n\temail = a@b\n",
         "# a comment\n[Core]\n\tworktree = ../../../../a\n",
+        "[core]\n\tworktree = /w\n",
     ] {
         assert_eq!(becomes(PLAIN, &format!("{PLAIN}{more}")), Ok(()), "{more}");
     }
