@@ -19,6 +19,7 @@ mod calls;
 mod features;
 mod lists;
 mod parked;
+mod rates;
 mod steps;
 mod streams;
 mod subject;
@@ -39,6 +40,7 @@ use crate::policy::mcp::{Call, McpDecision, McpRule, Moment, Subject, Value, dec
 use features::Features;
 use lists::List;
 use parked::Parked;
+pub use rates::Rates;
 pub use steps::{Changed, Question, Side, Step, Told};
 use streams::Streams;
 use tasks::Tasks;
@@ -90,6 +92,7 @@ pub struct Relay {
     from_server: HashMap<Id, Asked>,
     cancelled: VecDeque<Id>,
     shared: Arc<Mutex<Shared>>,
+    rates: Rates,
     /// By ticket.
     parked: BTreeMap<u64, Parked>,
     tickets: u64,
@@ -103,8 +106,6 @@ pub struct Relay {
 #[derive(Debug, Default)]
 struct Shared {
     tasks: Tasks,
-    /// Times of calls, by rule.
-    counted: HashMap<String, VecDeque<u64>>,
     watch: Option<Watch>,
 }
 
@@ -119,6 +120,7 @@ impl Relay {
             from_server: HashMap::new(),
             cancelled: VecDeque::new(),
             shared: Arc::default(),
+            rates: Rates::default(),
             parked: BTreeMap::new(),
             tickets: 0,
             told: 0,
@@ -132,7 +134,14 @@ impl Relay {
     #[must_use]
     pub fn beside(&self) -> Relay {
         let fresh = Relay::new(&self.server, Arc::clone(&self.rules));
-        Relay { shared: Arc::clone(&self.shared), tells_answers: self.tells_answers, ..fresh }
+        let (shared, rates) = (Arc::clone(&self.shared), self.rates.clone());
+        Relay { shared, rates, tells_answers: self.tells_answers, ..fresh }
+    }
+
+    /// Counts calls together with whoever else was given the same.
+    #[must_use]
+    pub fn counting(self, rates: &Rates) -> Relay {
+        Relay { rates: rates.clone(), ..self }
     }
 
     /// Gives answers with what is told of them.
@@ -157,7 +166,7 @@ impl Relay {
     /// From here on these rules hold. What was counted for rules that stay is kept, what was asked is answered as it was.
     pub fn judge_by(&mut self, rules: Arc<[McpRule]>) -> Vec<Step> {
         self.rules = rules;
-        self.shared().counted.retain(|id, _| self.rules.iter().any(|rule| rule.id == *id && rule.rate.is_some()));
+        self.rates.keep(&self.rules);
         let steps = self.features.judge_by(&self.server, &self.rules);
         self.streams.in_order(steps)
     }
@@ -228,21 +237,11 @@ impl Relay {
         if decision.verdict == Verdict::Deny {
             return (decision, why);
         }
-        let mut shared = self.shared();
-        let times = shared.counted.entry(rule.id.clone()).or_default();
-        let window = u64::try_from(rate.per.as_nanos()).unwrap_or(u64::MAX);
-        while times.front().is_some_and(|time| at.saturating_sub(*time) >= window) {
-            times.pop_front();
+        if self.rates.take(rule, rate, at) {
+            return (decision, why);
         }
-        if times.len() >= rate.calls as usize {
-            let reason = format!("more than {} calls in {} s", rate.calls, rate.per.as_secs());
-            return (
-                McpDecision { verdict: Verdict::Deny, rule: Some(rule), argument: None },
-                Why::new(&rule.id, reason),
-            );
-        }
-        times.push_back(at);
-        (decision, why)
+        let reason = format!("more than {} calls in {} s", rate.calls, rate.per.as_secs());
+        (McpDecision { verdict: Verdict::Deny, rule: Some(rule), argument: None }, Why::new(&rule.id, reason))
     }
 
     /// Whether a method that is put to the client within something else is allowed outright.

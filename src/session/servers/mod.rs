@@ -40,6 +40,7 @@ use tokio::sync::{Semaphore, watch};
 use super::pins::Store;
 use super::{SessionError, runtime};
 use crate::bus::Bus;
+use crate::mcp::relay::Rates;
 use crate::policy::mcp::{McpRule, Server};
 use crate::policy::{Audit, Policy, RuleId};
 use crate::session::remote;
@@ -163,6 +164,8 @@ pub(super) struct Shared {
     pub policy: ArcSwap<Policy>,
     declared: ArcSwap<Vec<Arc<Declared>>>,
     pub rules: watch::Sender<Arc<[McpRule]>>,
+    /// How often rules have let calls pass, over all connections.
+    pub rates: Rates,
     /// What digests of arguments are made with: no other session's can be compared.
     pub key: [u8; 32],
     pub pins: Store,
@@ -202,6 +205,7 @@ pub fn open(setup: Setup<'_>) -> Result<Option<Opened>, SessionError> {
         cwd: setup.cwd,
         start: setup.start,
         rules: watch::channel(rules(&setup.policy)).0,
+        rates: Rates::default(),
         policy: ArcSwap::new(setup.policy),
         declared: ArcSwap::from_pointee(setup.declared.now),
         connections: AtomicU64::new(0),

@@ -84,7 +84,7 @@ async fn look(
 
 fn setup(shared: &Shared, declared: &Declared, teller: &Arc<Teller>, held: Held) -> Setup {
     let rules = shared.rules.subscribe();
-    let relay = held.hold(Relay::new(&declared.name, Arc::clone(&rules.borrow())));
+    let relay = held.hold(Relay::new(&declared.name, Arc::clone(&rules.borrow())).counting(&shared.rates));
     let relay = if teller.keeps_all() { relay.telling_answers() } else { relay };
     Setup { relay, asks: teller.clone(), tells: teller.clone(), rules }
 }

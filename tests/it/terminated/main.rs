@@ -8,4 +8,5 @@ mod far;
 mod git;
 mod requests;
 mod rig;
+mod servers;
 mod websocket;

@@ -374,6 +374,21 @@ fn only_what_says_what_it_is_about_is_judged() {
 }
 
 #[test]
+fn another_connection_is_no_new_allowance() {
+    let rate = Some(Rate { calls: 2, per: Duration::from_secs(1) });
+    let rules = || vec![McpRule { rate, ..rule("r", Verdict::Allow, tools("**")) }];
+    let rates = Rates::default();
+    let passes = |relay: &mut Relay| sent(&of_client(relay, &call(1, "x", "{}")))[0].starts_with("> ");
+    let mut first = relay(rules()).counting(&rates);
+    assert!(passes(&mut first) && passes(&mut relay(rules()).counting(&rates)));
+    assert!(!passes(&mut relay(rules()).counting(&rates)));
+    // Nor is the same rule read once more; another limit is another rule.
+    first.judge_by(rules().into());
+    assert!(!passes(&mut relay(rules()).counting(&rates)));
+    assert!(passes(&mut relay(rules())));
+}
+
+#[test]
 fn connections_beside_each_other_share_counts_and_tasks_but_no_ids() {
     let rate = Some(Rate { calls: 2, per: Duration::from_secs(1) });
     let mut one = relay(vec![McpRule { rate, ..rule("r", Verdict::Allow, tools("**")) }]);
