@@ -204,7 +204,7 @@ fn parts_grant_nothing_that_is_protected() {
         let alone = Source { text: part.text.clone(), ..part };
         let vars = Vars { home: b"/home/u".into(), workdir: b"/w".into(), ..Vars::default() };
         let policy = Policy::load(alone, &Shipped, &vars).unwrap();
-        let keys = ["files.read", "files.write", "files.exec"];
+        let keys = ["files.read", "files.write", "files.exec", "files.allow"];
         let own = policy.rules().iter().filter(|rule| rule.line > 0);
         assert!(own.clone().count() > 0 && own.clone().all(|rule| keys.contains(&rule.key)), "{name}");
         let protected =

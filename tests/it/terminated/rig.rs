@@ -184,6 +184,25 @@ impl Rig {
         })
     }
 
+    /// All alerts, once there are so many.
+    pub fn alerts(&self, least: usize) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let events = self.events.lock().unwrap();
+            let alert = |event: &Event| match event {
+                Event::Alert { what, .. } => Some(what.clone()),
+                _ => None,
+            };
+            let alerts: Vec<String> = events.iter().filter_map(alert).collect();
+            if alerts.len() >= least {
+                return alerts;
+            }
+            assert!(Instant::now() < deadline, "{alerts:?}");
+            drop(events);
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
     /// No event, whichever, holds the text.
     pub fn assert_untold(&self, secret: &str) {
         let events = format!("{:?}", self.events.lock().unwrap());

@@ -37,7 +37,7 @@ fn who_reaches_a_server_by_itself_is_refused() {
     let declared = rig.url("/mcp").replace("api.example.test", "other.example.test");
     let text = post("--http1.1", &declared, CALL);
     assert!(text.contains("server 'far' of the policy"), "{text}");
-    assert!(rig.seen().iter().all(|seen| seen.uri == "/v1/chat"), "{:?}", rig.seen());
+    assert!(rig.seen().iter().all(|seen| seen.uri.ends_with("/v1/chat")), "{:?}", rig.seen());
     let refused = rig.request("/mcp");
     assert_eq!((refused.verdict, &*refused.rule), (Verdict::Deny, "built-in: mcp.direct"));
     let alerts = rig.alerts(5);
