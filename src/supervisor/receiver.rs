@@ -20,7 +20,7 @@ use super::target::lock;
 use super::worker::{Answer, Call, Worker};
 use crate::sandbox::refused::refusal;
 use crate::sys::seccomp::{self, Notification};
-use crate::sys::{Errno, clone, interrupt, sched};
+use crate::sys::{Errno, clone, file, interrupt, sched};
 
 /// How long a leader may take before another leads.
 const PATIENCE: Duration = Duration::from_millis(4);
@@ -326,6 +326,10 @@ impl Shared {
             Answer::Continue => seccomp::send_continue(listener, n.id),
             Answer::Value(value) => seccomp::send_value(listener, n.id, value),
             Answer::Errno(errno) => seccomp::send_errno(listener, n.id, errno),
+            // A FIFO counts who has it open: one end that we hold on to for a moment lets a peer in that meets nobody.
+            Answer::Fd { fd, cloexec } if file::is_pipe(fd.as_fd()) => {
+                seccomp::send_only_fd(listener, n.id, fd, cloexec)
+            }
             Answer::Fd { fd, cloexec } => {
                 let mut masks = lock(&self.masks);
                 let held = call.and_then(|call| hold(&mut masks, call.tid()));

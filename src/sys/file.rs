@@ -148,6 +148,13 @@ pub fn stat(fd: BorrowedFd<'_>) -> Sys<Stat> {
     stat_with(Some(fd), c"", libc::AT_EMPTY_PATH)
 }
 
+/// Whether it is an end of a pipe or FIFO (F_GETPIPE_SZ). Says no where the kernel says nothing.
+#[must_use]
+pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: a call without pointers.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) > 0 }
+}
+
 /// fstatat(2) without following a final link.
 pub fn stat_at(dir: BorrowedFd<'_>, name: &CStr) -> Sys<Stat> {
     stat_with(Some(dir), name, libc::AT_SYMLINK_NOFOLLOW)

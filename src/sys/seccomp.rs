@@ -2,7 +2,7 @@
 //!
 //! Leaves to others: what the filters say (`sandbox`), what is answered (`supervisor`).
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{Errno, Sys, check, check_int};
 
@@ -123,9 +123,21 @@ pub fn send_errno(listener: BorrowedFd<'_>, id: u64, errno: Errno) -> Sys<()> {
 /// Puts a copy of `fd` into the target at its lowest free number and ends the call with that number.
 /// EMFILE when the target has no number left (the call then still waits for an answer).
 pub fn send_fd(listener: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>, cloexec: bool) -> Sys<i32> {
+    add_fd(listener, id, fd, cloexec, ADDFD_SEND)
+}
+
+/// As [`send_fd`], for what must be open nowhere else when the call returns: ours is closed in between. Costs one more
+/// change of context.
+pub fn send_only_fd(listener: BorrowedFd<'_>, id: u64, fd: OwnedFd, cloexec: bool) -> Sys<()> {
+    let number = add_fd(listener, id, fd.as_fd(), cloexec, 0)?;
+    drop(fd);
+    send_value(listener, id, i64::from(number))
+}
+
+fn add_fd(listener: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>, cloexec: bool, flags: u32) -> Sys<i32> {
     let add = AddFd {
         id,
-        flags: ADDFD_SEND,
+        flags,
         srcfd: fd.as_raw_fd() as u32,
         newfd: 0,
         newfd_flags: if cloexec { libc::O_CLOEXEC as u32 } else { 0 },

@@ -71,7 +71,7 @@ pub fn written(line: &Line) -> String {
 
 /// Makes the calls under govsh: 0 or an errno for each.
 pub fn run(lab: &Path, rules: &[Rule], lines: &[&Line]) -> Vec<i32> {
-    for dir in ["home", "state", "run", "config"] {
+    for dir in ["home", "state", "run", "settings"] {
         fs::create_dir_all(lab.join(dir)).expect("mkdir");
     }
     fs::set_permissions(lab.join("run"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("mode");
@@ -85,7 +85,7 @@ pub fn run(lab: &Path, rules: &[Rule], lines: &[&Line]) -> Vec<i32> {
     command.arg("calls").arg(lab.join("calls")).arg(lab.join("work"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", lab.join("home")).env("LC_ALL", "C.UTF-8");
     command.env("XDG_STATE_HOME", lab.join("state")).env("XDG_RUNTIME_DIR", lab.join("run"));
-    command.env("XDG_CONFIG_HOME", lab.join("config")).current_dir(lab.join("work")).stdin(Stdio::null());
+    command.env("XDG_CONFIG_HOME", lab.join("settings")).current_dir(lab.join("work")).stdin(Stdio::null());
     command.stdout(fs::File::create(&out).expect("out")).stderr(fs::File::create(&told).expect("told"));
     let mut child = command.spawn().expect("govsh");
     let end = Instant::now() + LIMIT;
