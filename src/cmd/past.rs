@@ -93,6 +93,8 @@ fn is_of_policies(rule: &str) -> bool {
         "a git repository, as git makes it",
         "configuration and hooks of a git directory, whatever its name",
         "a git directory in the making, whatever its name:",
+        "a submodule's work tree would lead elsewhere",
+        "a submodule's work tree would lead elsewhere:",
         "another name of a denied file",
         "leads to a protected path",
         "nothing there",

@@ -237,7 +237,7 @@ impl Policy {
     }
 
     /// Whether every built-in protection of `path` is lifted by a rule that names it.
-    pub(super) fn lifted(&self, path: &[u8]) -> bool {
+    pub fn lifted(&self, path: &[u8]) -> bool {
         let files = &self.files;
         let lifts: Vec<&Lift> = files.lifts.iter().filter(|lift| lift.pattern.matches(path)).collect();
         let open = |held: &u32| lifts.iter().any(|lift| lift.held.contains(held));

@@ -10,10 +10,12 @@
 //! .git            made, as a directory                 .git/hooks/*.sample   made: git runs no file of such a name
 //! .git/config     entries added: remotes, branches …   .git/hooks/*          never
 //!                 removed: a whole remote, keys of a branch
+//! config.worktree which files are laid out (sparse-checkout), nothing else
 //! ```
 
 use std::collections::HashMap;
 
+pub mod modules;
 pub mod shape;
 
 use super::compiled::{Policy, Said};
@@ -31,6 +33,8 @@ pub enum Part {
     Sample,
     /// `config`
     Config,
+    /// `config.worktree`, which git reads where `extensions.worktreeConfig` says so.
+    Worktree,
     /// Whatever else is protected.
     Other,
 }
@@ -94,6 +98,21 @@ impl Policy {
     /// stands against it. `gone` is what this session took out before: were it forgotten, a remote could be led elsewhere
     /// in two steps.
     pub fn may_configure(&self, dir: &[u8], old: &[u8], new: &[u8], gone: &Gone) -> Result<Taken, String> {
+        self.may_become(dir, (old, new), gone, |entry| entry.is_harmless(dir, &self.vars.workdir))
+    }
+
+    /// The same of a `config.worktree`: what stands there comes after the configuration, and in the place of what stands in it.
+    pub fn may_lay_out(&self, dir: &[u8], old: &[u8], new: &[u8]) -> Result<(), String> {
+        self.may_become(dir, (old, new), &Gone::default(), Entry::is_layout).map(drop)
+    }
+
+    fn may_become(
+        &self,
+        dir: &[u8],
+        (old, new): (&[u8], &[u8]),
+        gone: &Gone,
+        is_harmless: impl Fn(&Entry) -> bool,
+    ) -> Result<Taken, String> {
         let unclear = || "a line that is not plain".to_owned();
         let (old, new) = (entries(old).ok_or_else(unclear)?, entries(new).ok_or_else(unclear)?);
         let values = |all: &[Entry], name: &Entry| -> Vec<String> {
@@ -112,10 +131,10 @@ impl Policy {
             }
             let kept = !before.is_empty() && before == after;
             // Git itself turns the version to and fro while it clones.
-            let is_open = before.is_empty() || entry.name() == "core.repositoryformatversion" && after.len() == 1;
-            let as_it_was = gone.0.get(&name).is_none_or(|was| *was == after);
-            let added =
-                is_open && as_it_was && after.len() <= MOST_VALUES && entry.is_harmless(dir, &self.vars.workdir);
+            let turns = entry.name() == "core.repositoryformatversion" || entry.is_layout();
+            let is_open = before.is_empty() || turns && after.len() == 1;
+            let as_it_was = entry.is_layout() || gone.0.get(&name).is_none_or(|was| *was == after);
+            let added = is_open && as_it_was && after.len() <= MOST_VALUES && is_harmless(entry);
             if !kept && !added {
                 return Err(entry.name());
             }
@@ -131,6 +150,7 @@ fn part(path: &[u8]) -> Part {
         (b"hooks", _) => Part::Hooks,
         (name, b"hooks") if name.ends_with(b".sample") => Part::Sample,
         (b"config", above) if above != b"hooks" => Part::Config,
+        (b"config.worktree", _) => Part::Worktree,
         _ => Part::Other,
     }
 }
@@ -212,7 +232,17 @@ impl Entry {
     /// Whether git can do without it and then does no more than before: a remote as a `whole`, since its keys mean each
     /// other; of a branch, which keys name remotes and refs, any.
     fn is_removable(&self, whole: bool) -> bool {
-        self.subsection.is_some() && (self.section == "branch" || self.section == "remote" && whole)
+        self.subsection.is_some() && (self.section == "branch" || self.section == "remote" && whole) || self.is_layout()
+    }
+
+    /// Whether it says which of its files git lays out in the work tree (git-sparse-checkout(1)).
+    fn is_layout(&self) -> bool {
+        let is_named = match (self.section.as_str(), self.key.as_str()) {
+            ("core", key) => matches!(key, "sparsecheckout" | "sparsecheckoutcone"),
+            ("index", key) => key == "sparse",
+            _ => false,
+        };
+        is_named && self.subsection.is_none() && matches!(self.value.as_str(), "true" | "false")
     }
 
     /// Whether git runs nothing for it, reads no other file, and works nowhere else. `dir` is the repository's.
@@ -227,10 +257,12 @@ impl Entry {
             ("core", None, "repositoryformatversion") => matches!(value, "0" | "1"),
             ("core", None, "filemode" | "bare" | "ignorecase" | "precomposeunicode" | "symlinks") => is_bool(),
             ("core", None, "logallrefupdates") => is_bool() || value == "always",
-            ("core", None, "worktree") => stays_within(dir, value.as_bytes(), workdir),
+            ("core", None, "worktree") => modules::is_at_home(dir, value.as_bytes(), workdir),
             ("extensions", None, "objectformat") => matches!(value, "sha1" | "sha256"),
             ("extensions", None, "refstorage") => matches!(value, "files" | "reftable"),
             ("extensions", None, "partialclone") => is_name(value, "-_"),
+            // What is read then is judged as it is written.
+            ("extensions", None, "worktreeconfig") => is_bool(),
             ("remote", Some(_), "url") | ("submodule", Some(_), "url") => is_address(value),
             ("remote", Some(_), "fetch") => {
                 let (from, to) = value.strip_prefix('+').unwrap_or(value).split_once(':').unwrap_or_default();
@@ -243,7 +275,7 @@ impl Entry {
             ("branch", Some(_), "merge") => is_ref(value),
             ("branch", Some(_), "rebase") => is_bool(),
             ("user", None, "name" | "email") => true,
-            _ => false,
+            _ => self.is_layout(),
         }
     }
 }
@@ -255,24 +287,6 @@ fn is_ref(text: &str) -> bool {
 /// An address that names no helper program: `ext::sh -c …`.
 fn is_address(text: &str) -> bool {
     !text.is_empty() && !text.contains("::") && !text.contains(char::is_whitespace)
-}
-
-/// Whether `path`, seen from `dir`, is a real directory's path beneath `workdir` by its names, or `workdir` itself in full: what
-/// tools with a repository of their own beside the project write (`GIT_DIR=… GIT_WORK_TREE=/w git init`).
-fn stays_within(dir: &[u8], path: &[u8], workdir: &[u8]) -> bool {
-    if path.starts_with(b"/") || workdir.len() < 2 {
-        return path == workdir && workdir.len() >= 2;
-    }
-    let mut names: Vec<&[u8]> = dir.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
-    for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".") {
-        if name != b".." {
-            names.push(name);
-        } else if names.pop().is_none() {
-            return false;
-        }
-    }
-    let full = names.iter().fold(Vec::new(), |full, name| [&full, b"/".as_slice(), name].concat());
-    full.strip_prefix(workdir).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 #[cfg(test)]

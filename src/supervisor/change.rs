@@ -6,14 +6,15 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use super::act::{Act, At, LINKED, Last, PLACED, ends_of_rename};
+use super::act::{Act, At, Last, PLACED};
 use super::procfs;
 use super::resolve::Found;
-use super::scan;
 use super::worker::{Answer, Call, RESTART, Ruling, Told, Worker};
 use crate::event::{Kind, Via};
 use crate::policy::{Access, Verdict};
 use crate::sys::{Errno, Sys, file, mutate};
+
+mod moves;
 
 /// Longest extended attribute (xattr(7)).
 const XATTR_MAX: usize = 65536;
@@ -160,8 +161,12 @@ impl Worker {
                 let act = act(at);
                 let wanted = if matches!(act, Act::Symlink { .. }) { PLACED } else { Access::CREATE };
                 // A link in the place of a protected path's parent would lead the path elsewhere.
-                if matches!(act, Act::Symlink { .. }) && self.rules.policy.carves_beneath(&full) {
-                    return self.conclude(call, op, &[(&full, wanted)], act, true, carved());
+                if matches!(act, Act::Symlink { .. }) {
+                    let carves = self.rules.policy.carves_beneath(&full);
+                    let led = if carves { Some(carved()) } else { self.unless_link_astray(&full) };
+                    if let Some(ruling) = led {
+                        return self.conclude(call, op, &[(&full, wanted)], act, true, ruling);
+                    }
                 }
                 self.change(call, op, &[(&full, wanted)], act, true)
             }
@@ -191,136 +196,6 @@ impl Worker {
             }
             Err(errno) => self.unreadable(call, op, errno),
         }
-    }
-
-    pub fn rename(&mut self, call: &Call, from: PathArg, to: PathArg, flags: u32) -> Answer {
-        let shared = self.shared.clone();
-        let _changes = shared.change_names();
-        let places = self.place(call, from).and_then(|from| Ok((from, self.place(call, to)?)));
-        let (from, to) = match places {
-            Ok(places) => places,
-            Err(errno) => return self.unreadable(call, "rename", errno),
-        };
-        if from.last != Last::Name || to.last != Last::Name {
-            return Errno(libc::EBUSY).into();
-        }
-        let (source, target) = (from.full(), to.full());
-        let is_there = |at: &At| file::stat_at(at.dir.as_fd(), &at.name).is_ok();
-        let flags = self.replaces_nothing(&to, &target, flags);
-        let (old, new) = ends_of_rename(flags);
-        let policy = self.rules.policy.clone();
-        let asks = |path, access| policy.decide_file(path, access).verdict == Verdict::Ask;
-        // Nobody is asked about what cannot be done.
-        if flags == libc::RENAME_NOREPLACE
-            && (asks(&source, old) || asks(&target, new))
-            && is_there(&from)
-            && is_there(&to)
-        {
-            return Errno(libc::EEXIST).into();
-        }
-        let ends = [(&*source, old), (&*target, new)];
-        if let Some(answer) = self.configure(call, (&from, &to), &ends, flags) {
-            return answer;
-        }
-        let ruling = match self.move_ruling(&from, &source, &target) {
-            Err(errno) => return errno.into(),
-            Ok(Some(ruling)) => Some(ruling),
-            // An exchange moves the other end as well; a replacement removes it.
-            Ok(None) => match self.move_ruling(&to, &target, &source) {
-                Ok(ruling) => ruling.or_else(|| self.loses(&source, &target)),
-                Err(Errno(libc::ENOENT)) => self.loses(&source, &target),
-                Err(errno) => return errno.into(),
-            },
-        };
-        let act = Act::Rename { from: from.clone(), to, flags };
-        let op = if flags & libc::RENAME_EXCHANGE == 0 { "rename" } else { "exchange" };
-        let answer = match ruling {
-            Some(ruling) => self.conclude(call, op, &ends, act, false, ruling),
-            None => self.change(call, op, &ends, act, false),
-        };
-        shared.table.forget_places();
-        answer
-    }
-
-    /// A denial where the new name refuses less than the old one did: what is moved or linked there would be freed of it.
-    fn loses(&self, source: &[u8], target: &[u8]) -> Option<Ruling> {
-        let policy = &self.rules.policy;
-        let lost = || policy.refused_rights(source) - policy.refused_rights(target) - Access::CREATE;
-        (policy.tells_changes_apart() && !lost().is_empty()).then(carved)
-    }
-
-    /// The flags of a rename; with RENAME_NOREPLACE where nothing is to be replaced and nothing may be. Whatever comes to stand
-    /// there meanwhile then stays, whoever made it: the kernel looks again as it acts.
-    fn replaces_nothing(&mut self, to: &At, target: &[u8], flags: u32) -> u32 {
-        let is_free = flags == 0 && file::stat_at(to.dir.as_fd(), &to.name) == Err(Errno(libc::ENOENT));
-        if is_free && self.judge(target, Access::DELETE).denies() { libc::RENAME_NOREPLACE } else { flags }
-    }
-
-    /// A denial when moving what is at `at` from `source` to `target` would take a protected path along, or away from
-    /// its protection. ENOENT when there is nothing.
-    fn move_ruling(&self, at: &At, source: &[u8], target: &[u8]) -> Sys<Option<Ruling>> {
-        let stat = file::stat_at(at.dir.as_fd(), &at.name)?;
-        let policy = &self.rules.policy;
-        if (policy.carves_beneath(source) && stat.is_dir()) || policy.carves_beneath(target) {
-            return Ok(Some(carved()));
-        }
-        let floats = || policy.floating_beneath(source) || policy.floating_beneath(target);
-        if stat.is_dir() && floats() && !policy.alike(source, target) {
-            let inside = match scan::protected_inside(policy, at, source, target) {
-                Err(Errno(libc::EACCES)) => self.shared.warden.protected_inside(at.clone(), source, target)?,
-                looked => looked?,
-            };
-            return Ok(inside.then(carved));
-        }
-        Ok(None)
-    }
-
-    pub fn link(&mut self, call: &Call, from: PathArg, to: PathArg, flags: i32) -> Answer {
-        let shared = self.shared.clone();
-        let _changes = shared.change_names();
-        let to = match self.place(call, to) {
-            Ok(at) if at.last != Last::Name => return Errno(libc::EEXIST).into(),
-            Ok(at) => at,
-            Err(errno) => return self.unreadable(call, "link", errno),
-        };
-        let target = to.full();
-        if flags & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) == 0 {
-            let from = match self.place(call, from) {
-                Ok(at) if at.last != Last::Name => return Errno(libc::EPERM).into(),
-                Ok(at) => at,
-                Err(errno) => return self.unreadable(call, "link", errno),
-            };
-            let source = from.full();
-            if let Some(ruling) = self.loses(&source, &target) {
-                let ends = [(&*source, LINKED), (&*target, PLACED)];
-                return self.conclude(call, "link", &ends, Act::Link { from, to }, false, ruling);
-            }
-            return self.change(call, "link", &[(&source, LINKED), (&target, PLACED)], Act::Link { from, to }, false);
-        }
-        let source = match self.link_source(call, from, flags) {
-            Ok(found) => found,
-            Err(errno) => return self.unreadable(call, "link", errno),
-        };
-        let unnamed = file::stat(source.fd.as_fd()).is_ok_and(|s| s.links == 0);
-        let act = Act::LinkObject { object: source.fd, to };
-        if unnamed {
-            return self.change(call, "link", &[(&target, PLACED)], act, false);
-        }
-        let ends = [(&*source.path, LINKED), (&*target, PLACED)];
-        match self.loses(&source.path, &target) {
-            Some(ruling) => self.conclude(call, "link", &ends, act, false, ruling),
-            None => self.change(call, "link", &ends, act, false),
-        }
-    }
-
-    fn link_source(&self, call: &Call, from: PathArg, flags: i32) -> Sys<Found> {
-        let path = call.copier().path(from.addr)?;
-        if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
-            return self.held(call, from.dirfd);
-        }
-        let resolver = self.resolver(call);
-        let base = resolver.base(from.dirfd, path.to_bytes(), 0)?;
-        resolver.existing(&base, path.to_bytes(), flags & libc::AT_SYMLINK_FOLLOW != 0, 0)
     }
 
     pub fn truncate(&mut self, call: &Call) -> Answer {

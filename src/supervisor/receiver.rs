@@ -306,6 +306,7 @@ impl Shared {
             Err(_) => return (Answer::Errno(Errno(libc::EACCES)), None),
         };
         let call = Call { n, thread, started };
+        self.tasks.is_back(call.tid());
         let process = &call.thread.process;
         let unchecked = process.exec_pending.load(Ordering::Acquire) || !process.vetted.load(Ordering::Acquire);
         if unchecked && !worker.check(&call) {
@@ -326,14 +327,16 @@ impl Shared {
             Answer::Continue => seccomp::send_continue(listener, n.id),
             Answer::Value(value) => seccomp::send_value(listener, n.id, value),
             Answer::Errno(errno) => seccomp::send_errno(listener, n.id, errno),
-            // A FIFO counts who has it open: one end that we hold on to for a moment lets a peer in that meets nobody.
-            Answer::Fd { fd, cloexec } if file::is_pipe(fd.as_fd()) => {
-                seccomp::send_only_fd(listener, n.id, fd, cloexec)
-            }
             Answer::Fd { fd, cloexec } => {
                 let mut masks = lock(&self.masks);
                 let held = call.and_then(|call| hold(&mut masks, call.tid()));
-                let sent = seccomp::send_fd(listener, n.id, fd.as_fd(), cloexec).map(drop);
+                // A FIFO counts who has it open: one end that we hold on to for a moment lets a peer in that meets nobody.
+                // And what we still have open for writing, nobody can execute yet.
+                let sent = if file::is_noticed(fd.as_fd()) {
+                    seccomp::send_only_fd(listener, n.id, fd, cloexec)
+                } else {
+                    seccomp::send_fd(listener, n.id, fd.as_fd(), cloexec).map(drop)
+                };
                 drop(held);
                 sent
             }

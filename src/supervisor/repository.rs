@@ -18,12 +18,16 @@ use crate::policy::repository::{InRepository, LARGEST, Part};
 use crate::policy::{Access, Verdict};
 use crate::sys::{Errno, Sys, file, mutate};
 
+pub mod astray;
 mod shape;
 
 pub use shape::{Ledger, Settling, concerns, settle};
 
 /// Where the new configuration is written: protected (`policy::builtin`).
 const FRESH: &std::ffi::CStr = c"config.govsh";
+
+/// What git reads in addition, for one work tree.
+const WORKTREE: &std::ffi::CStr = c"config.worktree";
 
 /// Whose word a refusal of contents is: a protection above every policy.
 const ABOVE: &str = "built-in";
@@ -64,7 +68,7 @@ impl Worker {
         let (from, to) = places;
         let [(source, old), (target, new)] = *ends;
         let is_named = match self.rules.policy.in_repository(target, new) {
-            Some(at) if at.part == Part::Config => true,
+            Some(at) if matches!(at.part, Part::Config | Part::Worktree) => true,
             Some(_) => return None,
             None if self.is_shaped_config(to, target) && self.judge(target, new).allows() => false,
             None => return None,
@@ -78,7 +82,11 @@ impl Worker {
         let outcome = if is_named {
             self.attempt(call, || {
                 replace((from, to), flags, |old, new| {
+                    if to.name.as_c_str() == WORKTREE {
+                        return policy.may_lay_out(&to.path, old, new);
+                    }
                     let taken = policy.may_configure(&to.path, old, new, &lock(&gone))?;
+                    astray::leads_home(&to.path, old, new)?;
                     lock(&gone).note(taken);
                     Ok(())
                 })

@@ -148,11 +148,14 @@ pub fn stat(fd: BorrowedFd<'_>) -> Sys<Stat> {
     stat_with(Some(fd), c"", libc::AT_EMPTY_PATH)
 }
 
-/// Whether it is an end of a pipe or FIFO (F_GETPIPE_SZ). Says no where the kernel says nothing.
+/// Whether somebody notices that it is open elsewhere: an end of a pipe or FIFO, whose peer waits for all to be closed, and
+/// what is open for writing, which cannot be executed (ETXTBSY).
 #[must_use]
-pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
-    // SAFETY: a call without pointers.
-    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) > 0 }
+pub fn is_noticed(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: calls without pointers.
+    let (pipe, flags) =
+        unsafe { (libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ), libc::fcntl(fd.as_raw_fd(), libc::F_GETFL)) };
+    pipe > 0 || flags < 0 || flags & libc::O_ACCMODE != libc::O_RDONLY
 }
 
 /// fstatat(2) without following a final link.

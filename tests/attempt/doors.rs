@@ -9,7 +9,8 @@ use crate::call::{CWD, at, c, call, forked, into, to};
 use crate::report::{Misuse, Outcome, Refused, Try, Worked};
 use crate::{Args, Attempt};
 
-pub const ATTEMPTS: &[Attempt] = &[("ipc", ipc), ("own_ipc", |_| own_ipc().into()), ("core", core), ("late", late)];
+pub const ATTEMPTS: &[Attempt] =
+    &[("ipc", ipc), ("own_ipc", |_| own_ipc().into()), ("core", core), ("late", late), ("vsyscall", vsyscall)];
 
 fn number(args: &Args, i: usize) -> usize {
     args.number(i) as usize
@@ -51,6 +52,38 @@ fn own_ipc() -> Try {
     call(SYS_semop, &[semaphore, to(&[0u16, 1, 0]), 1])?;
     call(SYS_semctl, &[semaphore, 0, IPC_RMID as usize, 0])?;
     crate::call::child(done)
+}
+
+/// `vsyscall HOW`: the page that x86_64 kept for programs of its first years: `time` calls into it as they did, `read` and
+/// `inside` take it for memory and for code of another kind (`syscall; ret`), which would be a call from where none is looked for.
+#[cfg(target_arch = "x86_64")]
+fn vsyscall(args: &Args) -> Outcome {
+    const TIME: usize = 0xffff_ffff_ff60_0400;
+    type Time = unsafe extern "C" fn(*mut i64) -> i64;
+    let how = args.text(0);
+    let status = forked(|| match how {
+        "time" => {
+            let time: Time = unsafe { std::mem::transmute::<usize, Time>(TIME) };
+            i32::from(unsafe { time(std::ptr::null_mut()) } < 1_000_000_000)
+        }
+        "read" => i32::from(unsafe { std::ptr::without_provenance::<u8>(TIME).read_volatile() } == 0),
+        "inside" => {
+            let gadget: Time = unsafe { std::mem::transmute::<usize, Time>(TIME + 7) };
+            unsafe { gadget(std::ptr::null_mut()) };
+            0
+        }
+        _ => 2,
+    });
+    match status {
+        0 => Worked("there".into()),
+        256 => Refused(EFAULT, "ended by a signal".into()),
+        _ => Misuse(format!("no way '{how}', or no time")),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn vsyscall(_: &Args) -> Outcome {
+    Refused(EFAULT, "no such page".into())
 }
 
 /// `core DIRECTORY`: ends badly in that directory; it worked when the kernel left a file there.

@@ -82,6 +82,17 @@ impl Steps {
         self.file(name, &text, 0o755);
     }
 
+    /// A configuration with a work tree, as git writes one.
+    fn configure(&mut self, path: &str, tree: &str) {
+        let new = format!("{path}.lock");
+        let is_users = path == ".git/config";
+        // What is in the user's stays.
+        let old = std::fs::read_to_string(format!("{}/{path}", self.dir)).unwrap_or_default();
+        let text = if is_users { old } else { "[core]\n\trepositoryformatversion = 0\n".to_owned() };
+        self.file(&new, &format!("{text}[core]\n\tworktree = {tree}\n"), 0o644);
+        self.rename(&new, path, 0);
+    }
+
     /// `sub/.git` leads there: what is at `sub` is a part of the repository around it.
     fn lead(&mut self, to: &str) {
         self.file("sub/.git", &format!("gitdir: {to}\n"), 0o644);
@@ -103,6 +114,7 @@ fn gitdir(args: &Args) -> Outcome {
     if !config_first(&mut steps, args.text(0))
         && !shape_first(&mut steps, args.text(0))
         && !led(&mut steps, args.text(0))
+        && !astray(&mut steps, args.text(0), marker)
     {
         return Misuse(format!("no way '{}'", args.text(0)));
     }
@@ -252,6 +264,62 @@ fn shape_first(steps: &mut Steps, way: &str) -> bool {
             steps.rename("evil", "other", 0);
             steps.evil("other/config");
             steps.rename("other", "evil", 0);
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// The configuration leads to a work tree that is a link to where the marker would be: what somebody checks out lands there.
+fn astray(steps: &mut Steps, way: &str, marker: &str) -> bool {
+    let out = marker.rsplit_once('/').map_or("/", |(out, _)| out).to_owned();
+    if way == "worktree_by_link" {
+        steps.symlink("tree", &out);
+        steps.configure(".git/config", "../tree");
+        return true;
+    }
+    let name = if way == "module_above" { "deps/tree" } else { "tree" };
+    let module = format!(".git/modules/{name}");
+    if way == "link_then_module" {
+        steps.symlink("tree", &out);
+    }
+    steps.mkdir(".git/modules");
+    if way == "module_above" {
+        steps.mkdir(".git/modules/deps");
+    }
+    steps.mkdir(&module);
+    steps.shape(&module);
+    steps.mkdir(&format!("{module}/objects/info"));
+    let up = "../".repeat(name.split('/').count() + 2);
+    steps.file(&format!("{module}/objects/info/alternates"), &format!("{up}objects\n"), 0o644);
+    steps.rename(".git/index", &format!("{module}/index"), 0);
+    steps.lead(&format!("../{module}"));
+    steps.configure(&format!("{module}/config"), &format!("{up}{name}"));
+    match way {
+        "link_then_module" => {}
+        "module_then_link" => steps.symlink("tree", &out),
+        "module_link_by_rename" => {
+            steps.symlink("l", &out);
+            steps.rename("l", "tree", 0);
+        }
+        "module_link_by_hard_link" => {
+            steps.symlink("l", &out);
+            steps.link("l", "tree");
+        }
+        "module_link_by_exchange" => {
+            steps.symlink("l", &out);
+            steps.mkdir("tree");
+            steps.rename("tree", "l", EXCHANGE);
+        }
+        "module_above" => {
+            steps.mkdir("d");
+            steps.symlink("d/tree", &out);
+            steps.rename("d", "deps", 0);
+        }
+        "module_moved" => {
+            steps.rename(&module, ".git/modules/other", 0);
+            steps.lead("../.git/modules/other");
+            steps.symlink("tree", &out);
         }
         _ => return false,
     }

@@ -107,7 +107,8 @@ fn race(args: &Args) -> Outcome {
         "mkdir" => path.racing(|| mkdirs(tries, &path, good, bad)),
         "chmod" => path.racing(|| changes(tries, bad, |turn| call(SYS_fchmodat, &[CWD, path.at(), 0o600 | turn]))),
         "truncate" => path.racing(|| changes(tries, bad, |turn| call(SYS_truncate, &[path.at(), 20 + turn]))),
-        "exec" => execs(tries, &path),
+        "exec" => execs(tries, &path, None),
+        "exec_argv" => execs(tries, &path, Some(args.text(4))),
         other => return Misuse(format!("no race '{other}'")),
     };
     score.outcome()
@@ -275,15 +276,18 @@ fn links(tries: u64, path: &Swapped, good: &str) -> Score {
 }
 
 /// Programs: the good one gives 0, the bad one 33. A killed child counts as refused.
-fn execs(tries: u64, path: &Swapped) -> Score {
+/// Of the path, or of the argument of the program `tool`.
+fn execs(tries: u64, path: &Swapped, tool: Option<&str>) -> Score {
+    let tool = tool.map(c);
     let mut score = Score::default();
     for turn in 0..tries {
         let status = forked(|| {
             // the swapping thread must be the child's own: a fork shares no memory
-            let words = [path.at(), 0];
+            let program = tool.as_ref().map_or(path.at(), at);
+            let words = [program, if tool.is_some() { path.at() } else { 0 }, 0];
             path.racing(|| {
                 (0..turn % 64 * 500).for_each(|_| std::hint::spin_loop());
-                call(SYS_execve, &[path.at(), to(&words), to(&[0usize])]).err().unwrap_or(0) + 100
+                call(SYS_execve, &[program, to(&words), to(&[0usize])]).err().unwrap_or(0) + 100
             })
         });
         match status {

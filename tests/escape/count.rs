@@ -42,6 +42,18 @@ fn the_same_file() {
     }
 }
 
+/// Programs that run as soon as they are written, as compilers and test runners have them: nobody else has them open then.
+#[test]
+fn programs_that_were_just_written() {
+    let lab = Lab::new();
+    for place in ["out/fresh", "work/fresh"] {
+        lab.dir(place);
+    }
+    assert!(lab.outside("fresh 2 50 {out}/fresh", false).worked());
+    let (said, _) = lab.recorded(&Rules::new().exec("{work}/**"), "fresh 2 1000 {work}/fresh");
+    assert!(said.worked(), "{said:?}");
+}
+
 #[test]
 fn names_that_are_not_there() {
     for rules in policies() {

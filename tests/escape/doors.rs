@@ -121,3 +121,22 @@ fn core_files() {
         "- no call: the kernel is told to write none; the end of the process is on record",
     )]);
 }
+
+/// The page of x86_64's first years is neither memory nor code to jump into.
+#[test]
+fn the_vsyscall_page() {
+    let cases = [
+        case("vsyscall read", Unless("EFAULT"), "EFAULT", "- the kernel ends the process, as outside"),
+        case("vsyscall inside", Unless("EFAULT"), "EFAULT", "- the kernel ends the process, as outside"),
+    ];
+    Table { set_up: |_| (), tested: Rules::new(), allowing: None }.check(&cases);
+}
+
+/// It tells the time, as outside.
+#[test]
+fn harmless_forms_still_work() {
+    let lab = Lab::new();
+    let outside = lab.outside("vsyscall time", false);
+    let (inside, _) = lab.inside(&Rules::new(), "vsyscall time");
+    assert_eq!((inside.short(), inside.status), (outside.short(), outside.status), "{inside:?}");
+}

@@ -39,6 +39,14 @@ const WAYS: &[Case] = &[
     case("gitdir worktrees {work} {out}/marker", Works, "EACCES", "mkdir {work}/common/refs"),
     case("gitdir dot_git_link {work} {out}/marker", Works, "EACCES", "open {work}/evil/config"),
     case("gitdir modules {work} {out}/marker", Works, "EACCES", "open {work}/.git/modules/deep/er/config"),
+    case("gitdir worktree_by_link {work} {out}/marker", Works, "EACCES", "rename {work}/.git/config"),
+    case("gitdir link_then_module {work} {out}/marker", Works, "EACCES", "rename {work}/.git/modules/tree/config"),
+    case("gitdir module_then_link {work} {out}/marker", Works, "EACCES", "symlink {work}/tree"),
+    case("gitdir module_link_by_rename {work} {out}/marker", Works, "EACCES", "rename {work}/tree"),
+    case("gitdir module_link_by_hard_link {work} {out}/marker", Works, "EACCES", "link {work}/tree"),
+    case("gitdir module_link_by_exchange {work} {out}/marker", Works, "EACCES", "rename {work}/tree"),
+    case("gitdir module_above {work} {out}/marker", Works, "EACCES", "rename {work}/deps"),
+    case("gitdir module_moved {work} {out}/marker", Works, "EACCES", "rename {work}/.git/modules/tree"),
 ];
 
 /// A directory for each case with a repository of the user, and in it a submodule that was not fetched yet.
@@ -46,7 +54,7 @@ fn world() -> Lab {
     let lab = Lab::new();
     let script = "git init -q first && cd first && git config user.name u && git config user.email u@v && mkdir sub && \
                   git update-index --add --cacheinfo 160000,1111111111111111111111111111111111111111,sub && cd .. && \
-                  for way in $WAYS; do cp -r first $way || exit; done";
+                  for way in $WAYS; do cp -r first $way && touch $way/$way && git -C $way add $way && rm $way/$way || exit; done";
     let (status, said) = lab.shell(&format!("WAYS='{}'; {script}", names().join(" ")));
     assert_eq!(status, 0, "{said}");
     lab
@@ -80,7 +88,7 @@ fn ran(lab: &Lab, told: &str) -> Vec<(String, bool)> {
     assert_eq!(results.len(), WAYS.len(), "every attempt says something: {told}");
     // Whatever git thinks of what it finds there.
     let (_, said) = lab.shell(&format!(
-        "for way in {}; do cd {}/$way && git status --short; \
+        "for way in {}; do cd {}/$way && git status --short; git checkout-index -q -f $way; (cd sub && git checkout-index -q -f $way); \
          (cd sub && git -c user.name=u -c user.email=u@v commit --allow-empty -qm x); \
          (cd evil && git status --short; git log); (cd common && git status); done; true",
         names().join(" "),
@@ -119,6 +127,12 @@ fn the_users_git_runs_nothing_of_the_agents() {
     expect("outside", &ran(&lab, &told), &|_| ("ok".to_owned(), true));
     let mut allowing =
         Rules::new().write("{work}/modules/.git/modules/deep/er/config").write("{work}/dot_git_link/sub/.git");
+    for name in names() {
+        for module in ["tree", "other", "deps/tree"] {
+            allowing = allowing.write(&format!("{{work}}/{name}/.git/modules/{module}/config"));
+        }
+        allowing = allowing.write(&format!("{{work}}/{name}/.git/config"));
+    }
     for named in ["config", "config.worktree", "hooks/**"] {
         allowing = allowing.write(&format!("{{work}}/**/{named}"));
     }

@@ -13,6 +13,10 @@
 //! Each with the errno that it gets inside and the event that it leaves there, as operation and object. *Nothing* stands
 //! where a call is not offered, as on a kernel without it, or ends at a descriptor that is not there.
 #![doc = include_str!("attempts.md")]
+#![doc = ""]
+#![doc = include_str!("elsewhere.md")]
+#![doc = ""]
+#![doc = include_str!("others.md")]
 #![allow(clippy::undocumented_unsafe_blocks, reason = "pre_exec closures that duplicate a descriptor")]
 
 mod carve;

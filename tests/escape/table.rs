@@ -117,6 +117,27 @@ fn names() -> BTreeSet<String> {
     String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
 }
 
+/// Tests that are named elsewhere are there.
+#[test]
+fn what_is_tried_elsewhere_is_there() {
+    let text = include_str!("elsewhere.md");
+    let named: Vec<Vec<&str>> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|name| name.split("::").collect())
+        .filter(|name: &Vec<_>| name.len() > 1)
+        .collect();
+    assert!(named.len() > 10);
+    for name in named {
+        let [place, file, test] = name[..] else { panic!("{name:?}") };
+        let dir = if place == "escape" { "escape".to_owned() } else { format!("it/{place}") };
+        let path = format!("{}/tests/{dir}/{file}.rs", env!("CARGO_MANIFEST_DIR"));
+        let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(source.contains(&format!("fn {test}()")), "{path} has no {test}");
+    }
+}
+
 #[test]
 fn the_table_is_true() {
     let rows = rows(&names());

@@ -7,7 +7,7 @@
 //! ```text
 //! D/objects and D/refs are there     D/config, D/hooks, D/hooks/NAME are not written, but as git does
 //! one is, the other is being made    what D/config and D/hooks hold by then is looked at first: afterwards nobody could
-//! D/config.worktree                  never: git reads it in directories that have neither
+//! D/config.worktree                  as git does where D is one, else never: git reads it in directories that have neither
 //! ```
 //! Invariant: names alone decide here, in lower case or not, so that nothing has to be opened to find out that it is none.
 //! Leaves to others: what lies on the disk (`supervisor::repository`), what a configuration may hold (`repository`).
@@ -101,11 +101,7 @@ impl Policy {
     /// Whether all of a configuration is such as git itself and those who try something out write, and runs nothing.
     pub fn may_hold(&self, dir: &[u8], text: &[u8]) -> Result<(), String> {
         let entries = super::entries(text).ok_or_else(|| "a line that is not plain".to_owned())?;
-        // A submodule's work tree lies in that of the repository which it is a part of.
-        let top = dir.windows(6).position(|part| part == b"/.git/").and_then(|at| dir.get(..at)).unwrap_or_default();
-        let roots = [&*self.vars.workdir, top];
-        let harmless =
-            |entry: &super::Entry| roots.iter().any(|root| entry.is_harmless(dir, root)) || entry.is_customary();
+        let harmless = |entry: &super::Entry| entry.is_harmless(dir, &self.vars.workdir) || entry.is_customary();
         entries.iter().find(|entry| !harmless(entry)).map_or(Ok(()), |entry| Err(entry.name()))
     }
 }
@@ -144,7 +140,7 @@ impl super::Entry {
             ("core", "fsmonitor") => value == "false",
             ("core", "autocrlf" | "safecrlf" | "eol" | "untrackedcache" | "abbrev" | "sharedrepository") => is_word,
             ("core", "quotepath" | "longpaths" | "preloadindex" | "commitgraph" | "multipackindex" | "trustctime")
-            | ("core", "sparsecheckout" | "sparsecheckoutcone" | "fscache" | "splitindex")
+            | ("core", "fscache" | "splitindex")
             | ("feature", "manyfiles" | "experimental")
             | ("commit" | "tag", "gpgsign")
             | ("push", "autosetupremote" | "followtags")
@@ -205,7 +201,7 @@ mod tests {
     fn a_configuration_of_ones_own_may_hold_what_is_usual() {
         let policy = super::super::tests::policy("");
         let dir = b"/t/two/.git/modules/s";
-        let plain = "[core]\n\tbare = true\n\tautocrlf = input\n\tworktree = ../../../s\n[commit]\n\tgpgsign = false\n\
+        let plain = "[core]\n\tbare = true\n\tautocrlf = input\n\tworktree = ../../../s\n\tsparseCheckout = true\n[commit]\n\tgpgsign = false\n\
                      [remote \"o\"]\n\tmirror = true\n\tpushurl = /t/x\n[gc]\n\tauto = 0\n[advice]\n\tdetachedHead = false\n";
         assert_eq!(policy.may_hold(dir, plain.as_bytes()), Ok(()));
         for (more, name) in [
@@ -214,7 +210,8 @@ mod tests {
             ("[gc]\n\tauto = \n", "gc.auto"),
             ("[merge]\n\ttool = vi\n", "merge.tool"),
             ("[diff \"x\"]\n\talgorithm = y\n", "diff.x.algorithm"),
-            ("[extensions]\n\tworktreeConfig = true\n", "extensions.worktreeconfig"),
+            ("[core]\n\tworktree = /t/two\n", "core.worktree"),
+            ("[core]\n\tworktree = ..\n", "core.worktree"),
             ("[remote \"o\"]\n\tpushurl = ext::x\n", "remote.o.pushurl"),
             ("[include]\n\tpath = x\n", "include.path"),
         ] {

@@ -44,7 +44,8 @@ fn new_entries_that_run_nothing_are_taken() {
         "[remote \"other\"]\n\turl = git@host:a/b.git\n\tfetch = +refs/heads/*:refs/remotes/other/*\n",
         "[submodule \"a b\"]\n\tactive = true\n\turl = ../x\n",
         "[user]\n\temail = a@b\n",
-        "# a comment\n[Core]\n\tworktree = ../../../../a\n",
+        "# a comment\n[Core]\n\tworktree = ../../../../a/b\n",
+        "[extensions]\n\tworktreeConfig = true\n",
         "[core]\n\tworktree = /w\n",
     ] {
         assert_eq!(becomes(PLAIN, &format!("{PLAIN}{more}")), Ok(()), "{more}");
@@ -58,6 +59,8 @@ fn what_runs_or_leads_elsewhere_is_refused() {
         ("[core]\n\thooksPath = x\n", "core.hookspath"),
         ("[core]\n\tworktree = ../../../../../etc\n", "core.worktree"),
         ("[core]\n\tworktree = /w/x\n", "core.worktree"),
+        ("[core]\n\tworktree = ../../../../a\n", "core.worktree"),
+        ("[core]\n\tworktree = ..\n", "core.worktree"),
         ("[include]\n\tpath = x\n", "include.path"),
         ("[remote \"o\"]\n\turl = ext::sh -c x\n", "remote.o.url"),
         ("[remote \"o\"]\n\turl = a\n\tuploadpack = x\n", "remote.o.uploadpack"),
@@ -105,6 +108,26 @@ fn what_is_taken_out_comes_back_as_it_was_or_not_at_all() {
 }
 
 #[test]
+fn a_work_trees_own_configuration_lays_files_out() {
+    let lays = |old: &str, new: &str| policy("").may_lay_out(b"/w/.git", old.as_bytes(), new.as_bytes());
+    let sparse = "[core]\n\tsparseCheckout = true\n\tsparseCheckoutCone = true\n[index]\n\tsparse = false\n";
+    assert_eq!(
+        [lays("", sparse), lays(sparse, ""), lays(sparse, &sparse.replace("true", "false"))],
+        [const { Ok(()) }; 3]
+    );
+    for (more, name) in [
+        ("[core]\n\tfsmonitor = x\n", "core.fsmonitor"),
+        ("[core]\n\tworktree = /w\n", "core.worktree"),
+        ("[remote \"origin\"]\n\turl = /srv/x\n", "remote.origin.url"),
+        ("[core]\n\tsparseCheckout = x\n", "core.sparsecheckout"),
+    ] {
+        assert_eq!(lays("", more), Err(name.to_owned()), "{more}");
+    }
+    let own = "[core]\n\thooksPath = x\n";
+    assert_eq!(lays(own, &format!("{own}{sparse}")), Ok(()));
+}
+
+#[test]
 fn parts_are_told_by_name() {
     let policy = policy("readonly = ['/w/ro/**']");
     let at = |path: &str| policy.in_repository(path.as_bytes(), Access::CREATE).map(|at| (at.part, at.is_nested));
@@ -117,7 +140,7 @@ fn parts_are_told_by_name() {
     assert_eq!(at("/w/.git/modules/a/b/config"), Some((Part::Config, true)));
     assert_eq!(at("/g/modules/a/hooks/x"), Some((Part::Other, true)));
     assert_eq!(at("/w/a/.git/commondir"), Some((Part::Other, true)));
-    assert_eq!(at("/w/.git/worktrees/x/config.worktree"), Some((Part::Other, true)));
+    assert_eq!(at("/w/.git/worktrees/x/config.worktree"), Some((Part::Worktree, true)));
     assert_eq!([at("/w/.git/HEAD"), at("/w/ro/.git/config"), at("/w/.vscode/config")], [None; 3]);
 }
 

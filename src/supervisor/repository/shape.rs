@@ -17,7 +17,7 @@ use super::super::act::{Act, At, PLACED, join};
 use super::super::change::End;
 use super::super::target::lock;
 use super::super::worker::{Call, Ruling, Worker};
-use super::{contents, open, put, replace};
+use super::{WORKTREE, astray, contents, open, put, replace};
 use crate::policy::repository::Gone;
 use crate::policy::repository::shape::{Deed, HALVES, Part, Role, parts};
 use crate::policy::{Access, Policy, Verdict};
@@ -102,7 +102,8 @@ impl Worker {
 
     /// Whether what stands at this name is the configuration of a git directory, which is known by its shape alone.
     pub fn is_shaped_config(&self, at: &At, path: &[u8]) -> bool {
-        let is_config = || parts(path).any(|part| part.role == Role::Config);
+        let is_worktree = at.name.as_c_str() == WORKTREE;
+        let is_config = || is_worktree || parts(path).any(|part| part.role == Role::Config);
         is_config() && self.rules.policy.keeps_shape(path) && is_whole(&at.dir).unwrap_or(true)
     }
 }
@@ -151,12 +152,19 @@ pub fn settle(policy: &Policy, ledger: &Ledger, what: &Settling) -> Sys<Result<(
             if !may(&dir, to.name.to_bytes(), PLACED) || !may(&source, from.name.to_bytes(), Access::RENAME) {
                 return Err(Errno(libc::EACCES));
             }
+            if to.name.as_c_str() == WORKTREE {
+                return replace((from, to), *flags, |old, new| policy.may_lay_out(&dir, old, new));
+            }
             let is_new = file::born(to.dir.as_fd())?.is_some_and(|born| born >= ledger.began);
             if is_new {
-                return replace((from, to), *flags, |_, new| policy.may_hold(&dir, new));
+                return replace((from, to), *flags, |_, new| {
+                    policy.may_hold(&dir, new)?;
+                    astray::leads_home(&dir, b"", new)
+                });
             }
             replace((from, to), *flags, |old, new| {
                 let taken = policy.may_configure(&dir, old, new, &lock(&ledger.gone))?;
+                astray::leads_home(&dir, old, new)?;
                 lock(&ledger.gone).note(taken);
                 Ok(())
             })
@@ -224,7 +232,7 @@ fn configured(policy: &Policy, dir: &Arc<OwnedFd>, path: Vec<u8>) -> Sys<Result<
         Err(Errno(libc::EFBIG)) => return Ok(Err("its config is too large".to_owned())),
         Err(errno) => return Err(errno),
     };
-    match policy.may_hold(&at.path, &text) {
+    match policy.may_hold(&at.path, &text).and_then(|()| astray::leads_home(&at.path, b"", &text)) {
         Ok(()) => put(&at, &text, mode, 0).map(Ok),
         Err(entry) => Ok(Err(format!("its config may run something ({entry})"))),
     }
