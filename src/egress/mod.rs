@@ -19,6 +19,7 @@ mod client;
 pub mod credentials;
 mod dial;
 pub mod dns;
+mod duct;
 mod errno;
 pub mod git;
 pub mod http;

@@ -1,7 +1,8 @@
 //! Passing bytes on, both ways, until both sides are done.
 //!
 //! Invariant: an end of one side is passed on as an end of that direction only (half-close); bytes wait in memory only
-//! while their receiver does not take them, at most [`PIECE`] for each direction, and an idle tunnel has no buffer at all.
+//! while their receiver does not take them, at most [`PIECE`] for each direction or a [`Duct`], and an idle tunnel has
+//! neither buffer nor duct.
 //! Leaves to others: whose bytes these are.
 
 use std::cell::RefCell;
@@ -12,11 +13,16 @@ use std::task::{Context, Poll, ready};
 
 use tokio::net::TcpStream;
 
+use super::duct::Duct;
 use super::live::{End, Entry};
 use crate::sys::stream;
 
 /// Bytes read at a time.
 const PIECE: usize = 128 << 10;
+/// So much read at once is a stream, which is spliced (measured: 0.15 s of processor time for each GiB, 0.4 s copied) until
+/// so little comes at once that copying is as cheap.
+const STREAM: usize = 64 << 10;
+const TRICKLE: usize = 16 << 10;
 /// Pieces of one direction before other tunnels have their turn.
 const TURN: usize = 16;
 
@@ -31,13 +37,21 @@ pub struct Pipe {
     /// Read, and not taken yet from `at` on.
     waiting: Vec<u8>,
     at: usize,
+    /// Holds what was read and not taken, in place of `waiting`.
+    duct: Option<Duct>,
+    streams: bool,
     ended: bool,
 }
 
 impl Pipe {
     /// `waiting` goes first.
     pub fn new(waiting: Vec<u8>) -> Pipe {
-        Pipe { waiting, at: 0, ended: false }
+        Pipe { waiting, ..Pipe::default() }
+    }
+
+    /// Nothing waits in it, and its end was not read.
+    pub fn is_empty(&self) -> bool {
+        self.at >= self.waiting.len() && self.duct.is_none() && !self.ended
     }
 
     /// Passes on what can be; ready when the end was read and everything before it was taken. `count` is told what was.
@@ -58,11 +72,24 @@ impl Pipe {
                 }
             }
             (self.waiting, self.at) = (Vec::new(), 0);
+            while let Some(duct) = &mut self.duct {
+                if duct.is_empty() {
+                    self.lay_by();
+                    break;
+                }
+                ready!(to.poll_write_ready(cx))?;
+                if let Some(taken) = unless_blocked(duct.drain(to))? {
+                    count(taken as u64);
+                }
+            }
             if self.ended {
                 return Poll::Ready(Ok(()));
             }
             ready!(from.poll_read_ready(cx))?;
-            self.pass(from, to, &count)?;
+            match self.streams.then(Duct::empty).flatten() {
+                Some(duct) => self.lend(duct, from, to, &count)?,
+                None => self.pass(from, to, &count)?,
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -73,17 +100,45 @@ impl Pipe {
         PASSING.with_borrow_mut(|buffer| {
             let Some(read) = unless_blocked(from.try_read(buffer))? else { return Ok(()) };
             if read == 0 {
-                self.ended = true;
-                // A peer that is gone already has no use for the end.
-                let _ = stream::shut_write(to.as_fd());
+                self.end(to);
                 return Ok(());
             }
+            self.streams = read >= STREAM;
             let bytes = buffer.get(..read).unwrap_or_default();
             let taken = unless_blocked(to.try_write(bytes))?.unwrap_or(0);
             count(taken as u64);
             self.waiting.extend_from_slice(bytes.get(taken..).unwrap_or_default());
             Ok(())
         })
+    }
+
+    /// The same through a duct, which stays while it holds something.
+    fn lend(&mut self, mut duct: Duct, from: &TcpStream, to: &TcpStream, count: &impl Fn(u64)) -> io::Result<()> {
+        match unless_blocked(duct.fill(from))? {
+            None => {}
+            Some(0) => self.end(to),
+            Some(read) => {
+                self.streams = read >= TRICKLE;
+                count(unless_blocked(duct.drain(to))?.unwrap_or(0) as u64);
+            }
+        }
+        self.duct = Some(duct);
+        if self.duct.as_ref().is_some_and(Duct::is_empty) {
+            self.lay_by();
+        }
+        Ok(())
+    }
+
+    fn lay_by(&mut self) {
+        if let Some(duct) = self.duct.take() {
+            duct.lay_by();
+        }
+    }
+
+    fn end(&mut self, to: &TcpStream) {
+        self.ended = true;
+        // A peer that is gone already has no use for the end.
+        let _ = stream::shut_write(to.as_fd());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The way out: what a connection costs through the front, how much flows, how much memory idle ones take; beside loopback
-//! without anything between, and beside the proxy of sandbox-runtime where `srt` is to be had.
+//! without anything between, and beside the proxy of sandbox-runtime where `srt` is on the path (`npm install` of
+//! `@anthropic-ai/sandbox-runtime` makes it).
 //!
 //! Invariant: servers run in this process, outside of every sandbox, and are the same for all cases.
 //! Leaves to others: what runs inside (`dials`).
