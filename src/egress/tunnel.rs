@@ -1,11 +1,12 @@
 //! One connection from its first byte to its last: sniffed, then spliced, terminated or refused.
 //!
 //! Invariant: a connection that was judged by name goes on only if what is said inside names one of those names, or if it
-//! is a protocol that names nothing. Until that is known not one byte of the client's is passed on.
+//! is a protocol that names nothing. Until that is known not one byte of the client's is passed on, but the beginning of a
+//! line that nothing is named by yet (`sniff`).
 //! Leaves to others: who may come in (`listen`, `proxy`), what TLS and HTTP say (`sniff`), carrying bytes (`splice`).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::io::AsyncWriteExt;
@@ -77,13 +78,23 @@ impl Tunnel {
     /// proxy. The one made ahead is given out once, if its address is known as one of that name's.
     pub async fn dial(&self, host: &Host) -> io::Result<TcpStream> {
         let ahead = lock(&self.server).take();
-        if let Some(server) = ahead.filter(|server| self.shared.names.names(server.addr.ip()).contains(host)) {
+        if let Some(server) = ahead.filter(|server| self.leads_to(server, host)) {
             return Ok(server.stream);
         }
         let wanted = self.wanted_of(host);
         let server = dial::dial(&self.shared, &wanted).await?;
         self.opened(&server);
         Ok(server.stream)
+    }
+
+    /// Whether a connection made ahead is one to `host`: to an address that the agent was told of as one of that name's, or
+    /// to this machine, which has its name without being told.
+    fn leads_to(&self, server: &Server, host: &Host) -> bool {
+        let ip = server.addr.ip();
+        let here = ip == IpAddr::from(Ipv4Addr::LOCALHOST) || ip == IpAddr::from(Ipv6Addr::LOCALHOST);
+        // Not to a proxy of the machine's that is here and leads elsewhere.
+        let asked = self.addr.is_some_and(|addr| addr.ip() == ip);
+        here && asked && host.is_localhost() || self.shared.names.names(ip).contains(host)
     }
 
     pub fn wanted(&self) -> Wanted {
@@ -216,7 +227,7 @@ pub async fn run(tunnel: Tunnel, first: Vec<u8>) {
     };
     // Boxed: gone when the tunnel flows, and thousands of those may wait.
     let heard = Box::pin(sniff::listen(&tunnel, first, way)).await;
-    let Heard { opening, head, way, back } = match heard {
+    let Heard { opening, mut head, passed, way, back } = match heard {
         Ok(heard) => heard,
         Err(end) => {
             tunnel.entry().ends(end.as_str());
@@ -227,7 +238,7 @@ pub async fn run(tunnel: Tunnel, first: Vec<u8>) {
         tunnel.entry().note(|facts| facts.sni = Some(host.clone()));
     }
     match route(&tunnel, &opening) {
-        Route::Splice => splice(tunnel, head, way, back).await,
+        Route::Splice => splice(tunnel, head.split_off(passed), way, back).await,
         Route::Terminate(host) => {
             let entry = Arc::clone(tunnel.entry());
             entry.note(|facts| facts.host = Some(host.clone()));
@@ -237,6 +248,14 @@ pub async fn run(tunnel: Tunnel, first: Vec<u8>) {
         Route::Plain(host) => {
             let entry = Arc::clone(tunnel.entry());
             entry.note(|facts| facts.host = Some(host.clone()));
+            // Nothing was said on it yet, either way: it serves the first request.
+            if let Way::Made(server) = way
+                && passed == 0
+                && entry.counted().1 == 0
+                && back.is_empty()
+            {
+                *lock(&tunnel.server) = Some(server);
+            }
             let end = Box::pin(http::plain(tunnel, head, host)).await;
             entry.ends(end);
         }

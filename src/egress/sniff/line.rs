@@ -47,6 +47,14 @@ pub fn look(head: &[u8], ended: bool) -> Option<Opening> {
     }
 }
 
+/// Whether this is the unfinished first line of text by which nothing is named yet: whatever it becomes, a server that took
+/// it for HTTP would have to wait for what follows. Not where it says `HTTP/`, nor where some server could see its end.
+pub fn is_nameless(head: &[u8]) -> bool {
+    let start = head.iter().position(|byte| !is_space(*byte)).unwrap_or(head.len());
+    let line = head.get(start..).unwrap_or_default();
+    !line.iter().any(|byte| b"\r\n\0".contains(byte)) && !says_http(line)
+}
+
 /// Whether this is, or may become, the start of a request with a method of RFC 9110 §9 or RFC 5789, after empty lines.
 pub fn begins_as_usual(head: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =

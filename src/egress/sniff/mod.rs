@@ -5,7 +5,9 @@
 //! a line that says HTTP/1.x ─ head complete ─▶ Host                 anything else ─▶ other: judged by name when it connected
 //! ```
 //! Invariant: from its first byte on a client has [`TIME`] to finish what it began to say, and [`MOST`] bytes for it; a
-//! client that says nothing may wait for its server as long as it likes.
+//! client that says nothing may wait for its server as long as it likes. So may one of a protocol whose first line has no
+//! end, on a connection of which no request is inspected: the line is passed on after a while ([`QUIET`]), and judged with
+//! what follows all the same.
 //! Leaves to others: whether what was said is allowed (`tunnel`).
 
 pub mod hello;
@@ -30,6 +32,8 @@ pub use hello::Hello;
 
 /// For a ClientHello or a head, from its first byte on.
 pub const TIME: Duration = Duration::from_secs(10);
+/// How long the beginning of a line waits for its end.
+const QUIET: Duration = Duration::from_millis(250);
 /// Bytes of a ClientHello or a head.
 pub const MOST: usize = 64 << 10;
 /// Bytes read at a time.
@@ -105,6 +109,8 @@ impl Way {
 pub struct Heard {
     pub opening: Opening,
     pub head: Vec<u8>,
+    /// Bytes of `head` that the server has already.
+    pub passed: usize,
     pub way: Way,
     /// What the server has said so far and the client has not taken.
     pub back: Pipe,
@@ -113,9 +119,10 @@ pub struct Heard {
 /// Reads until the opening is known. Meanwhile `way` is dialled, and what the server says is passed on.
 pub async fn listen(tunnel: &Tunnel, mut head: Vec<u8>, mut way: Way) -> Result<Heard, End> {
     let (client, entry) = (&tunnel.client, tunnel.entry());
-    let (mut back, mut server_done, mut client_done) = (Pipe::default(), false, false);
+    let (mut back, mut server_done, mut client_done, mut passed) = (Pipe::default(), false, false, 0);
     let mut deadline: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let looks = tunnel.by_name || tunnel.policy().inspects_port(tunnel.port);
+    let inspected = tunnel.is_inspected();
     // No server of HTTP/1 says anything before it is asked, but that it hangs up (RFC 9112 §9.3.2): what one that has spoken
     // takes from its client is no request, and need not be a whole line before it is passed on.
     let mut spoken = None;
@@ -129,11 +136,14 @@ pub async fn listen(tunnel: &Tunnel, mut head: Vec<u8>, mut way: Way) -> Result<
             _ => glance(&head, client_done),
         };
         if let Some(opening) = opening {
-            return Ok(Heard { opening, head, way, back });
+            return Ok(Heard { opening, head, passed, way, back });
         }
-        if !head.is_empty() && deadline.is_none() {
+        let is_text = head.first().is_some_and(|first| *first != hello::HANDSHAKE);
+        let nameless = is_text && !inspected && line::is_nameless(&head);
+        if !head.is_empty() && !nameless && deadline.is_none() {
             deadline = Some(Box::pin(tokio::time::sleep(TIME)));
         }
+        let lingers = nameless && passed < head.len() && matches!(way, Way::Made(_));
         tokio::select! {
             read = read_some(client, &mut head) => client_done = read.map_err(|_| End::Reset)? == 0,
             next = way.advance(&mut back, client, |bytes| entry.received(bytes)), if !server_done => match next {
@@ -146,7 +156,22 @@ pub async fn listen(tunnel: &Tunnel, mut head: Vec<u8>, mut way: Way) -> Result<
                 Err(_) => return Err(End::Refused),
             },
             () = late(deadline.as_mut()) => return Err(End::Slow),
+            () = tokio::time::sleep(QUIET), if lingers => {
+                let taken = pass_on(&way, head.get(passed..).unwrap_or_default())?;
+                entry.sent(taken as u64);
+                passed += taken;
+            }
         }
+    }
+}
+
+/// Gives the server what it takes of the beginning of a line.
+fn pass_on(way: &Way, rest: &[u8]) -> Result<usize, End> {
+    let Way::Made(server) = way else { return Ok(0) };
+    match server.stream.try_write(rest) {
+        Ok(taken) => Ok(taken),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(_) => Err(End::Reset),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod entries;
 mod openings;
+mod servers;
 mod tunnels;
 
 use std::io::{Read, Write};

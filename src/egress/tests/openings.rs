@@ -117,14 +117,66 @@ fn who_begins_and_does_not_go_on_is_cut_off() {
     let (addr, _) = server(echo);
     let world = world(addr);
     let mut slow = world.redirect(addr, &["example.org"]);
-    slow.write_all(b"GET / HT").unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: exa").unwrap();
     let mut proxied = world.proxied();
     proxied.write_all(b"CONNECT loc").unwrap();
     // Whoever says nothing may stay.
     let mut silent = world.redirect(addr, &["example.org"]);
     assert_eq!(rest(&mut slow), "ConnectionReset");
-    assert_eq!(world.closed().end, "timeout");
+    let closed = world.closed();
+    assert_eq!((closed.end, closed.up), ("timeout", 0));
     assert!(["", "ConnectionReset"].contains(&rest(&mut proxied).as_str()));
     silent.write_all(b"\0x").unwrap();
     assert_eq!(exactly(&mut silent, 2), b"\0x");
+}
+
+/// A protocol whose clients begin with a line that does not end waits for nobody; what it becomes is judged all the same.
+#[test]
+fn half_a_line_is_passed_on_and_not_forgotten() {
+    let (addr, _) = server(echo);
+    let world = world(addr);
+    let mut clients: Vec<_> = (0..3).map(|_| world.redirect(addr, &["example.org"])).collect();
+    for client in &mut clients {
+        client.write_all(b"HELO").unwrap();
+    }
+    for client in &mut clients {
+        assert_eq!(exactly(client, 4), b"HELO");
+    }
+    let [plain, evil, bare] = clients.as_mut_slice() else { unreachable!() };
+    plain.write_all(b" me").unwrap();
+    assert_eq!(exactly(plain, 3), b" me");
+    plain.write_all(b", then\nmore").unwrap();
+    assert_eq!(exactly(plain, 11), b", then\nmore");
+    evil.write_all(b" / HTTP/1.1\r\nHost: evil.org\r\n\r\n").unwrap();
+    assert!(rest(evil).starts_with("HTTP/1.1 403 "));
+    assert_eq!((world.closed().end, world.closed().up), ("denied", 4));
+    // Some server may take this for the end of a line.
+    world.forget_events();
+    bare.write_all(b" / HTTP/1.1\rHost: evil.org\r\r").unwrap();
+    assert_eq!(rest(bare), "ConnectionReset");
+    assert_eq!((world.closed().end, world.closed().up), ("timeout", 4));
+}
+
+/// What is asked for by name over plain HTTP is dialled once, ahead or not.
+#[test]
+fn plain_http_is_dialled_once() {
+    fn answers(mut stream: TcpStream) {
+        let mut head = [0; 4096];
+        let _ = stream.read(&mut head);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+    let (addr, seen) = server(answers);
+    let world = World::new(&format!("allow = ['localhost:{}']", addr.port()));
+    for ahead in [false, true] {
+        let passage = world.passage("0.0.0.0:0".parse().unwrap(), addr, &["localhost"]);
+        let dialled = ahead.then(|| world.egress.dial(&passage, &|| true).unwrap());
+        let mut client = world.come(addr, &["localhost"], dialled);
+        if !ahead {
+            seen.recv_timeout(LONG).unwrap();
+        }
+        client.write_all(format!("GET / HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", addr.port()).as_bytes()).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(rest(&mut client).ends_with("ok"));
+        assert_eq!(seen.try_iter().count(), usize::from(ahead), "ahead: {ahead}");
+    }
 }

@@ -1,7 +1,7 @@
 //! TLS that ends here: connections whose requests are judged or get a credential.
 //!
-//! Invariant: the agent's side of a connection is answered only after the server was dialled by the judged name and its
-//! certificate verified for it; where that failed, every request is answered with why, and nothing is sent on.
+//! Invariant: no request is read before the server was dialled by the judged name and its certificate verified for it; where
+//! that failed, every request is answered with why, and nothing is sent on.
 //! Leaves to others: requests (`http`), which connections end here (`tunnel`).
 //!
 //! ```text
@@ -9,6 +9,7 @@
 //!                                                                            │
 //!              http::serve ◀─ shake hands with the leaf of the judged name, offering just that ◀─┘
 //! ```
+//! A client that offers HTTP/1.1 alone, or nothing, leaves nothing to find out: then both hands are shaken at once.
 
 mod authority;
 mod trust;
@@ -92,16 +93,31 @@ pub async fn terminate(tunnel: Tunnel, hello: Vec<u8>, host: Host) -> &'static s
     let Ok(Ok(start)) = tokio::time::timeout(PATIENCE, accepting).await else { return "reset" };
     let offered = offered(start.client_hello().alpn());
     let Some(protocols) = offered else { return "denied" };
-    let way = match reach(&tunnel, &host, &protocols).await {
-        Ok((server, taken)) => Way::found(server, taken.unwrap_or(Protocol::Http1)),
-        // Told to the client over a connection that works, since a broken one tells nobody why.
-        Err(error) => Way::lost(&error, protocols.first().copied().unwrap_or(Protocol::Http1)),
+    let sessions = &tunnel.shared.tls;
+    let protocol = protocols.first().copied().unwrap_or(Protocol::Http1);
+    let found = async {
+        Ok(match reach(&tunnel, &host, &protocols).await {
+            Ok((server, taken)) => Way::found(server, taken.unwrap_or(Protocol::Http1)),
+            // Told to the client over a connection that works, since a broken one tells nobody why.
+            Err(error) => Way::lost(&error, protocol),
+        })
     };
-    let protocol = (!protocols.is_empty()).then_some(way.protocol);
-    let Ok(config) = tunnel.shared.tls.authority.server(&host, protocol, SystemTime::now()) else { return "refused" };
-    match tokio::time::timeout(PATIENCE, start.into_stream(config)).await {
-        Ok(Ok(client)) => http::serve(tunnel, client, host, way).await,
-        _ => "reset",
+    let shake = async |protocol| {
+        let protocol = (!protocols.is_empty()).then_some(protocol);
+        let config = sessions.authority.server(&host, protocol, SystemTime::now()).map_err(|_| "refused")?;
+        let shaking = tokio::time::timeout(PATIENCE, start.into_stream(config));
+        shaking.await.map_err(|_| "reset")?.map_err(|_| "reset")
+    };
+    let both = match protocols.as_slice() {
+        [] | [Protocol::Http1] => tokio::try_join!(found, shake(Protocol::Http1)),
+        _ => match found.await {
+            Ok(way) => shake(way.protocol).await.map(|client| (way, client)),
+            Err(word) => Err(word),
+        },
+    };
+    match both {
+        Ok((way, client)) => http::serve(Arc::clone(&tunnel), client, host, way).await,
+        Err(word) => word,
     }
 }
 
