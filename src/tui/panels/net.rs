@@ -181,10 +181,15 @@ pub fn draw(frame: &mut Frame, area: Rect, view: &NetView, theme: &Theme) {
     let refused = view.rows.iter().filter(|row| row.tone == Tone::Deny).count();
     let open: u64 = view.rows.iter().filter(|row| row.sign == OPEN).map(|row| row.count).sum();
     let reached = view.rows.iter().filter(|row| row.sign != OPEN && row.tone != Tone::Deny).count();
-    let mut state = if open > 0 { format!("{open} open, {reached} reached") } else { format!("{reached} reached") };
-    if refused > 0 {
-        state.push_str(&format!(", {refused} denied"));
-    }
+    let counts = [(open, "open"), (reached as u64, "reached"), (refused as u64, "denied")];
+    let words = |leaves: bool| {
+        let told = counts.iter().filter(|(count, what)| *count > 0 || *what == "reached");
+        let told = told.filter(|(_, what)| !(leaves && *what == "reached"));
+        told.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+    };
+    // Places that were reached stand below; what is open or was refused is said where there is not room for all three.
+    let narrow = width(&words(false)) + width("network") + 6 > usize::from(area.width);
+    let mut state = words(narrow && open + refused as u64 > 0);
     if !view.progress.is_empty() {
         view.progress.clone_into(&mut state);
     }
