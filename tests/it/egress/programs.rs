@@ -83,7 +83,9 @@ fn certificates_are_there_to_be_read() {
     let said = world.run(&[
         "sh",
         "-c",
-        "head -1 $SSL_CERT_FILE; cat $NODE_EXTRA_CA_CERTS | grep -c BEGIN; echo x >> $SSL_CERT_FILE || echo kept",
+        "head -1 $SSL_CERT_FILE; cat $NODE_EXTRA_CA_CERTS | grep -c BEGIN; echo x >> $SSL_CERT_FILE || echo kept; \
+         cat ${SSL_CERT_FILE%/*}/* | grep -c PRIVATE",
     ]);
-    assert_eq!(said.said(), "-----BEGIN CERTIFICATE-----\n1\nkept");
+    // The key is nowhere: it would follow the last line.
+    assert_eq!(said.out.trim(), "-----BEGIN CERTIFICATE-----\n1\nkept\n0", "{said:?}");
 }

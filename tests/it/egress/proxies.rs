@@ -64,6 +64,20 @@ for host in [b'evil.test\0.api.test', b'api.test%00', b'a@api.test', b'api.test#
     assert!(events.iter().any(|event| event["verdict"] == "deny" && event["host"] == "evil.test"), "{events:?}");
 }
 
+/// SOCKS is spoken where the variables say HTTP, by a client that has not read this.
+#[test]
+fn socks_is_spoken_at_the_same_port() {
+    let (world, port) = world("");
+    let line = format!(
+        "at=socks5h://${{HTTPS_PROXY#http://}}; for host in api.test evil.test; do \
+         curl -sS --noproxy '' -x $at http://$host:{port}/s && echo || echo \"no: $?\"; done 2>&1"
+    );
+    let said = world.run(&["sh", "-c", &line]);
+    let lines: Vec<&str> = said.said().lines().collect();
+    assert_eq!((lines.first(), lines.last()), (Some(&"GET /s"), Some(&"no: 97")), "{said:?}");
+    assert_eq!(world.resolver.asked().iter().filter(|(name, _)| name == "evil.test").count(), 0);
+}
+
 #[test]
 fn a_name_inside_that_was_not_judged_is_cut_off_e7_e8() {
     let (world, port) = world("");

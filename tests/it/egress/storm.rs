@@ -3,15 +3,14 @@
 use crate::server;
 use crate::world::World;
 
-/// Two thousand connections open together, each with an answer of its own.
-#[test]
-fn thousands_at_a_time() {
+/// So many connections open together, each with an answer of its own; what the front took for them at most, in MiB.
+fn open_together(count: usize) -> u64 {
     let world = World::new("allow = ['127.66.0.0/16']", &[]);
     let port = server::echo("127.66.0.5").port();
-    let said = world.python(&format!(
+    let script = format!(
         r"
-import asyncio, resource
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE); resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+import asyncio, resource, sys
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE); resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, {count} + 64), hard))
 gate = asyncio.Semaphore(200)
 async def one(n):
     async with gate: r, w = await asyncio.open_connection('127.66.0.5', {port})
@@ -19,12 +18,39 @@ async def one(n):
     got = await r.readexactly(6)
     return got == b'%06d' % n, w
 async def main():
-    done = await asyncio.gather(*(one(n) for n in range(2000)))
-    print(sum(good for good, _ in done), len({{w.get_extra_info('sockname') for _, w in done}}))
+    done = await asyncio.gather(*(one(n) for n in range({count})))
+    print(sum(good for good, _ in done), len({{w.get_extra_info('sockname') for _, w in done}}), flush=True)
+    sys.stdin.readline()
 asyncio.run(main())
 "
-    ));
-    assert_eq!(said.said(), "2000 2000");
+    );
+    world.write("many.py", &script);
+    let mut session = world.start(&[], &["python3", "many.py"]);
+    assert_eq!(session.until(" "), format!("{count} {count}"));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", session.front())).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    session.tell("go");
+    session.end().said();
+    peak.map_or(0, |kib: u64| kib >> 10)
+}
+
+#[test]
+fn thousands_at_a_time() {
+    open_together(2000);
+}
+
+/// As many as this machine's descriptors allow.
+#[test]
+#[ignore = "it is long: cargo test --test egress ten_thousand -- --ignored --nocapture"]
+fn ten_thousand_at_a_time() {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("its line");
+    let hard: usize = line.split_whitespace().nth(4).and_then(|hard| hard.parse().ok()).unwrap_or(usize::MAX);
+    // Two of the front's for each, and its own.
+    let count = 10_000.min((hard - 512) / 2);
+    let peak = open_together(count);
+    eprintln!("{count} at a time: the front's peak {peak} MiB");
+    assert!(peak < 400, "{peak} MiB");
 }
 
 /// Threads that connect one socket to an allowed place and to a forbidden one: whoever wins, the forbidden one is not reached.

@@ -144,6 +144,11 @@ pub struct Running<'w> {
 pub struct Person(BufReader<UnixStream>);
 
 impl Running<'_> {
+    /// Process id of the front.
+    pub fn front(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A line for the program's standard input.
     pub fn tell(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("piped");

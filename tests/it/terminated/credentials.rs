@@ -103,6 +103,30 @@ fn nobody_else_gets_placeholder_or_secret() {
     rig.assert_untold(REAL);
 }
 
+/// E16: a client that takes its header along wherever it is sent to.
+#[test]
+fn who_is_sent_elsewhere_is_judged_anew_and_goes_without() {
+    let rig = rig("");
+    let token = rig.variable("FORGE_TOKEN").to_owned();
+    let bearer = format!("authorization: Bearer {token}");
+    let resolve = format!("nowhere.example.test:{}:127.0.0.1", rig.port);
+    for flag in ["--http1.1", "--http2"] {
+        let away = |to: String| rig.url(&format!("/away?{to}"));
+        let taken = ["--location-trusted", "--resolve", &resolve, "-H", &bearer];
+        let to_other = away(format!("https://{OTHER}:{}/sent", rig.port));
+        let (text, _) = rig.curl(&[&[flag][..], &taken, &[&to_other]].concat());
+        assert!(text.contains("credential"), "{text}");
+        let to_nobody = away(format!("https://nowhere.example.test:{}/sent", rig.port));
+        assert!(!rig.curl(&[&[flag][..], &taken, &[&to_nobody]].concat()).1);
+        let to_plain = away(format!("http://{API}:{}/sent", rig.plain));
+        let (text, _) = rig.curl(&[&[flag][..], &taken, &[&to_plain]].concat());
+        assert!(text.contains("credential"), "{text}");
+    }
+    let seen = rig.seen();
+    assert!(seen.len() == 6 && seen.iter().all(|seen| seen.uri.contains("/away")), "{seen:?}");
+    rig.assert_untold(REAL);
+}
+
 #[test]
 fn what_echoes_the_secret_is_redacted() {
     let rig = rig("");

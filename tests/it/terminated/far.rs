@@ -144,6 +144,10 @@ async fn answer(
         "/dribble" => dribble(&found),
         "/packed" => with(plain(StatusCode::OK, "packed".into()), "content-encoding", "gzip"),
         "/headers" => with(plain(StatusCode::OK, "ok".into()), "x-echo", found.header("authorization")),
+        "/away" => {
+            let to = parts.uri.query().unwrap_or_default();
+            with(plain(StatusCode::FOUND, "away".into()), "location", to)
+        }
         "/elsewhere" => with(plain(StatusCode::OK, "ok".into()), "alt-svc", "h3=\":443\""),
         _ if path.starts_with("/git/") => git::backend(&root, &found, parts.uri.query().unwrap_or_default()),
         _ => plain(StatusCode::OK, format!("hello from {path}\n")),

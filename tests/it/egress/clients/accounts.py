@@ -10,14 +10,12 @@ was right.
 import base64
 import hashlib
 import hmac
-import http.server
 import json
-import os
-import ssl
-import subprocess
 import sys
-import threading
 from urllib.parse import quote, unquote, urlsplit
+
+sys.dont_write_bytecode = True
+import web  # noqa: E402
 
 ROOT, CERT, KEY = sys.argv[1:4]
 SECRETS = json.loads(sys.stdin.readline())
@@ -41,33 +39,9 @@ def signature(method, target, headers, body, secret):
     return hmac.compare_digest(hmac.new(key, text.encode(), hashlib.sha256).hexdigest(), part["Signature"])
 
 
-class Accounts(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *rest):
-        pass
-
+class Accounts(web.Spoken):
     def say(self, text, status=200, kind="application/json", **fields):
-        text = text if isinstance(text, bytes) else text.encode()
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": len(text), **fields}.items():
-            self.send_header(name.replace("_", "-"), str(value))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(text)
-
-    def whole(self):
-        if "100-continue" in (self.headers.get("Expect") or ""):
-            self.send_response_only(100)
-            self.end_headers()
-        if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
+        super().say(text, status, kind, **fields)
 
     def is_known(self, name, body):
         """Whether the secret of this name came with the request."""
@@ -97,7 +71,7 @@ class Accounts(http.server.BaseHTTPRequestHandler):
 
     def forge(self, body):
         if self.path.startswith("/git/"):
-            return self.git(body)
+            return self.git(ROOT, body)
         if self.path.startswith("/api/graphql"):
             return self.say('{"data":{"viewer":{"login":"somebody"}}}')
         self.say('{"login":"somebody"}', X_OAuth_Scopes="repo")
@@ -118,31 +92,6 @@ class Accounts(http.server.BaseHTTPRequestHandler):
         result = f"<GetCallerIdentityResult>{identity}</GetCallerIdentityResult>"
         self.say(f"<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>", kind="text/xml")
 
-    def git(self, body):
-        path, _, query = self.path.partition("?")
-        env = {
-            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": ROOT, "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
-            "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type") or "",
-            "CONTENT_LENGTH": str(len(body)), "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "", "REMOTE_USER": "u", "HOME": ROOT,
-            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-        }
-        done = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True)
-        head, _, rest = done.stdout.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        status = int(fields.pop("Status", "200 OK").split()[0])
-        kind = fields.pop("Content-Type", "text/plain")
-        self.say(rest, status, kind, **{name.replace("-", "_"): value for name, value in fields.items()})
 
-
-class Threads(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-
-server = Threads(("127.0.0.1", 0), Accounts)
-tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-tls.load_cert_chain(CERT, KEY)
-server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_address[1], flush=True)
+print(web.secure(Accounts, CERT, KEY), flush=True)
 sys.stdin.read()

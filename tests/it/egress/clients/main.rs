@@ -53,6 +53,7 @@ clients! {
     node => "asked as web.test\nasked as web.test\nasked as plain.test\ntls true\n50\nrefused\n",
     python => "asked as web.test\nasked as plain.test\nasked as web.test\nrefused\n",
     requests => "asked as web.test\nasked as plain.test\nasked as web.test\n30\nrefused\nrefused\n",
+    quic => "asked as web.test\nat once\nrefused\n",
     npm => "42\nrefused\n",
     pip => "42\nrefused\n",
     cargo => "42\nrefused\n",

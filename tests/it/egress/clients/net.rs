@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 /// No client takes longer, on a busy machine either.
 const SECONDS: &str = "240";
-/// What `requests.sh` imports.
-const PYTHONS: [&str; 2] = ["requests==2.32.5", "httpx==0.28.1"];
+/// What `requests.sh` and `quic.sh` import.
+const PYTHONS: [&str; 3] = ["requests==2.32.5", "httpx==0.28.1", "curl_cffi==0.16.3"];
 
 pub struct Net {
     dir: TempDir,

@@ -7,16 +7,16 @@ Every name under .test stands for 127.0.0.1. The web server gives what lies unde
 /git/, and says at /who which name it was asked by. The database knows one answer.
 """
 
-import http.server
 import json
 import os
 import socket
 import socketserver
-import ssl
 import struct
-import subprocess
 import sys
 import threading
+
+sys.dont_write_bytecode = True
+import web  # noqa: E402
 
 ROOT, CERT, KEY = sys.argv[1:4]
 
@@ -39,69 +39,30 @@ def names(sock):
         sock.sendto(head + question + answers, client)
 
 
-class Web(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Web(web.Spoken):
     def __init__(self, *rest):
         super().__init__(*rest, directory=ROOT)
-
-    def log_message(self, *rest):
-        pass
-
-    def say(self, text, kind="text/plain"):
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
 
     def do_GET(self):
         path = self.path.split("?")[0]
         if path.startswith("/git/"):
-            return self.git()
+            return self.git(ROOT, self.whole())
         if path == "/who":
-            return self.say(f"asked as {self.headers['Host'].split(':')[0]}\n".encode())
+            return self.say(f"asked as {self.headers['Host'].split(':')[0]}\n")
         if path == "/headers":
-            return self.say(json.dumps(dict(self.headers.items())).encode(), "application/json")
+            return self.say(json.dumps(dict(self.headers.items())), kind="application/json")
         described = ROOT + path if path.endswith(".json") else f"{ROOT}{path}/index.json"
         if os.path.exists(described):
             with open(described, "rb") as file:
                 host = f"https://{self.headers['Host']}"
-                return self.say(file.read().replace(b"@HOST@", host.encode()), "application/json")
+                return self.say(file.read().replace(b"@HOST@", host.encode()), kind="application/json")
         super().do_GET()
 
     def do_POST(self):
         if self.path.startswith("/git/"):
-            return self.git()
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.say(b"taken\n")
-
-    def git(self):
-        path, _, query = self.path.partition("?")
-        if "chunked" in (self.headers.get("Transfer-Encoding") or ""):
-            body = b""
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        env = {
-            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": ROOT, "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
-            "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type") or "",
-            "CONTENT_LENGTH": str(len(body)), "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "", "REMOTE_USER": "u", "HOME": ROOT,
-            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-        }
-        done = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True)
-        head, _, rest = done.stdout.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-        self.send_response(int(fields.pop("Status", "200 OK").split()[0]))
-        for name, value in fields.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        self.wfile.write(rest)
+            return self.git(ROOT, self.whole())
+        self.whole()
+        self.say("taken\n")
 
 
 class Database(socketserver.BaseRequestHandler):
@@ -143,29 +104,14 @@ class Database(socketserver.BaseRequestHandler):
             pass
 
 
-def serve(server):
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_address[1]
-
-
-class Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    request_queue_size = 128
-
-
 resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 resolver.bind(("127.0.0.1", 0))
 threading.Thread(target=names, args=(resolver,), daemon=True).start()
-secure = Threads(("127.0.0.1", 0), Web)
-tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-tls.load_cert_chain(CERT, KEY)
-# the handshake is the thread's of the connection: a client that does not begin holds nobody up
-secure.socket = tls.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
 ports = {
     "dns": resolver.getsockname()[1],
-    "web": serve(Threads(("127.0.0.1", 0), Web)),
-    "tls": serve(secure),
-    "database": serve(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Database)),
+    "web": web.plain(Web),
+    "tls": web.secure(Web, CERT, KEY),
+    "database": web.serve(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Database)),
 }
 print(json.dumps(ports), flush=True)
 sys.stdin.read()
