@@ -37,7 +37,7 @@ pub struct McpLogout {
 /// Serve a server behind a URL to programs that speak HTTP: every message judged by [[mcp.rules]], on loopback
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  govsh mcp serve linear                         prints the URL to use\n  govsh mcp serve --policy team --port 8931 --path /mcp linear\n\nWithout --path the URL has an unguessable one: whoever knows it may use the server with your tokens.\nOutside of a session nobody is asked, so what a rule asks about is denied, and nothing is recorded."
+    after_help = "Examples:\n  govsh mcp serve linear                         prints the URL to use\n  govsh mcp serve --policy team --port 8931 --path /mcp linear\n\nWithout --path the URL has an unguessable one: whoever knows it may use the server with your tokens.\nThe server is held to what is pinned of it. Outside of a session nobody is asked, so what a rule asks about is denied, and nothing is recorded."
 )]
 pub struct McpServe {
     /// The server's name in [mcp.servers]

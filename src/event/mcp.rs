@@ -15,7 +15,7 @@ pub struct Mcp {
     pub server: Arc<str>,
     /// Counts the session's connections to servers from 1; the same in all events of one.
     pub connection: u64,
-    /// The process that connected; 0 where that is not known.
+    /// The server's process; 0 before it runs, and for a server that is reached by URL.
     pub pid: i32,
     pub what: McpWhat,
 }

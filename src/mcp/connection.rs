@@ -243,7 +243,11 @@ impl<C: AsyncRead + AsyncWrite, S: AsyncRead + AsyncWrite> Connection<C, S> {
                 self.server.outgoing.clear();
             }
             Woken::Answered(ticket, allow) => {
-                let steps = self.relay.answered(ticket, allow);
+                // What holds by now may be more than what was asked by.
+                if self.rules.has_changed().unwrap_or(false) {
+                    self.take_rules();
+                }
+                let steps = self.relay.answered(ticket, allow, self.tells.now());
                 self.carry_out(Side::Client, steps);
             }
             Woken::Still => {

@@ -5,6 +5,7 @@
 //! Leaves to others: when something is told (`relay`), publishing it (`session`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::message::Id;
 use super::relay::{Side, Told};
@@ -27,7 +28,8 @@ pub struct Evidence {
     depth: Depth,
     server: Arc<str>,
     connection: u64,
-    pid: i32,
+    /// Of the server's process; 0 where there is none, or none yet.
+    pid: Arc<AtomicI32>,
 }
 
 /// What the relay cannot say by itself.
@@ -40,8 +42,13 @@ pub struct Why {
 
 impl Evidence {
     /// `key` is drawn once for the session.
-    pub fn new(key: [u8; 32], depth: Depth, server: &str, connection: u64, pid: i32) -> Evidence {
-        Evidence { key, depth, server: cut(server, NAME).into(), connection, pid }
+    pub fn new(key: [u8; 32], depth: Depth, server: &str, connection: u64) -> Evidence {
+        Evidence { key, depth, server: cut(server, NAME).into(), connection, pid: Arc::default() }
+    }
+
+    /// The server runs as this process: of events from now on, and of all clones.
+    pub fn runs_as(&self, pid: i32) {
+        self.pid.store(pid, Ordering::Relaxed);
     }
 
     /// Whether arguments and results are kept as they are.
@@ -51,7 +58,8 @@ impl Evidence {
 
     /// An event of this connection.
     pub fn of(&self, what: McpWhat) -> Mcp {
-        Mcp { server: Arc::clone(&self.server), connection: self.connection, pid: self.pid, what }
+        let pid = self.pid.load(Ordering::Relaxed);
+        Mcp { server: Arc::clone(&self.server), connection: self.connection, pid, what }
     }
 
     /// A request that was judged, or its answer. `arguments` are the request's; `message` the answer's bytes.
@@ -214,7 +222,7 @@ mod tests {
     use super::*;
 
     fn evidence(key: u8, depth: Depth) -> Evidence {
-        Evidence::new([key; 32], depth, "github", 1, 7)
+        Evidence::new([key; 32], depth, "github", 1)
     }
 
     fn value(text: &str) -> Value {
@@ -230,6 +238,16 @@ mod tests {
             assert!(!same(a, b), "{a} {b}");
         }
         assert_ne!(one.digest(&value("\"x\"")), two.digest(&value("\"x\"")));
+    }
+
+    #[test]
+    fn events_name_the_process_once_it_runs() {
+        let evidence = evidence(1, Depth::Digest);
+        let other = evidence.clone();
+        let pid = |evidence: &Evidence| evidence.of(McpWhat::Stderr { bytes: Vec::new() }).pid;
+        assert_eq!(pid(&other), 0);
+        evidence.runs_as(7);
+        assert_eq!((pid(&evidence), pid(&other)), (7, 7));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::policy::mcp::Value;
-use canonical::canonical;
+pub(super) use canonical::canonical;
 
 /// The version of the pins file.
 const VERSION: i128 = 1;
@@ -49,7 +49,7 @@ pub enum Identity {
     },
     Url {
         url: String,
-        /// Digest of the certificate's public key, where it is pinned.
+        /// Digest of the certificate's public key (RFC 7469 §2.4), where it is pinned.
         certificate: Option<String>,
     },
 }
@@ -99,6 +99,17 @@ pub fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     let digits: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{digits}")
+}
+
+impl Identity {
+    /// Of the same address, with the certificate that was pinned of it: what it has now is seen when it is reached.
+    pub fn keep_certificate(&mut self, pinned: &Identity) {
+        if let (Identity::Url { url, certificate }, Identity::Url { url: same, certificate: was }) = (self, pinned)
+            && url == same
+        {
+            certificate.clone_from(was);
+        }
+    }
 }
 
 impl Tool {

@@ -18,6 +18,7 @@ mod asks;
 mod calls;
 mod features;
 mod lists;
+mod own;
 mod parked;
 mod rates;
 mod steps;
@@ -26,6 +27,7 @@ mod subject;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod wanted;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -39,11 +41,13 @@ use crate::policy::Verdict;
 use crate::policy::mcp::{Call, McpDecision, McpRule, Moment, Subject, Value, decide};
 use features::Features;
 use lists::List;
+use own::Own;
 use parked::Parked;
 pub use rates::Rates;
 pub use steps::{Changed, Question, Side, Step, Told};
 use streams::Streams;
 use tasks::Tasks;
+pub use watch::PINS;
 use watch::Watch;
 
 /// Requests of one side that may be open at a time.
@@ -75,6 +79,8 @@ struct Open {
     modern: bool,
     /// Nothing was sent yet: somebody is asked.
     is_parked: bool,
+    /// The relay has asked it, and no client.
+    is_own: bool,
 }
 
 /// A request of the server's that waits for the client's response.
@@ -99,6 +105,7 @@ pub struct Relay {
     told: u64,
     features: Features,
     streams: Streams,
+    own: Own,
     tells_answers: bool,
 }
 
@@ -125,6 +132,7 @@ impl Relay {
             tickets: 0,
             told: 0,
             streams: Streams::default(),
+            own: Own::default(),
             tells_answers: false,
         }
     }
@@ -148,6 +156,14 @@ impl Relay {
     #[must_use]
     pub fn telling_answers(self) -> Relay {
         Relay { tells_answers: true, ..self }
+    }
+
+    /// Asks the server for its tools itself where a client calls one without having asked, and something is pinned by it: for
+    /// connections, on which what the relay says reaches the server as what the client says does.
+    #[must_use]
+    pub fn looking(mut self) -> Relay {
+        self.own.enabled = true;
+        self
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -219,8 +235,10 @@ impl Relay {
                 let mut steps = vec![Step::dropped(Side::Server, &fault.to_string())];
                 // Whoever waits for it need not wait on, where it is clear who that is.
                 let id = Value::parse(message).ok().and_then(|value| value.field("id").and_then(Id::read));
-                if let Some(id) = id.filter(|id| self.taken(id).is_some()) {
-                    steps.push(Step::Client(reply::failed(&id, "the server's answer cannot be read")));
+                match id.and_then(|id| self.taken(&id).map(|open| (id, open))) {
+                    Some((id, open)) if open.is_own => steps.extend(self.looked(&id, &open, None, now)),
+                    Some((id, _)) => steps.push(Step::Client(reply::failed(&id, "the server's answer cannot be read"))),
+                    None => {}
                 }
                 steps
             }
@@ -244,7 +262,7 @@ impl Relay {
         (McpDecision { verdict: Verdict::Deny, rule: Some(rule), argument: None }, Why::new(&rule.id, reason))
     }
 
-    /// Whether a method that is put to the client within something else is allowed outright.
+    /// Whether a method that is put to the other side within something else is allowed outright.
     fn allows_method(&self, method: &str, params: Option<&Value>, now: Now) -> bool {
         let call = self.method_call(method, params, now);
         decide(&self.rules, &call).verdict == Verdict::Allow

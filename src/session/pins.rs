@@ -9,11 +9,15 @@
 //! pins/seen/NAME.json    what was seen instead, for 'govsh mcp diff' and 'govsh mcp pin --accept'
 //! ```
 
-use std::collections::BTreeMap;
+pub mod held;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::mcp::pins::{Change, Identity, Pinned, PinsError, sha256};
 use crate::policy::mcp::Launch;
@@ -21,6 +25,10 @@ use crate::policy::mcp::Launch;
 /// Longest file of pins, and longest program whose digest is taken, in bytes.
 const LONGEST: u64 = 64 << 20;
 const LONGEST_PROGRAM: u64 = 1 << 30;
+/// Digests that are remembered.
+const MOST_DIGESTS: usize = 256;
+/// Seconds after a change from which on another one shows.
+const SETTLED: i64 = 2;
 
 /// Why pins cannot be had or kept.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +45,83 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: PathBuf,
+    /// Of files that were read before: an interpreter is large, and every connection wants its digest.
+    digests: Arc<Mutex<HashMap<PathBuf, (Stamp, String)>>>,
+}
+
+/// Which bytes a file has, as far as the kernel tells without reading them: any write and any change of its times sets its
+/// time of change, which nobody can set back. Whoever can race that (a mapping that is written to later) can also exchange
+/// the file between any look at it and its start: digests tell of servers that were replaced, and are no defence against an
+/// agent that may write a server's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(found: &fs::Metadata) -> Stamp {
+        Stamp {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+
+    /// Whether a further write would show: times are no finer than the kernel's clock ticks.
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        i64::try_from(now).is_ok_and(|now| self.changed.0 + SETTLED < now)
+    }
 }
 
 impl Store {
     /// `~/.config/govsh/pins`, as it is called here; it need not exist.
     pub fn at(dir: PathBuf) -> Store {
-        Store { dir }
+        Store { dir, digests: Arc::default() }
+    }
+
+    /// What a server is: its words with the digests of its program and of every file among the words (the script of an
+    /// interpreter), or its URL. `program` is what its first word was found to be; `cwd` is where it is started.
+    pub fn identity(&self, launch: &Launch, program: Option<&Path>, cwd: &Path) -> io::Result<Identity> {
+        let argv = match launch {
+            Launch::Url(url) => return Ok(Identity::Url { url: url.clone(), certificate: None }),
+            Launch::Command(argv) => argv,
+        };
+        let mut files = BTreeMap::new();
+        let named = argv.iter().skip(1).filter(|word| !word.starts_with('-')).map(|word| cwd.join(word));
+        for path in program.map(Path::to_owned).into_iter().chain(named) {
+            // A word that is no file is no matter; a file that cannot be read is.
+            let Ok(real) = path.canonicalize() else { continue };
+            if let Some(digest) = self.digest(&real)? {
+                files.insert(real.to_string_lossy().into_owned(), digest);
+            }
+        }
+        Ok(Identity::Command { argv: argv.clone(), files })
+    }
+
+    /// None for what is no file, or a very long one. Several that want the same wait for the first.
+    fn digest(&self, path: &Path) -> io::Result<Option<String>> {
+        let Ok(found) = fs::metadata(path) else { return Ok(None) };
+        if !found.is_file() || found.len() > LONGEST_PROGRAM {
+            return Ok(None);
+        }
+        let stamp = Stamp::of(&found);
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, digest)) = digests.get(path).filter(|(known, _)| *known == stamp) {
+            return Ok(Some(digest.clone()));
+        }
+        let settled = stamp.is_settled();
+        let digest = sha256(&fs::read(path)?);
+        if settled && digests.len() < MOST_DIGESTS {
+            digests.insert(path.to_owned(), (stamp, digest.clone()));
+        }
+        Ok(Some(digest))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -88,25 +167,6 @@ impl Store {
         remove(&self.path(name))?;
         Ok(had)
     }
-}
-
-/// What a server is: its words with the digests of its program and of every file among the words (the script of an
-/// interpreter), or its URL. `program` is what its first word was found to be; `cwd` is where it is started.
-pub fn identity(launch: &Launch, program: Option<&Path>, cwd: &Path) -> io::Result<Identity> {
-    let argv = match launch {
-        Launch::Url(url) => return Ok(Identity::Url { url: url.clone(), certificate: None }),
-        Launch::Command(argv) => argv,
-    };
-    let mut files = BTreeMap::new();
-    let named = argv.iter().skip(1).filter(|word| !word.starts_with('-')).map(|word| cwd.join(word));
-    for path in program.map(Path::to_owned).into_iter().chain(named) {
-        // A word that is no file is no matter; a file that cannot be read is.
-        let Ok(real) = path.canonicalize() else { continue };
-        if fs::metadata(&real).is_ok_and(|found| found.is_file() && found.len() <= LONGEST_PROGRAM) {
-            files.insert(real.to_string_lossy().into_owned(), sha256(&fs::read(&real)?));
-        }
-    }
-    Ok(Identity::Command { argv: argv.clone(), files })
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> StoreError {
@@ -201,7 +261,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("s.js"), "1").unwrap();
         let launch = Launch::Command(vec!["node".into(), "--x".into(), "s.js".into(), "absent".into()]);
-        let of = || identity(&launch, None, dir.path()).unwrap();
+        let of = || Store::at(dir.path().join("pins")).identity(&launch, None, dir.path()).unwrap();
         let before = of();
         assert!(matches!(&before, Identity::Command { files, .. } if files.len() == 1));
         fs::write(dir.path().join("s.js"), "2").unwrap();

@@ -72,6 +72,7 @@ impl Session {
         }
         let Launched { link, supervisor, leader, .. } = launched?;
         let servers = servers.map(|opened| opened.servers);
+        let held = servers.clone();
         self.reload.started(supervisor.reloader(), self.outside.clone(), servers.clone());
         let stop = self.stop.take().ok_or(SessionError::Broker)?;
         let desk = self.desk.take().ok_or(SessionError::Broker)?;
@@ -94,6 +95,11 @@ impl Session {
             output: self.run.policy.limits().output_bytes,
             cgroup: self.cgroup.take(),
             desk,
+            still: Box::new(move |still| {
+                if let Some(servers) = &held {
+                    servers.hold(still);
+                }
+            }),
             ending: Box::new(move || {
                 if let Some(servers) = servers {
                     servers.close();

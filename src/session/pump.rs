@@ -68,6 +68,8 @@ pub struct Setup {
     pub attend: Option<Questions>,
     /// From before the agent's first call on.
     pub attendance: Option<Attendance>,
+    /// Holds what else there is of the session still, or lets it go on.
+    pub still: Box<dyn Fn(bool)>,
     /// Called once when nothing of the agent's is left, before whatever else is left of the session is ended.
     pub ending: Box<dyn FnOnce()>,
     /// Called once when the agent has ended and what it left behind goes on without the user's terminal.
@@ -107,6 +109,7 @@ pub struct Pump {
     wished: Option<String>,
     /// When politeness ends.
     grace: Option<Instant>,
+    still: Box<dyn Fn(bool)>,
     ending: Option<Box<dyn FnOnce()>>,
     kept: Option<Box<dyn FnOnce(Ended)>>,
     ended: Option<Ended>,
@@ -171,6 +174,7 @@ impl Pump {
             attendance: setup.attendance,
             wished: None,
             grace: None,
+            still: setup.still,
             ending: Some(setup.ending),
             kept: Some(setup.kept),
             ended: None,

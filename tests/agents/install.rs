@@ -46,6 +46,8 @@ const CONFORMANCE: Pinned = Pinned {
     steps: &[("node", "installArchSpecificPackage.js")],
 };
 const AIDER: &str = "aider-chat==0.86.2";
+#[allow(dead_code, reason = "of tests/it/mcp alone")]
+const PYTHON_SDK: &str = "mcp==1.30.0";
 
 /// The `node_modules` directory with codex, claude, gemini and opencode in it.
 pub fn node_modules() -> &'static Path {
@@ -74,18 +76,21 @@ pub fn conformance() -> &'static Path {
 /// Aider and all that it imports, as a directory for `sys.path`.
 pub fn aider() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        once("aider", AIDER, |fresh| {
-            let quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
-            must(
-                Command::new("python3")
-                    .args(["-m", "pip", "install"])
-                    .args(quiet)
-                    .arg("--target")
-                    .arg(fresh)
-                    .arg(AIDER),
-            );
-        })
+    INSTALLED.get_or_init(|| pip("aider", AIDER))
+}
+
+/// The Python SDK of the Model Context Protocol, likewise.
+#[allow(dead_code, reason = "of tests/it/mcp alone")]
+pub fn python_sdk() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| pip("python-sdk", PYTHON_SDK))
+}
+
+fn pip(name: &str, package: &str) -> PathBuf {
+    once(name, package, |fresh| {
+        let quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
+        let install = ["-m", "pip", "install"];
+        must(Command::new("python3").args(install).args(quiet).arg("--target").arg(fresh).arg(package));
     })
 }
 

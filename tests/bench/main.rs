@@ -9,7 +9,7 @@
 //!           ▼
 //!         measure: interleave ─► Item of samples ─► table (text or JSON)
 //!
-//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)   outside: __record (recordings) __hours (hours) __result (relays)
+//! inside the sandbox the same binary runs again:  __opens __timed __flood (inner)   __floor (floor)   outside: __record (recordings) __hours (hours) __result (relays) __speak __answer (stdio)
 //! ```
 //!
 //! Opens and launches of microseconds and milliseconds want a quiet machine. Where there is none,
@@ -32,6 +32,7 @@ mod relays;
 mod scratch;
 mod search;
 mod size;
+mod stdio;
 mod table;
 mod terminal;
 mod tunnels;
@@ -93,6 +94,8 @@ fn main() -> ExitCode {
         Some("__idle") => dials::idle(&rest),
         Some("__record") => recordings::record(&rest),
         Some("__result") => relays::result(&rest),
+        Some("__speak") => stdio::speak(&rest),
+        Some("__answer") => stdio::answer(&rest),
         _ => bench(&Options::parse()),
     };
     match outcome {
@@ -120,6 +123,7 @@ fn bench(options: &Options) -> Result<u8> {
     items.extend(hosts::run(&ways, &mut pace, &wants)?);
     items.extend(tunnels::run(&ways, &mut pace, &wants)?);
     items.extend(relays::run(&scratch, &mut pace, &wants)?);
+    items.extend(stdio::run(&ways, &mut pace, &wants)?);
     items.extend(backtest::run(&ways, &mut pace, &wants)?);
     items.extend(size::run(&ways, &wants)?);
     let machine = table::Machine::look(options.seed);

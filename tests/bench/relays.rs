@@ -1,7 +1,7 @@
 //! What the relay of MCP servers costs: alone, and with a connection around it, beside the same connection without either.
 //!
 //! Invariant: the server is an echo in this process, so what is measured is the way to it; 200 rules are judged, none of
-//! which matches but the last. Leaves to others: starting servers (`launch` has what a tree costs).
+//! which matches but the last. Leaves to others: servers in processes of their own, and starting them (`stdio`).
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -21,12 +21,12 @@ use crate::measure::{Bound, Case, Item, Pace, Sample};
 use crate::scratch::Scratch;
 
 /// Rules that are judged.
-const RULES: usize = 200;
+pub const RULES: usize = 200;
 /// Most that a call may take longer, in µs: half of them, and 99 of 100.
-const MEDIAN: f64 = 60.0;
-const TAIL: f64 = 250.0;
+pub const MEDIAN: f64 = 60.0;
+pub const TAIL: f64 = 250.0;
 /// 20,000 calls in a second, as µs for each.
-const EACH: f64 = 50.0;
+pub const EACH: f64 = 50.0;
 /// MiB of a result, and of memory that it may take.
 const RESULT: usize = 100;
 const MEMORY: f64 = 24.0;
@@ -94,7 +94,7 @@ fn rules() -> Arc<[McpRule]> {
     (0..RULES).map(rule).collect()
 }
 
-fn call(id: usize) -> String {
+pub fn call(id: usize) -> String {
     format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"tool_{}_x\",\"arguments\":{{\"path\":\"/w/src/main.rs\",\"lines\":[1,200],\"text\":\"{}\"}}}}}}\n",
         RULES - 1,
@@ -110,7 +110,7 @@ fn answer(id: usize) -> String {
 }
 
 /// Of sorted times, the one below which so many are.
-fn at(mut times: Vec<f64>, share: f64) -> f64 {
+pub fn at(mut times: Vec<f64>, share: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get((times.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN)
 }

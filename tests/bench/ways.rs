@@ -53,7 +53,9 @@ pub enum Profile {
     NoCarveOuts,
     /// The same, and what `tunnels` reaches.
     Tunnels,
-    /// The same, with `**/.env` and `.git/hooks` taken out.
+    /// The same, with an MCP server and the rules for it (`stdio` writes it).
+    Mcp,
+    /// The same as without carve-outs, with `**/.env` and `.git/hooks` taken out.
     CarveOuts,
     /// The shipped `agent` profile, with its denies inside readable trees.
     Agent,
@@ -107,6 +109,7 @@ impl<'a> Ways<'a> {
             Profile::Default => None,
             Profile::NoCarveOuts => Some("no-carve-outs.toml"),
             Profile::Tunnels => Some("tunnels.toml"),
+            Profile::Mcp => Some("mcp.toml"),
             Profile::CarveOuts => Some("carve-outs.toml"),
             Profile::Agent => Some("agent.toml"),
         };

@@ -4,7 +4,7 @@
 //! the agent runs it, and could do the same without it.
 //! Leaves to others: starting the server, and judging (`session::servers`).
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
@@ -46,7 +46,9 @@ fn pass_on(mut to: UnixStream) {
 }
 
 /// Frames of the front's to where they belong; the exit status.
-fn hear(mut socket: UnixStream) -> Result<i32> {
+fn hear(socket: UnixStream) -> Result<i32> {
+    // One call for a head and what follows it.
+    let mut socket = BufReader::with_capacity(HEAD + LARGEST, socket);
     let (mut head, mut buffer) = ([0; HEAD], vec![0; LARGEST]);
     loop {
         match socket.read_exact(&mut head) {

@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -20,11 +20,13 @@ use crate::cmd::policy::here;
 use crate::mcp::connection::{Asks, Tells};
 use crate::mcp::http::oauth::{self, Client};
 use crate::mcp::http::serve::{self, Serving};
-use crate::mcp::pins::Pinned;
-use crate::mcp::relay::{Changed, Now, Question, Side, Told};
+use crate::mcp::pins::{Change, Pinned};
+use crate::mcp::relay::{Changed, Now, Question, Relay, Side, Told};
 use crate::policy::mcp::{Moment, Server};
 use crate::policy::{Policy, Verdict};
 use crate::recording::visible;
+use crate::session::pins;
+use crate::session::pins::held::{self, Guard, Held, Keys, Voice};
 use crate::session::remote::{self, Store};
 
 /// The policy that is meant, and the server of it.
@@ -108,7 +110,9 @@ pub fn serve(options: &McpServe) -> Result<i32> {
     let (policy, server) = declared(options.policy.as_deref(), &options.name)?;
     let told = server.name.clone();
     let tell = Arc::new(move |what: &str| eprintln!("govsh: {told}: {}", visible(what.as_bytes())));
-    let remote = remote::of(&policy, &server, &store(), tell)?;
+    let tells = Arc::new(Spoken { begun: Instant::now(), server: server.name.clone(), key: Arc::default() });
+    let (guard, held) = held(&policy, &server, &tells)?;
+    let remote = remote::of(&policy, &server, &store(), Arc::new(Keys(guard)), tell)?;
     let path = match &options.path {
         Some(path) if path.starts_with('/') => path.clone(),
         Some(path) => bail!("'{}' is no path: it begins with '/'", visible(path.as_bytes())),
@@ -116,6 +120,7 @@ pub fn serve(options: &McpServe) -> Result<i32> {
     };
     let port = options.port;
     let (keep, rules) = watch::channel(Arc::from(policy.mcp_rules()));
+    let relay = held.hold(Relay::new(&server.name, Arc::clone(&rules.borrow())));
     runtime()?.block_on(async move {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))?;
@@ -126,12 +131,20 @@ pub fn serve(options: &McpServe) -> Result<i32> {
         if io::stderr().is_terminal() {
             eprintln!("govsh: serves '{}' there until Ctrl-C; calls that a rule asks about are denied", server.name);
         }
-        let tells = Arc::new(Spoken { begun: Instant::now(), server: server.name });
-        let serving = Serving { remote, path, rules, asks: Arc::new(Nobody), tells };
+        let serving = Serving { remote, path, rules, relay, asks: Arc::new(Nobody), tells };
         let error = serve::serve(listener, serving).await;
         drop(keep);
         Err(error).context("cannot serve any longer")
     })
+}
+
+/// What is pinned of the server, and who looks whether it is that: as in a session, but that nobody can be asked.
+fn held(policy: &Policy, server: &Server, tells: &Arc<Spoken>) -> Result<(Arc<Guard>, Held)> {
+    let (on_change, key) = (policy.on_change(), Arc::clone(&tells.key));
+    let guard = Arc::new(Guard::new(library::pins(), &server.name, on_change, tells.clone(), key));
+    let cwd = std::env::current_dir().context("cannot tell the current directory")?;
+    let held = guard.look(&server.launch, None, &cwd).map_err(anyhow::Error::msg)?;
+    Ok((guard, held))
 }
 
 /// Nobody can be asked.
@@ -147,6 +160,38 @@ impl Asks for Nobody {
 struct Spoken {
     begun: Instant,
     server: String,
+    /// Of the server's certificate.
+    key: Arc<OnceLock<String>>,
+}
+
+impl Spoken {
+    /// Writes to the pins file where waiting is allowed; what cannot be kept is said.
+    fn keep(&self, act: impl FnOnce(&pins::Store, &str) -> Result<(), pins::StoreError> + Send + 'static) {
+        let name = self.server.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = act(&library::pins(), &name) {
+                eprintln!("govsh: {name}: its pins cannot be kept: {error}");
+            }
+        }));
+    }
+}
+
+impl Voice for Spoken {
+    fn accepts(&self, _: &[Change]) -> bool {
+        eprintln!("govsh: {}: nobody can be asked here whether that is wanted", self.server);
+        false
+    }
+
+    fn tell_changed(&self, changed: &Changed) {
+        for change in &changed.changes {
+            eprint!("govsh: {}: {}\n{}", self.server, change.title(), change.diff());
+        }
+        let outcome = if changed.verdict == Verdict::Allow { "passed on all the same" } else { "not passed on" };
+        eprintln!(
+            "govsh: {}: {outcome}; hint: govsh mcp diff {}, govsh mcp pin {} --accept",
+            self.server, self.server, self.server
+        );
+    }
 }
 
 impl Tells for Spoken {
@@ -161,17 +206,24 @@ impl Tells for Spoken {
     fn told(&self, told: Told) {
         if matches!(told.verdict, Some(Verdict::Deny | Verdict::Ask)) {
             let rule = if told.rule.is_empty() { "default" } else { &told.rule };
+            let hint = match told.verdict {
+                Some(Verdict::Ask) => ", which asks; hint: only a session can ask, with 'govsh mcp connect' in it",
+                _ => "",
+            };
             let what = format!("{} {} denied by {rule}", told.method, told.name);
-            eprintln!("govsh: {}: {}", self.server, visible(what.as_bytes()));
+            eprintln!("govsh: {}: {}{hint}", self.server, visible(what.as_bytes()));
         }
     }
 
-    fn changed(&self, _: Changed) {
-        eprintln!("govsh: {}: it is not what it was pinned as", self.server);
+    fn changed(&self, changed: Changed) {
+        self.tell_changed(&changed);
+        self.keep(move |store, name| held::note(store, name, &changed.changes));
     }
 
-    // Outside of a session nothing is pinned: `serve` holds no server to its pins.
-    fn pin(&self, _: Pinned) {}
+    fn pin(&self, pinned: Pinned) {
+        let pinned = held::with_key(pinned, &self.key);
+        self.keep(move |store, name| store.keep(name, &pinned));
+    }
 
     fn dropped(&self, side: Side, what: &str) {
         let side = if side == Side::Client { "client" } else { "server" };

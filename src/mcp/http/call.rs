@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::wire::{Address, Later, Ways, Wire, WireError};
+use super::wire::{Address, Certifies, Later, Ways, Wire, WireError};
 
 /// How long a server may take to begin its answer: a tool may work that long without a word.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -47,6 +47,8 @@ pub struct Remote {
     pub address: Address,
     pub ways: Ways,
     pub credential: Arc<dyn Authorizes>,
+    /// Sees its certificate.
+    pub certifies: Arc<dyn Certifies>,
     /// Told what a program's standard error would say.
     pub tell: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -78,7 +80,8 @@ pub struct Caller {
 
 impl Caller {
     pub fn new(remote: Remote) -> Caller {
-        Caller { wire: Wire::new(remote.address.origin.clone(), remote.ways.clone()), remote }
+        let wire = Wire::new(remote.address.origin.clone(), remote.ways.clone());
+        Caller { wire: wire.certified_by(Arc::clone(&remote.certifies)), remote }
     }
 
     pub fn remote(&self) -> &Remote {

@@ -13,6 +13,7 @@
 mod body;
 mod bridge;
 mod call;
+mod certificate;
 pub mod headers;
 pub mod oauth;
 pub mod serve;
@@ -21,4 +22,4 @@ mod wire;
 
 pub use bridge::bridge;
 pub use call::{Authorizes, CallError, Credential, Nobody, Remote};
-pub use wire::{Address, AddressFault, Dial, Later, Origin, Ways, Wire, WireError};
+pub use wire::{Address, AddressFault, Anybody, Certifies, Dial, Later, Origin, Ways, Wire, WireError};

@@ -24,6 +24,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::certificate;
+use crate::mcp::pins::sha256;
+
 /// How long a server may take to be connected to, and to shake hands.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections kept for the next request.
@@ -46,6 +49,21 @@ pub struct Ways {
     pub dial: Arc<dyn Dial>,
     /// Whom to trust; which protocols are offered is said here.
     pub tls: Arc<ClientConfig>,
+}
+
+/// Whoever knows what servers were.
+pub trait Certifies: Send + Sync {
+    /// The server, verified, holds the key with this digest; an error in words ends the connection.
+    fn certified(&self, key: String) -> Later<'_, Result<(), String>>;
+}
+
+/// For servers of which nothing is pinned.
+pub struct Anybody;
+
+impl Certifies for Anybody {
+    fn certified(&self, _: String) -> Later<'_, Result<(), String>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Scheme, host and port (RFC 6454 §4).
@@ -83,6 +101,10 @@ pub enum WireError {
     Dial(#[source] io::Error),
     #[error("no trusted connection to the server: {0}")]
     Tls(#[source] io::Error),
+    #[error("{0}")]
+    Certificate(String),
+    #[error("the server's certificate cannot be read")]
+    Unreadable,
     #[error("the server broke off: {0}")]
     Http(#[from] hyper::Error),
     #[error("the request cannot be written")]
@@ -170,12 +192,19 @@ impl fmt::Display for Address {
 pub struct Wire {
     origin: Origin,
     ways: Ways,
+    certifies: Arc<dyn Certifies>,
     kept: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
 
 impl Wire {
     pub fn new(origin: Origin, ways: Ways) -> Wire {
-        Wire { origin, ways, kept: Mutex::default() }
+        Wire { origin, ways, certifies: Arc::new(Anybody), kept: Mutex::default() }
+    }
+
+    /// Whose connections are shown to `certifies` before anything is sent on them.
+    #[must_use]
+    pub fn certified_by(self, certifies: Arc<dyn Certifies>) -> Wire {
+        Wire { certifies, ..self }
     }
 
     pub fn origin(&self) -> &Origin {
@@ -229,7 +258,11 @@ impl Wire {
         let connector = TlsConnector::from(Arc::clone(&self.ways.tls));
         let shaking = connector.with_alpn(vec![b"http/1.1".to_vec()]).connect(name, stream);
         let shaken = tokio::time::timeout(PATIENCE, shaking).await.map_err(timed);
-        shake(shaken.and_then(|shaken| shaken).map_err(WireError::Tls)?).await
+        let shaken = shaken.and_then(|shaken| shaken).map_err(WireError::Tls)?;
+        let certificate = shaken.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let key = certificate.and_then(|certificate| certificate::key(certificate)).ok_or(WireError::Unreadable)?;
+        self.certifies.certified(sha256(key)).await.map_err(WireError::Certificate)?;
+        shake(shaken).await
     }
 }
 

@@ -2,11 +2,10 @@
 
 use super::super::message::Id;
 use super::super::reply::{self, Why};
+use super::wanted::{Wants, too_much};
 use super::{Now, Open, Relay, Side, Step};
 use crate::policy::mcp::Value;
 
-/// Requests whose results may want something of the client (2026-07-28, §MRTR; tasks/get of its tasks extension).
-const WANTING: [&str; 5] = ["tools/call", "prompts/get", "resources/read", "tasks/get", "tasks/result"];
 /// A request that needs an elicitation by URL first (2025-11-25).
 const URL_ELICITATION: i128 = -32042;
 
@@ -18,11 +17,19 @@ impl Relay {
         };
         let mut told = self.told_answer(id, &open, line.len(), now);
         told.answer = self.tells_answers.then(|| message.to_vec());
-        if let Some(denial) = self.denial(id, &open, result, &mut told.error, told.number, now) {
-            return vec![Step::Client(denial), Step::Told(Box::new(told))];
+        if open.is_own {
+            return [vec![Step::Told(Box::new(told))], self.looked(id, &open, Some(result), now)].concat();
         }
+        let questions = match self.wants(id, &open, result, now) {
+            Wants::Nothing => Vec::new(),
+            Wants::Asked(questions) => questions,
+            Wants::TooMuch(denied) => {
+                let denial = too_much(id, &open, &denied, &mut told);
+                return vec![Step::Client(denial), Step::Told(Box::new(told))];
+            }
+        };
         if let Some(list) = open.list {
-            let (mut steps, hidden) = self.shown(list, &open, line, message, id, result);
+            let (mut steps, hidden) = self.shown(list, &open, line, message, (id, now), result);
             told.hidden = hidden;
             steps.push(Step::Told(Box::new(told)));
             return steps;
@@ -30,31 +37,12 @@ impl Relay {
         self.shared().tasks.begun(result, &open.name);
         self.features.learns(&open.method, result);
         told.error = (result.field("isError") == Some(&Value::Bool(true))).then(|| "the tool failed".to_owned());
-        let mut steps = self.instructed(&open, line, message, id, result);
+        if !questions.is_empty() {
+            return self.ask_for((id, &open), line, questions, told, now);
+        }
+        let mut steps = self.instructed(&open, line, message, (id, now), result);
         steps.push(Step::Told(Box::new(told)));
         steps
-    }
-
-    /// What is answered in the place of a result that wants what the client is not to be asked.
-    pub(super) fn denial(
-        &self,
-        id: &Id,
-        open: &Open,
-        result: &Value,
-        error: &mut Option<String>,
-        number: u64,
-        now: Now,
-    ) -> Option<Vec<u8>> {
-        let denied = match result.field("inputRequests") {
-            Some(_) if !WANTING.contains(&open.method.as_str()) => Some("misplaced".to_owned()),
-            _ => self.wants_too_much(result, now),
-        }?;
-        *error = Some(format!("input request '{denied}', which no rule allows"));
-        let why = Why::new("default", "the server asks the client for what no rule allows");
-        Some(match open.method.as_str() {
-            "tools/call" | "tasks/result" => reply::denied_tool(id, &why, number, open.modern),
-            _ => reply::denied(id, &why, number),
-        })
     }
 
     /// The request that this answers. One that is still asked about was never sent: nothing can answer it.
@@ -69,20 +57,6 @@ impl Relay {
         self.from_client.remove(id)
     }
 
-    /// The first method among the input requests of a result that may not be put to the client (2026-07-28, §MRTR).
-    pub(super) fn wants_too_much(&self, result: &Value, now: Now) -> Option<String> {
-        let requests = match result.field("inputRequests")? {
-            Value::Object(fields) => fields,
-            _ => return Some("malformed".to_owned()),
-        };
-        requests.iter().find_map(|(_, request)| {
-            let method = request.field("method").and_then(Value::text).unwrap_or("malformed");
-            let is_known = matches!(method, "elicitation/create" | "sampling/createMessage" | "roots/list");
-            let is_allowed = is_known && self.allows_method(method, request.field("params"), now);
-            (!is_allowed).then(|| method.to_owned())
-        })
-    }
-
     /// An error of the server's.
     pub(super) fn error(&mut self, line: &[u8], id: &Id, error: &Value, now: Now) -> Vec<Step> {
         let Some(open) = self.taken(id) else {
@@ -94,6 +68,9 @@ impl Relay {
             _ => None,
         };
         told.error = Some(code.map_or("error without a code".to_owned(), |code| format!("error {code}")));
+        if open.is_own {
+            return [vec![Step::Told(Box::new(told))], self.looked(id, &open, None, now)].concat();
+        }
         let is_denied =
             code == Some(URL_ELICITATION) && !self.allows_method("elicitation/create", error.field("data"), now);
         let answer = match is_denied {

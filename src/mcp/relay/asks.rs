@@ -62,11 +62,8 @@ impl Relay {
             return vec![passed, told];
         }
         let question = Question::of(Side::Server, &id, method, &call, why);
-        let parked =
-            Parked { about: About::Asked(id), allowed: vec![passed], denied: vec![refusal], token: None, steps: 0 };
-        let mut steps = vec![told];
-        steps.extend(self.park(parked, question));
-        steps
+        let parked = Parked::new(About::Asked(id), question, [vec![passed], vec![refusal]]);
+        [vec![told], self.park(parked, now)].concat()
     }
 
     /// A notification of the server's.
@@ -78,6 +75,7 @@ impl Relay {
                     return vec![unparked];
                 }
             }
+            "notifications/tools/list_changed" => self.own.changed(),
             "notifications/subscriptions/acknowledged" => self.features.acknowledged(params),
             "notifications/tasks/status" | "notifications/tasks" => {
                 if let Some(denied) = self.wants_too_much(params, now) {

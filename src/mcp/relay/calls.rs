@@ -7,19 +7,19 @@ use super::super::reply::{self, Why};
 use super::lists::List;
 use super::parked::{About as Waits, Parked};
 use super::subject::{About, about};
-use super::{Asked, MOST_CANCELLED, MOST_OPEN, Now, Open, Question, Relay, Shared, Side, Step};
+use super::{Asked, MOST_CANCELLED, MOST_OPEN, Now, Open, PINS, Question, Relay, Shared, Side, Step};
 use crate::policy::Verdict;
-use crate::policy::mcp::{Call, McpDecision, Subject, Value, may_call};
+use crate::policy::mcp::{Call, McpDecision, Subject, Value, decide, may_call};
 
 /// A request of the client's, taken apart.
-struct Request<'r> {
+pub struct Request<'r> {
     /// As it is to go on.
-    line: Vec<u8>,
-    id: Id,
-    method: &'r str,
-    params: &'r Value,
-    modern: bool,
-    now: Now,
+    pub line: Vec<u8>,
+    pub id: Id,
+    pub method: &'r str,
+    pub params: &'r Value,
+    pub modern: bool,
+    pub now: Now,
 }
 
 impl Relay {
@@ -74,6 +74,11 @@ impl Relay {
 
     /// On to the server, to be answered.
     fn passed(&mut self, request: Request<'_>, name: &str) -> Vec<Step> {
+        vec![Step::Server(self.opened(request, name))]
+    }
+
+    /// Notes that it will be answered; its line.
+    pub(super) fn opened(&mut self, request: Request<'_>, name: &str) -> Vec<u8> {
         let Request { line, id, method, params, modern, now } = request;
         let open = Open {
             method: method.to_owned(),
@@ -83,9 +88,10 @@ impl Relay {
             started: now.at,
             modern,
             is_parked: false,
+            is_own: false,
         };
         self.from_client.insert(id, open);
-        vec![Step::Server(line)]
+        line
     }
 
     /// A request that the rules judge.
@@ -100,14 +106,21 @@ impl Relay {
             moment: now.moment,
             terminal: now.terminal,
         };
+        if subject == Subject::Tool && self.must_look(name) && decide(&rules, &call).verdict != Verdict::Deny {
+            return self.hold(request, name);
+        }
         let (mut decision, mut why) = self.judged(&rules, &call, now.at);
         let against = |shared: &Shared| shared.watch.as_ref().and_then(|watch| watch.against(name));
         let is_tool = subject == Subject::Tool && decision.verdict != Verdict::Deny;
-        if let Some(reason) = is_tool.then(|| against(&self.shared())).flatten() {
+        let pinned = is_tool.then(|| against(&self.shared())).flatten();
+        if let Some(reason) = pinned {
             decision = McpDecision { verdict: Verdict::Deny, rule: None, argument: None };
-            why = Why::new("pins", reason);
+            why = Why::new(PINS, reason);
         }
         let mut told = self.told_call(Side::Client, id, method, &call, &decision);
+        if pinned.is_some() {
+            told.rule = PINS.to_owned();
+        }
         if decision.verdict == Verdict::Deny {
             told.error = Some(why.reason.clone()).filter(|reason| !reason.is_empty());
         }
@@ -133,14 +146,14 @@ impl Relay {
 
     /// Somebody is asked about a call before it goes on.
     fn ask(&mut self, request: Request<'_>, question: Question, denied: Vec<u8>) -> Vec<Step> {
-        let id = request.id.clone();
+        let (id, now) = (request.id.clone(), request.now);
         let token = request.params.pointer("/_meta/progressToken").and_then(token);
         let allowed = self.passed(request, &question.name);
         if let Some(open) = self.from_client.get_mut(&id) {
             open.is_parked = true;
         }
         let denied = vec![Step::Client(denied)];
-        self.park(Parked { about: Waits::Call(id), allowed, denied, token, steps: 0 }, question)
+        self.park(Parked { token, ..Parked::new(Waits::Call(id), question, [allowed, denied]) }, now)
     }
 
     /// A notification of the client's.
@@ -148,6 +161,9 @@ impl Relay {
         match method {
             "notifications/cancelled" => {
                 let id = params.field("requestId").and_then(Id::read);
+                if id.as_ref().is_some_and(|id| self.unhold(id)) {
+                    return Vec::new();
+                }
                 match id.as_ref().and_then(|id| self.unpark(Side::Client, id)) {
                     // The server never heard of it.
                     Some(unparked) => vec![unparked],

@@ -7,7 +7,7 @@ use super::super::edit;
 use super::super::message::Id;
 use super::super::reply;
 use super::subject::is_plain;
-use super::{Open, Relay, Step};
+use super::{Now, Open, Relay, Step};
 use crate::policy::mcp::{Subject, Value, may_call};
 
 /// Longest that a shortened list may be kept, in milliseconds: rules may change.
@@ -56,7 +56,7 @@ impl Relay {
         open: &Open,
         line: &[u8],
         message: &[u8],
-        id: &Id,
+        (id, now): (&Id, Now),
         result: &Value,
     ) -> (Vec<Step>, usize) {
         let (key, subject, name) = list.shape();
@@ -76,7 +76,7 @@ impl Relay {
         let hidden = keep.iter().filter(|kept| !**kept).count();
         let shorten = |keep: &[bool]| shortened(line, message, key, result, keep);
         let steps = match list == List::Tools && self.shared().watch.is_some() {
-            true => self.against_pins(open, id, result, &keep, shorten),
+            true => self.against_pins(open, (id, now), result, &keep, shorten),
             false => shorten(&keep).map(|shown| vec![Step::Client(shown)]),
         };
         steps.map_or_else(|| closed("the server's list cannot be shortened"), |steps| (steps, hidden))

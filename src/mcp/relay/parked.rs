@@ -1,11 +1,17 @@
 //! What waits for somebody's answer.
 //!
-//! Invariant: what waits was not sent; it goes once, or never. Leaves to others: asking, and how long (`session`).
+//! Invariant: what waits was not sent; it goes once, or never, and only where nothing that holds by then is against it: the
+//! rules may be others when the answer comes, and the tool may be. Leaves to others: asking, and how long (`session`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::super::message::Id;
 use super::super::pins::Change;
 use super::super::reply;
-use super::{Question, Relay, Side, Step};
+use super::{Now, PINS, Question, Relay, Side, Step};
+use crate::policy::Verdict;
+use crate::policy::mcp::{Call, McpDecision, Subject, decide};
 
 /// Questions that may be open at a time; what would be one more is denied.
 const MOST_PARKED: usize = 64;
@@ -14,6 +20,10 @@ const MOST_PARKED: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Parked {
     pub about: About,
+    /// What is asked now.
+    pub question: Question,
+    /// And what is asked then, one after the other, as long as each is allowed.
+    pub more: VecDeque<Question>,
     pub allowed: Vec<Step>,
     pub denied: Vec<Step>,
     /// The client's token for progress.
@@ -33,28 +43,79 @@ pub enum About {
     Answer(Id, Vec<Change>),
 }
 
+impl Parked {
+    /// Of one question, without a token.
+    pub fn new(about: About, question: Question, [allowed, denied]: [Vec<Step>; 2]) -> Parked {
+        Parked { about, question, more: VecDeque::new(), allowed, denied, token: None, steps: 0 }
+    }
+}
+
 impl Relay {
     /// The steps that ask; those of a denial where too much is asked already.
-    pub(super) fn park(&mut self, parked: Parked, mut question: Question) -> Vec<Step> {
+    pub(super) fn park(&mut self, mut parked: Parked, now: Now) -> Vec<Step> {
         if self.parked.len() >= MOST_PARKED {
-            return self.settle(parked, false);
+            return self.settle(parked, false, now);
         }
         self.tickets += 1;
-        question.ticket = self.tickets;
+        parked.question.ticket = self.tickets;
+        let question = parked.question.clone();
         self.parked.insert(self.tickets, parked);
         vec![Step::Park(Box::new(question))]
     }
 
-    /// Somebody answered a question, or it ran out. Nothing, where it is moot.
-    pub fn answered(&mut self, ticket: u64, allow: bool) -> Vec<Step> {
-        let steps = match self.parked.remove(&ticket) {
-            Some(parked) => self.settle(parked, allow),
-            None => Vec::new(),
+    /// Somebody answered a question, or it ran out. Nothing, where it is moot. What was allowed is judged once more, by what
+    /// holds `now`: an answer is to the question that was asked, and no more than that.
+    pub fn answered(&mut self, ticket: u64, allow: bool, now: Now) -> Vec<Step> {
+        let Some(mut parked) = self.parked.remove(&ticket) else { return Vec::new() };
+        let objection = if allow { self.objection(&parked.question, now) } else { None };
+        let may = allow && objection.is_none();
+        let steps = match parked.more.pop_front() {
+            Some(next) if may => {
+                parked.question = next;
+                self.park(parked, now)
+            }
+            _ => self.settle(parked, may, now),
         };
+        let steps = objection.into_iter().chain(steps).collect();
         self.streams.in_order(steps)
     }
 
-    fn settle(&mut self, parked: Parked, allow: bool) -> Vec<Step> {
+    /// What speaks by now against what somebody allowed, for the record: rules that deny it or another one that asks, or a
+    /// tool that is not what is pinned.
+    fn objection(&mut self, question: &Question, now: Now) -> Option<Step> {
+        if !question.changes.is_empty() {
+            return None;
+        }
+        let (rules, server) = (Arc::clone(&self.rules), Arc::clone(&self.server));
+        let call = Call {
+            server: &server,
+            subject: question.subject,
+            name: &question.name,
+            arguments: question.arguments.as_ref(),
+            moment: now.moment,
+            terminal: now.terminal,
+        };
+        let decision = decide(&rules, &call);
+        let same = || decision.rule.is_some_and(|rule| rule.id == question.rule);
+        let stands = decision.verdict == Verdict::Allow || decision.verdict == Verdict::Ask && same();
+        let against = |watch: &super::Watch| watch.against(&question.name);
+        let pinned = match question.subject {
+            Subject::Tool => self.shared().watch.as_ref().and_then(against),
+            _ => None,
+        };
+        if stands && pinned.is_none() {
+            return None;
+        }
+        let denied = McpDecision { verdict: Verdict::Deny, ..decision };
+        let mut told = self.told_call(question.side, &question.id, &question.method, &call, &denied);
+        told.error = Some(pinned.unwrap_or("the rules are others now").to_owned());
+        if stands {
+            (told.rule, told.rule_id) = (PINS.to_owned(), None);
+        }
+        Some(Step::Told(Box::new(told)))
+    }
+
+    fn settle(&mut self, parked: Parked, allow: bool, now: Now) -> Vec<Step> {
         let mut steps = Vec::new();
         match parked.about {
             About::Call(id) if allow => {
@@ -69,9 +130,12 @@ impl Relay {
                 }
             }
             About::Asked(id) => drop(self.from_server.remove(&id)),
-            About::Answer(_, changes) => {
+            About::Answer(id, changes) => {
                 if let Some(watch) = &mut self.shared().watch {
                     steps.extend(watch.settled(&changes, allow));
+                }
+                if self.own.is_asked(&id) {
+                    steps.extend(self.go_on(now));
                 }
             }
         }

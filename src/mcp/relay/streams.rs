@@ -259,8 +259,10 @@ impl Relay {
             return Err("a long response to a request whose answer must be held".to_owned());
         }
         let mut told = self.told_answer(&id, &open, long.size, now);
-        if self.denial(&id, &open, &result, &mut told.error, told.number, now).is_some() {
-            let why = told.error.clone().unwrap_or_default();
+        // So much of it is with the client that nobody can be asked any more.
+        if let Some(denied) = self.wants_in_vain(&id, &open, &result, now) {
+            let why = format!("input request '{denied}', which no rule allows outright");
+            told.error = Some(why.clone());
             steps.push(Step::Told(Box::new(told)));
             return Err(why);
         }

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod long;
+mod own;
 mod pins;
 mod rows;
 
@@ -122,14 +123,14 @@ fn a_question_holds_the_call_until_it_is_answered_or_withdrawn() {
     assert!(sent(&relay.still_waiting())[0].contains(r#""progressToken":"p""#));
     // Nobody can answer what was never sent.
     assert_eq!(sent(&of_server(&mut relay, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#)), [""; 0]);
-    assert_eq!(sent(&relay.answered(1, true)), [format!("> {with_token}")]);
-    assert_eq!(relay.answered(1, true), []);
+    assert_eq!(sent(&relay.answered(1, true, now(3))), [format!("> {with_token}")]);
+    assert_eq!(relay.answered(1, true, now(3)), []);
     of_client(&mut relay, &call(2, "x", "{}"));
     let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#;
     assert_eq!(of_client(&mut relay, cancelled), [Step::Unpark(2)]);
-    assert_eq!(relay.answered(2, true), []);
+    assert_eq!(relay.answered(2, true, now(3)), []);
     of_client(&mut relay, &call(3, "x", "{}"));
-    assert!(sent(&relay.answered(3, false))[0].contains("isError"));
+    assert!(sent(&relay.answered(3, false, now(3)))[0].contains("isError"));
 }
 
 #[test]

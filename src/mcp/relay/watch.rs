@@ -11,9 +11,12 @@ use super::super::message::Id;
 use super::super::pins::{Change, Identity, MOST_TOOLS, OnChange, Pinned, Tool, compare_instructions, compare_tool};
 use super::parked::{About, Parked};
 use super::subject::is_plain;
-use super::{Changed, Open, Question, Relay, Side, Step};
+use super::{Changed, Now, Open, Question, Relay, Side, Step};
 use crate::policy::Verdict;
 use crate::policy::mcp::{Subject, Value};
+
+/// What is told as the rule where the pins decide; what is denied to the client names it, too.
+pub const PINS: &str = "pins";
 
 /// What is known and seen of one server.
 #[derive(Debug)]
@@ -24,8 +27,8 @@ pub struct Watch {
     on_change: OnChange,
     /// Digest of each tool, as the server showed it last.
     seen: BTreeMap<String, String>,
-    /// Names on the pages of the list that is being read, from its first page on.
-    pages: Option<BTreeSet<String>>,
+    /// Names on the pages of the list that is being read, from its first page on: the client's, and the relay's own.
+    pages: [Option<BTreeSet<String>>; 2],
     /// Changes that were refused, by what they are about and became: they are not asked about again.
     refused: BTreeSet<String>,
     /// Removals that were told of.
@@ -40,10 +43,15 @@ impl Watch {
             is_first_use,
             on_change,
             seen: BTreeMap::new(),
-            pages: None,
+            pages: [None, None],
             refused: BTreeSet::new(),
             gone: BTreeSet::new(),
         }
+    }
+
+    /// Whether the server has shown this tool.
+    pub fn has_seen(&self, name: &str) -> bool {
+        self.seen.contains_key(name)
     }
 
     /// Why a tool must not be called, if so.
@@ -69,14 +77,37 @@ impl Watch {
         Some(Step::Pin(Box::new(self.pinned.clone())))
     }
 
-    /// One page of tools: what in it differs.
+    /// What a page of tools says. None: it cannot be read, or there are too many.
+    pub fn look(&mut self, open: &Open, result: &Value) -> Option<Page> {
+        let named = |(at, item): (usize, &Value)| {
+            let name = item.field("name").and_then(Value::text).filter(|name| is_plain(name))?;
+            Some((at, name.to_owned(), Tool::of(item)))
+        };
+        let tools: Vec<_> = result.field("tools")?.items()?.iter().enumerate().filter_map(named).collect();
+        if self.seen.len() + tools.len() > MOST_TOOLS {
+            return None;
+        }
+        let changes = self.page(open, &tools);
+        let next = result.field("nextCursor").filter(|cursor| **cursor != Value::Null).cloned();
+        let (gone, pin) = if next.is_none() { self.whole(open) } else { (Vec::new(), None) };
+        let mut told: Vec<Step> = pin.into_iter().collect();
+        if !gone.is_empty() {
+            told.push(Step::Changed(Box::new(Changed { changes: gone, verdict: Verdict::Allow })));
+        }
+        let tools = tools.into_iter().map(|(at, name, _)| (at, name)).collect();
+        Some(Page { tools, changes, next, told })
+    }
+
+    /// What in it differs.
     fn page(&mut self, open: &Open, tools: &[(usize, String, Tool)]) -> Vec<Change> {
+        let [of_client, own] = &mut self.pages;
+        let pages = if open.is_own { own } else { of_client };
         if open.is_first {
-            self.pages = Some(BTreeSet::new());
+            *pages = Some(BTreeSet::new());
         }
         let mut changes = Vec::new();
         for (_, name, tool) in tools {
-            if let Some(pages) = &mut self.pages {
+            if let Some(pages) = pages {
                 pages.insert(name.clone());
             }
             self.seen.insert(name.clone(), tool.digest.clone());
@@ -89,8 +120,10 @@ impl Watch {
     }
 
     /// All pages were seen: what is not there any more, and the end of the first use.
-    fn whole(&mut self) -> (Vec<Change>, Option<Step>) {
-        let Some(names) = self.pages.take() else { return (Vec::new(), None) };
+    fn whole(&mut self, open: &Open) -> (Vec<Change>, Option<Step>) {
+        let [of_client, own] = &mut self.pages;
+        let pages = if open.is_own { own } else { of_client };
+        let Some(names) = pages.take() else { return (Vec::new(), None) };
         if self.is_first_use {
             self.is_first_use = false;
             return (Vec::new(), Some(Step::Pin(Box::new(self.pinned.clone()))));
@@ -102,6 +135,23 @@ impl Watch {
         self.gone.extend(gone.iter().filter_map(Change::tool).map(str::to_owned));
         (gone, None)
     }
+
+    /// Changes that were refused before, and the others.
+    fn known(&self, changes: Vec<Change>) -> [Vec<Change>; 2] {
+        changes.into_iter().partition(|change| self.refused.contains(&mark(change))).into()
+    }
+}
+
+/// What one page of tools says.
+#[derive(Debug)]
+pub struct Page {
+    /// Where on it they stand, by name.
+    tools: Vec<(usize, String)>,
+    pub changes: Vec<Change>,
+    /// The cursor of the next one.
+    pub next: Option<Value>,
+    /// What follows from it all, besides.
+    pub told: Vec<Step>,
 }
 
 /// What a change is about and what it became.
@@ -119,7 +169,7 @@ impl Relay {
     pub(super) fn against_pins(
         &mut self,
         open: &Open,
-        id: &Id,
+        (id, now): (&Id, Now),
         result: &Value,
         keep: &[bool],
         shorten: impl Fn(&[bool]) -> Option<Vec<u8>>,
@@ -127,31 +177,15 @@ impl Relay {
         let shared = Arc::clone(&self.shared);
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let watch = shared.watch.as_mut()?;
-        let named = |(at, item): (usize, &Value)| {
-            let name = item.field("name").and_then(Value::text).filter(|name| is_plain(name))?;
-            Some((at, name.to_owned(), Tool::of(item)))
-        };
-        let tools: Vec<_> = result.field("tools")?.items()?.iter().enumerate().filter_map(named).collect();
-        if watch.seen.len() + tools.len() > MOST_TOOLS {
-            return None;
-        }
-        let changes = watch.page(open, &tools);
-        let is_last = result.field("nextCursor").is_none_or(|cursor| *cursor == Value::Null);
-        let (gone, pin) = if is_last { watch.whole() } else { (Vec::new(), None) };
-        let mut steps: Vec<Step> = pin.into_iter().collect();
-        if !gone.is_empty() {
-            steps.push(Step::Changed(Box::new(Changed { changes: gone, verdict: Verdict::Allow })));
-        }
+        let Page { tools, changes, told, .. } = watch.look(open, result)?;
         if changes.is_empty() {
-            steps.insert(0, Step::Client(shorten(keep)?));
-            return Some(steps);
+            return Some([vec![Step::Client(shorten(keep)?)], told].concat());
         }
-        let (refused, fresh): (Vec<Change>, Vec<Change>) =
-            changes.into_iter().partition(|change| watch.refused.contains(&mark(change)));
+        let [refused, fresh] = watch.known(changes);
         let without = |changes: &[&Change]| {
             let is_changed = |name: &str| changes.iter().any(|change| change.tool() == Some(name));
             let mut kept = keep.to_vec();
-            for (at, _, _) in tools.iter().filter(|(_, name, _)| is_changed(name)) {
+            for (at, _) in tools.iter().filter(|(_, name)| is_changed(name)) {
                 if let Some(kept) = kept.get_mut(*at) {
                     *kept = false;
                 }
@@ -166,8 +200,18 @@ impl Relay {
         let less = without(&refused.iter().chain(&fresh).collect::<Vec<_>>())?;
         let on_change = watch.on_change;
         drop(shared);
-        steps.extend(self.decided(id, &open.method, on_change, [refused, fresh], [more, less]));
-        Some(steps)
+        let lines = [more, less].map(|line| vec![Step::Client(line)]);
+        Some([told, self.decided((id, now), &open.method, on_change, [refused, fresh], lines)].concat())
+    }
+
+    /// What follows from changes of tools that no client has asked for.
+    pub(super) fn unlike(&mut self, id: &Id, method: &str, changes: Vec<Change>, now: Now) -> Vec<Step> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let found = self.shared().watch.as_ref().map(|watch| (watch.on_change, watch.known(changes)));
+        let Some((on_change, changes)) = found else { return Vec::new() };
+        self.decided((id, now), method, on_change, changes, [Vec::new(), Vec::new()])
     }
 
     /// The answer to `initialize` or `server/discover`, whose instructions may not be what is pinned.
@@ -176,7 +220,7 @@ impl Relay {
         open: &Open,
         line: &[u8],
         message: &[u8],
-        id: &Id,
+        (id, now): (&Id, Now),
         result: &Value,
     ) -> Vec<Step> {
         let as_it_is = vec![Step::Client(line.to_vec())];
@@ -197,23 +241,20 @@ impl Relay {
             None => Some(text.to_owned()),
         });
         let less = format!("{}\n", less.unwrap_or_default()).into_bytes();
-        let changes = match watch.refused.contains(&mark(&change)) {
-            true => [vec![change], Vec::new()],
-            false => [Vec::new(), vec![change]],
-        };
-        let on_change = watch.on_change;
+        let (on_change, changes) = (watch.on_change, watch.known(vec![change]));
         drop(shared);
-        self.decided(id, &open.method, on_change, changes, [line.to_vec(), less])
+        let lines = [line.to_vec(), less].map(|line| vec![Step::Client(line)]);
+        self.decided((id, now), &open.method, on_change, changes, lines)
     }
 
-    /// Passes on `more`, `less`, or asks which; `changes`: those that were refused before, and the others.
+    /// Takes the steps `more`, `less`, or asks which; `changes`: those that were refused before, and the others.
     fn decided(
         &mut self,
-        id: &Id,
+        (id, now): (&Id, Now),
         method: &str,
         on_change: OnChange,
         [refused, fresh]: [Vec<Change>; 2],
-        [more, less]: [Vec<u8>; 2],
+        [more, less]: [Vec<Step>; 2],
     ) -> Vec<Step> {
         let verdict = match on_change {
             OnChange::Log => Verdict::Allow,
@@ -222,7 +263,6 @@ impl Relay {
         };
         let all = refused.iter().chain(&fresh).cloned().collect();
         let changed = Step::Changed(Box::new(Changed { changes: all, verdict }));
-        let (more, less) = (vec![Step::Client(more)], vec![Step::Client(less)]);
         match verdict {
             Verdict::Allow => [vec![changed], more].concat(),
             Verdict::Deny => [vec![changed], less].concat(),
@@ -236,13 +276,12 @@ impl Relay {
                     subject: Subject::Method,
                     name: method.to_owned(),
                     arguments: None,
-                    rule: "pins".to_owned(),
+                    rule: PINS.to_owned(),
                     reason: titles.join("; "),
                     changes: fresh.clone(),
                 };
-                let about = About::Answer(id.clone(), fresh);
-                let parked = Parked { about, allowed: more, denied: less, token: None, steps: 0 };
-                [vec![changed], self.park(parked, question)].concat()
+                let parked = Parked::new(About::Answer(id.clone(), fresh), question, [more, less]);
+                [vec![changed], self.park(parked, now)].concat()
             }
         }
     }

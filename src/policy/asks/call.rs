@@ -74,12 +74,18 @@ fn fault(reason: &str) -> Fault {
 }
 
 /// What answers could say about this call, the narrowest first: all its arguments, those that people can take in at once,
-/// the first of these that is text, any.
+/// the first of these that is text, any. None where the arguments cannot be read: what covers the call would say nothing of it.
 pub fn texts(call: &[Vec<u8>]) -> Vec<String> {
     let [server, kind, name, arguments] = call else { return Vec::new() };
     let (server, kind) = (String::from_utf8_lossy(server), String::from_utf8_lossy(kind));
     let name = Json::from(String::from_utf8_lossy(name).into_owned());
-    let all: Map<String, Json> = serde_json::from_slice(arguments).unwrap_or_default();
+    let all: Map<String, Json> = match arguments.as_slice() {
+        [] => Map::new(),
+        text => match serde_json::from_slice(text) {
+            Ok(all) => all,
+            Err(_) => return Vec::new(),
+        },
+    };
     let written =
         |fields: Map<String, Json>, only: &str| format!("{server} {kind} {name} {}{only}", Json::Object(fields));
     let is_short = |value: &Json| match value {
@@ -133,6 +139,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_covers_nothing() {
         let any = CallPattern::parse(r#"github tool "x" {}"#).unwrap();
+        assert_eq!(texts(&call("x", "")).last().map(String::as_str), Some(r#"github tool "x" {}"#));
+        for arguments in ["[]", "{", "1", "null"] {
+            assert_eq!(texts(&call("x", arguments)), [""; 0], "nothing wider is proposed: {arguments}");
+        }
         for arguments in ["[]", "{", r#"{"a":1,"A":2}"#, "1"] {
             assert!(!any.covers(&call("x", arguments)), "{arguments}");
         }

@@ -150,9 +150,12 @@ impl Pump {
         if let Some(terminal) = &mut self.terminal {
             terminal.release();
         }
+        // The servers' trees are no jobs of the user's shell: nobody else holds them still meanwhile.
+        (self.still)(true);
         let still = self.pauser.pause();
         let stopped = stop_self(self.terminal.is_some() && signal != libc::SIGSTOP);
         drop(still);
+        (self.still)(false);
         if !stopped && wants_terminal {
             // Nobody can ever put us into the foreground, so nobody can ever answer it.
             self.tell(&ToMonitor::Signal { signal: libc::SIGHUP, group: true });

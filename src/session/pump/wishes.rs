@@ -22,10 +22,12 @@ impl Pump {
                 What::Freeze if !frozen => {
                     self.wished = Some(by);
                     self.tell(&ToMonitor::Freeze);
+                    (self.still)(true);
                 }
                 What::Thaw if frozen => {
                     self.wished = Some(by);
                     self.tell(&ToMonitor::Thaw);
+                    (self.still)(false);
                 }
                 What::Freeze | What::Thaw => {}
                 What::End { now } => self.end_for(by, now || frozen),

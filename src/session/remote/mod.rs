@@ -21,7 +21,7 @@ use super::outside::upstream;
 use crate::egress::credentials::{SourceError, fetch, fill};
 use crate::egress::tls::{self, TlsError};
 use crate::egress::{self, Upstream};
-use crate::mcp::http::{Address, AddressFault, Authorizes, Credential, Dial, Later, Nobody, Remote, Ways};
+use crate::mcp::http::{Address, AddressFault, Authorizes, Certifies, Credential, Dial, Later, Nobody, Remote, Ways};
 use crate::policy::mcp::{Launch, Server};
 use crate::policy::{CredentialKind, Host, Inject, Place, Policy};
 pub use tokens::{Kept, KeptError, Store};
@@ -84,11 +84,12 @@ pub fn address(server: &Server) -> Result<Address, RemoteError> {
 }
 
 /// A server of the policy, ready to be spoken to. `tell` hears what a program's standard error would say; `store` is where
-/// `govsh mcp login` keeps tokens.
+/// `govsh mcp login` keeps tokens; `certifies` sees the server's certificate.
 pub fn of(
     policy: &Policy,
     server: &Server,
     store: &Store,
+    certifies: Arc<dyn Certifies>,
     tell: Arc<dyn Fn(&str) + Send + Sync>,
 ) -> Result<Remote, RemoteError> {
     let address = address(server)?;
@@ -100,7 +101,7 @@ pub fn of(
             None => Arc::new(Nobody),
         },
     };
-    Ok(Remote { name: server.name.clone(), address, ways, credential, tell })
+    Ok(Remote { name: server.name.clone(), address, ways, credential, certifies, tell })
 }
 
 /// The credential that the policy binds to this address.

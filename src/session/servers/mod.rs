@@ -14,9 +14,9 @@
 //! minute, and of each connection no more in memory than the relay's bounds.
 //! Leaves to others: judging (`mcp`), what a server may do (`policy`, by its own), which servers there are (`cmd`).
 
+mod bounds;
 mod client;
 pub mod frames;
-mod pinned;
 mod teller;
 mod tree;
 mod visit;
@@ -27,7 +27,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ use super::pins::Store;
 use super::{SessionError, runtime};
 use crate::bus::Bus;
 use crate::mcp::relay::Rates;
-use crate::policy::mcp::{McpRule, Server};
+use crate::policy::mcp::{Launch, McpRule, Server};
 use crate::policy::{Audit, Policy, RuleId};
 use crate::session::remote;
 use crate::supervisor::questions::{Questions, Realm};
@@ -173,6 +173,8 @@ pub(super) struct Shared {
     pub asking: Arc<AtomicUsize>,
     connections: AtomicU64,
     started: Mutex<VecDeque<Instant>>,
+    /// All of it is held still, what is started meanwhile too.
+    still: AtomicBool,
     /// None once the session ends.
     trees: Mutex<Option<HashMap<u64, Arc<Tree>>>>,
 }
@@ -210,16 +212,32 @@ pub fn open(setup: Setup<'_>) -> Result<Option<Opened>, SessionError> {
         declared: ArcSwap::from_pointee(setup.declared.now),
         connections: AtomicU64::new(0),
         started: Mutex::default(),
+        still: AtomicBool::new(false),
         trees: Mutex::new(Some(HashMap::new())),
     });
     let listening = {
         let _entered = runtime.enter();
         UnixListener::from_std(listening).map_err(SessionError::Servers)?
     };
+    warm(&runtime, &shared);
     runtime.spawn(accept(shared.clone(), listening));
     let again = Mutex::new(setup.declared.again);
     let servers = Arc::new(Servers { shared, again, runtime: Mutex::new(Some(runtime)) });
     Ok(Some(Opened { servers, relay: relay.into() }))
+}
+
+/// Takes the digests of the programs before somebody waits for them.
+fn warm(runtime: &Runtime, shared: &Arc<Shared>) {
+    let shared = shared.clone();
+    // Whatever cannot be read is told when it is wanted.
+    drop(runtime.spawn_blocking(move || {
+        for declared in shared.declared.load().iter() {
+            if let How::Command(Ok(command)) = &declared.how {
+                let launch = Launch::Command(command.argv.clone());
+                let _ = (command.digest(), shared.pins.identity(&launch, Some(&command.program), &shared.cwd));
+            }
+        }
+    }));
 }
 
 fn rules(policy: &Policy) -> Arc<[McpRule]> {
@@ -281,7 +299,12 @@ impl Shared {
 
     /// Notes a server that runs; false where the session is over.
     fn note(&self, connection: u64, tree: &Arc<Tree>) -> bool {
-        lock(&self.trees).as_mut().map(|trees| trees.insert(connection, tree.clone())).is_some()
+        let mut trees = lock(&self.trees);
+        let noted = trees.as_mut().map(|trees| trees.insert(connection, tree.clone())).is_some();
+        if self.still.load(Ordering::Relaxed) {
+            tree.hold(true);
+        }
+        noted
     }
 
     fn forget(&self, connection: u64) {
@@ -305,6 +328,13 @@ impl Servers {
         self.shared.policy.store(policy.clone());
         self.shared.declared.store(Arc::new(declared));
         self.shared.rules.send_replace(rules(policy));
+    }
+
+    /// Holds the processes of all servers still, or lets them go on.
+    pub fn hold(&self, still: bool) {
+        let trees = lock(&self.shared.trees);
+        self.shared.still.store(still, Ordering::Relaxed);
+        trees.iter().flat_map(HashMap::values).for_each(|tree| tree.hold(still));
     }
 
     /// Ends every server and every connection; when it returns their last events are published.

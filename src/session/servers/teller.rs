@@ -3,11 +3,12 @@
 //! Invariant: nothing here waits but the threads of questions, of which there are at most `MOST_ASKING`; what goes wrong denies.
 //! Leaves to others: judging (`mcp::relay`), the form of events (`mcp::evidence`), the list of questions (`supervisor`).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 
+use super::super::pins::held::{self, Voice};
 use super::super::pins::{Store, StoreError};
 use super::{Declared, How, Shared};
 use crate::event::{Ask, Choice, Event, Kind, McpCall, McpKey, McpPin, McpSide, McpStart, McpWhat};
@@ -15,7 +16,7 @@ use crate::mcp::Id;
 use crate::mcp::connection::{Asks, Ended, Tells};
 use crate::mcp::evidence::{self, Evidence, Why};
 use crate::mcp::pins::{Change, Pinned};
-use crate::mcp::relay::{Changed, Now, Question, Side, Told};
+use crate::mcp::relay::{Changed, Now, PINS, Question, Side, Told};
 use crate::policy::mcp::{Call, Launch, Moment, Subject as Of, Value, decide};
 use crate::policy::{Access, Decision, Layer, Policy, RuleId, Verdict, Wanted};
 use crate::supervisor::questions::{Outcome, Put, Still, Subject};
@@ -36,17 +37,29 @@ pub struct Teller {
     declared: Arc<Declared>,
     connection: u64,
     evidence: Evidence,
+    /// Of a remote server's certificate.
+    key: Arc<OnceLock<String>>,
 }
 
 impl Teller {
     pub(super) fn new(shared: &Arc<Shared>, declared: &Arc<Declared>, connection: u64) -> Teller {
         let depth = shared.policy.load().record().mcp;
-        let evidence = Evidence::new(shared.key, depth, &declared.name, connection, 0);
-        Teller { shared: shared.clone(), declared: declared.clone(), connection, evidence }
+        let evidence = Evidence::new(shared.key, depth, &declared.name, connection);
+        Teller { shared: shared.clone(), declared: declared.clone(), connection, evidence, key: Arc::default() }
     }
 
     pub fn connection(&self) -> u64 {
         self.connection
+    }
+
+    /// Where the key of a remote server's certificate is told, for what is pinned.
+    pub fn key(&self) -> Arc<OnceLock<String>> {
+        Arc::clone(&self.key)
+    }
+
+    /// The server's process.
+    pub fn runs_as(&self, pid: i32) {
+        self.evidence.runs_as(pid);
     }
 
     fn publish(&self, what: McpWhat) {
@@ -93,34 +106,6 @@ impl Teller {
     /// Whether arguments and results are kept as they are.
     pub fn keeps_all(&self) -> bool {
         self.evidence.keeps_all()
-    }
-
-    /// Asks whether a server that is another now is wanted all the same; waits for the answer.
-    pub fn accepts(&self, changes: &[Change]) -> bool {
-        let question = Question {
-            ticket: 0,
-            side: Side::Server,
-            id: Id::Number(0),
-            method: "initialize".to_owned(),
-            subject: Of::Method,
-            name: "initialize".to_owned(),
-            arguments: None,
-            rule: String::new(),
-            reason: String::new(),
-            changes: changes.to_vec(),
-        };
-        let (reply, mut answer) = oneshot::channel();
-        self.put(&question, reply);
-        answer.try_recv().unwrap_or(false)
-    }
-
-    /// That the server is not what it was.
-    pub fn tell_changed(&self, changed: &Changed) {
-        let lines = changed.changes.iter().flat_map(|change| {
-            std::iter::once(change.title()).chain(change.diff().lines().map(str::to_owned).collect::<Vec<_>>())
-        });
-        let changes = lines.take(LINES).collect();
-        self.publish(McpWhat::Pin(McpPin { first: false, changes, verdict: changed.verdict }));
     }
 
     /// Writes to the pins file where waiting is allowed; what cannot be kept is told.
@@ -307,6 +292,34 @@ impl Drop for Leaving {
     }
 }
 
+impl Voice for Teller {
+    fn accepts(&self, changes: &[Change]) -> bool {
+        let question = Question {
+            ticket: 0,
+            side: Side::Server,
+            id: Id::Number(0),
+            method: "initialize".to_owned(),
+            subject: Of::Method,
+            name: "initialize".to_owned(),
+            arguments: None,
+            rule: String::new(),
+            reason: String::new(),
+            changes: changes.to_vec(),
+        };
+        let (reply, mut answer) = oneshot::channel();
+        self.put(&question, reply);
+        answer.try_recv().unwrap_or(false)
+    }
+
+    fn tell_changed(&self, changed: &Changed) {
+        let lines = changed.changes.iter().flat_map(|change| {
+            std::iter::once(change.title()).chain(change.diff().lines().map(str::to_owned).collect::<Vec<_>>())
+        });
+        let changes = lines.take(LINES).collect();
+        self.publish(McpWhat::Pin(McpPin { first: false, changes, verdict: changed.verdict }));
+    }
+}
+
 impl Tells for Teller {
     fn now(&self) -> Now {
         let local = jiff::Zoned::now();
@@ -322,22 +335,24 @@ impl Tells for Teller {
     fn told(&self, told: Told) {
         let policy = self.shared.policy.load();
         let rule = policy.rule(told.rule_id.unwrap_or(RuleId::DEFAULT));
-        let why = Why { rule: rule.name.clone(), layer: rule.layer };
+        // The pins decide without a rule of the policy, and are told by their own name.
+        let why = match told.rule.as_str() {
+            PINS if told.rule_id.is_none() => Why { rule: PINS.into(), layer: policy.rule(self.declared.rule).layer },
+            _ => Why { rule: rule.name.clone(), layer: rule.layer },
+        };
         let mcp = self.evidence.told(&told, &why, told.arguments.as_ref(), told.answer.as_deref());
         self.shared.bus.publish(Event::Mcp(Box::new(mcp)));
     }
 
     fn changed(&self, changed: Changed) {
         self.tell_changed(&changed);
-        self.keep(move |store, name| match store.known(name)? {
-            Some(known) => store.note(name, &known, &changed.changes),
-            None => Ok(()),
-        });
+        self.keep(move |store, name| held::note(store, name, &changed.changes));
     }
 
     fn pin(&self, pinned: Pinned) {
         let first = McpPin { first: true, changes: Vec::new(), verdict: Verdict::Allow };
         self.publish(McpWhat::Pin(first));
+        let pinned = held::with_key(pinned, &self.key);
         self.keep(move |store, name| store.keep(name, &pinned));
     }
 

@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub struct Tree {
     status: watch::Receiver<Option<i32>>,
     /// True once none of its processes lives.
     over: watch::Receiver<bool>,
+    pid: i32,
 }
 
 /// Our ends of its pipes; none of them waits.
@@ -91,7 +93,9 @@ fn start_in(shared: &Shared, server: &Command, dir: &Path) -> Result<(Tree, Pipe
     let (pipes, theirs) = pipes().map_err(SessionError::system("make a server's pipes"))?;
     let warden =
         Warden::start(Arc::clone(&server.policy)).map_err(SessionError::system("start the warden's thread"))?;
-    let job = job(shared, server, Parts { plan: plan.clone(), questions, warden, outside: outside.clone(), trust });
+    let pid = Arc::new(AtomicI32::new(0));
+    let parts = Parts { plan: plan.clone(), questions, warden, outside: outside.clone(), trust, pid: Arc::clone(&pid) };
+    let job = job(shared, server, parts);
     let launched = launch::launch(Launch {
         broker: plan.broker.clone(),
         orders: orders(shared, server, &plan, &env),
@@ -110,7 +114,7 @@ fn start_in(shared: &Shared, server: &Command, dir: &Path) -> Result<(Tree, Pipe
         }
     };
     let behind = Behind { supervisor, outside, monitor, dir: dir.to_owned() };
-    let tree = watch_over(shared, link, behind)?;
+    let tree = watch_over(shared, link, (behind, pid.load(Ordering::Relaxed)))?;
     Ok((tree, pipes))
 }
 
@@ -148,34 +152,28 @@ struct Parts {
     warden: Warden,
     outside: Option<Arc<Outside>>,
     trust: Option<PathBuf>,
+    /// Where the process is told.
+    pid: Arc<AtomicI32>,
 }
 
 fn job(
     shared: &Shared,
     server: &Command,
-    Parts { plan, questions, warden, outside, trust }: Parts,
+    Parts { plan, questions, warden, outside, trust, pid }: Parts,
 ) -> Box<dyn FnOnce(OwnedFd, i32, i32) -> Job + Send> {
     let (policy, bus) = (Arc::clone(&server.policy), shared.bus.clone());
     let gate = outside.map(|outside| outside as Arc<dyn Gate>);
-    Box::new(move |listener, monitor, agent| Job {
-        policy,
-        gate,
-        trust,
+    Box::new(move |listener, monitor, agent| {
+        pid.store(agent, Ordering::Relaxed);
         // A server has no servers.
-        relay: None,
-        plan,
-        bus,
-        questions,
-        listener,
-        warden,
-        monitor,
-        agent,
-        pts: None,
+        let relay = None;
+        let pts = None;
+        Job { policy, gate, trust, relay, plan, bus, questions, listener, warden, monitor, agent, pts }
     })
 }
 
 /// A thread that hears the monitor until it is gone, and takes down what stood around the server.
-fn watch_over(shared: &Shared, mut link: Link, behind: Behind) -> Result<Tree, SessionError> {
+fn watch_over(shared: &Shared, mut link: Link, (behind, pid): (Behind, i32)) -> Result<Tree, SessionError> {
     let (tell_status, status) = watch::channel(None);
     let (tell_over, over) = watch::channel(false);
     let sender = link.sender().map_err(SessionError::system("speak to a server's monitor"))?;
@@ -201,7 +199,7 @@ fn watch_over(shared: &Shared, mut link: Link, behind: Behind) -> Result<Tree, S
     };
     let thread = std::thread::Builder::new().name("server".into()).spawn(hear);
     thread.map_err(SessionError::system("start a server's thread"))?;
-    Ok(Tree { link: Mutex::new(sender), status, over })
+    Ok(Tree { link: Mutex::new(sender), status, over, pid })
 }
 
 fn close(outside: Option<Arc<Outside>>) {
@@ -214,6 +212,16 @@ impl Tree {
     /// SIGTERM for the server's group.
     pub fn ask_to_end(&self) {
         self.tell(&ToMonitor::Signal { signal: libc::SIGTERM, group: true });
+    }
+
+    /// Its first process.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Holds all of its processes still, or lets them go on.
+    pub fn hold(&self, still: bool) {
+        self.tell(if still { &ToMonitor::Freeze } else { &ToMonitor::Thaw });
     }
 
     /// SIGKILL for all of it.

@@ -20,9 +20,10 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::super::pins::held::{Guard, Held, Keys};
+use super::bounds::{Bounds, Counted};
 use super::client::{Client, Stdio};
 use super::frames::Kind;
-use super::pinned::{self, Held};
 use super::teller::Teller;
 use super::tree::{self, Pipes, Tree};
 use super::{Command, Declared, How, Shared};
@@ -69,22 +70,28 @@ async fn served(shared: &Arc<Shared>, client: &Arc<Client>, declared: &Arc<Decla
     }
 }
 
-/// Whether it is what it was: see `pinned`.
+/// Whether it is what it was.
 async fn look(
     shared: &Arc<Shared>,
-    declared: &Arc<Declared>,
-    (launch, program): (Launch, Option<PathBuf>),
-    teller: &Arc<Teller>,
+    guard: &Arc<Guard>,
+    launch: Launch,
+    program: Option<PathBuf>,
 ) -> Result<Held, String> {
-    let (shared, declared, teller) = (shared.clone(), declared.clone(), teller.clone());
-    let look = move || pinned::look(&shared, &declared, (&launch, program.as_deref()), &teller);
-    let looked = tokio::task::spawn_blocking(look).await;
+    let (guard, cwd) = (guard.clone(), shared.cwd.clone());
+    // It reads the program, and may wait for an answer.
+    let looked = tokio::task::spawn_blocking(move || guard.look(&launch, program.as_deref(), &cwd)).await;
     looked.unwrap_or_else(|_| Err("the server's start was given up".to_owned()))
+}
+
+fn guard(shared: &Shared, declared: &Declared, teller: &Arc<Teller>) -> Arc<Guard> {
+    let on_change = shared.policy.load().on_change();
+    Arc::new(Guard::new(shared.pins.clone(), &declared.name, on_change, teller.clone(), teller.key()))
 }
 
 fn setup(shared: &Shared, declared: &Declared, teller: &Arc<Teller>, held: Held) -> Setup {
     let rules = shared.rules.subscribe();
     let relay = held.hold(Relay::new(&declared.name, Arc::clone(&rules.borrow())).counting(&shared.rates));
+    let relay = relay.looking();
     let relay = if teller.keeps_all() { relay.telling_answers() } else { relay };
     Setup { relay, asks: teller.clone(), tells: teller.clone(), rules }
 }
@@ -96,18 +103,25 @@ async fn by_command(
     teller: &Arc<Teller>,
 ) -> Result<(), String> {
     let launch = Launch::Command(command.argv.clone());
-    let held = look(shared, declared, (launch, Some(command.program.clone())), teller).await?;
+    let guard = guard(shared, declared, teller);
+    let held = look(shared, &guard, launch, Some(command.program.clone())).await?;
     let (tree, pipes) = start(shared, command, teller.connection()).await?;
+    teller.runs_as(tree.pid());
+    let bounds = Bounds::new(command.policy.limits());
     let Pipes { stdin, stdout, stderr } = pipes;
     let failed = |error: io::Error| format!("cannot use the server's pipes: {error}");
-    let server =
-        tokio::io::join(pipe::Receiver::from_owned_fd(stdout).map_err(failed)?, Input::new(stdin).map_err(failed)?);
+    let said = Counted(pipe::Receiver::from_owned_fd(stdout).map_err(failed)?, bounds.clone());
+    let server = tokio::io::join(said, Input::new(stdin).map_err(failed)?);
     let words = tokio::spawn(pass_on_stderr(
-        pipe::Receiver::from_owned_fd(stderr).map_err(failed)?,
+        Counted(pipe::Receiver::from_owned_fd(stderr).map_err(failed)?, bounds.clone()),
         client.clone(),
         teller.clone(),
     ));
-    let ended = connection::run(Stdio(client.clone()), server, setup(shared, declared, teller, held)).await;
+    let carried = connection::run(Stdio(client.clone()), server, setup(shared, declared, teller, held));
+    let ended = tokio::select! {
+        ended = carried => ended,
+        never = bounds.hold(&declared.name, &tree, &shared.bus) => match never {},
+    };
     stop(&tree, ended).await;
     shared.forget(teller.connection());
     // Whoever has inherited its stderr is gone: what is left is there.
@@ -126,13 +140,14 @@ async fn by_url(
     (declared, server, store): (&Arc<Declared>, &Server, &Store),
     teller: &Arc<Teller>,
 ) -> Result<(), String> {
-    let held = look(shared, declared, (server.launch.clone(), None), teller).await?;
+    let guard = guard(shared, declared, teller);
+    let held = look(shared, &guard, server.launch.clone(), None).await?;
     let (words, mut heard) = mpsc::channel::<Vec<u8>>(WORDS);
     // A client that does not listen loses words, and nothing waits for it.
     let tell = Arc::new(move |what: &str| drop(words.try_send(format!("govsh: {what}\n").into_bytes())));
     let (policy, server, store) = (shared.policy.load_full(), server.clone(), store.clone());
     // Its credential may be a program's to say.
-    let found = tokio::task::spawn_blocking(move || remote::of(&policy, &server, &store, tell));
+    let found = tokio::task::spawn_blocking(move || remote::of(&policy, &server, &store, Arc::new(Keys(guard)), tell));
     let remote = found.await.map_err(|error| error.to_string())?.map_err(|error| told(&error))?;
     let (listener, hears) = (client.clone(), teller.clone());
     let words = tokio::spawn(async move {
@@ -197,7 +212,7 @@ async fn stop(tree: &Tree, ended: Ended) {
 }
 
 /// What the server says on stderr: to the client byte for byte, and into the record. It is heard to its end, whoever listens.
-async fn pass_on_stderr(mut stderr: pipe::Receiver, client: Arc<Client>, teller: Arc<Teller>) {
+async fn pass_on_stderr(mut stderr: Counted<pipe::Receiver>, client: Arc<Client>, teller: Arc<Teller>) {
     let mut buffer = vec![0; super::frames::LARGEST];
     let mut is_heard = true;
     while let Ok(bytes @ 1..) = stderr.read(&mut buffer).await {

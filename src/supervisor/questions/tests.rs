@@ -269,3 +269,29 @@ fn listeners_hear_of_changes_and_may_go() {
     assert_eq!(verdict(call), Verdict::Allow);
     assert!(ear.read_exact(&mut eight).is_ok());
 }
+
+#[test]
+fn a_call_of_a_server_does_not_wait_as_long_as_its_client_would() {
+    let put_by = |questions: &Questions, timeout_of: Kind| {
+        let (questions, mut subject) = (questions.clone(), subject("github tool create"));
+        subject.of = timeout_of;
+        std::thread::spawn(move || {
+            let make = || ask(&subject);
+            let program = b"github".to_vec();
+            let put = Put { subject: subject.clone(), rule: RuleId(1), program, once: Vec::new(), ask: &make };
+            questions.ask(&put, &mut || Still::Waits)
+        })
+    };
+    // Clients give up after a minute: the user's own time is cut to less, and a shorter one is left as it is.
+    for (own, of, seconds) in [(90, Kind::Mcp, 45), (90, Kind::Exec, 90), (7, Kind::Mcp, 7)] {
+        let bench = Bench::new(Duration::from_secs(own));
+        let waits = put_by(&bench.questions, of);
+        let waiting = bench.until(|waiting| waiting.len() == 1);
+        assert_eq!(waiting[0].ask.timeout, seconds * 1_000_000_000, "{own} {of:?}");
+        bench.questions.close();
+        assert!(matches!(waits.join().unwrap(), Outcome::Given(given) if given.verdict == Verdict::Deny));
+    }
+    let bench = Bench::new(Duration::from_millis(20));
+    let Outcome::Given(given) = put_by(&bench.questions, Kind::Mcp).join().unwrap() else { unreachable!("it ran out") };
+    assert_eq!((given.verdict, given.words.as_str()), (Verdict::Deny, "no answer in 0 s"));
+}

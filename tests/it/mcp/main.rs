@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a stage that cannot be set up fails its test")]
 
+mod held;
 mod hostile;
 #[allow(dead_code, reason = "shared with tests/agents")]
 #[path = "../../agents/install.rs"]
@@ -13,6 +14,7 @@ mod install;
 #[allow(dead_code, reason = "shared with tests/it/questions")]
 #[path = "../questions/lab.rs"]
 mod lab;
+mod python;
 mod questions;
 mod servers;
 
@@ -73,7 +75,7 @@ env = { SERVERS_SECRET = "sesame" }
 pub const ALLOW_ALL: &str = "[[mcp.rules]]\nid = \"all\"\neffect = \"allow\"\nserver = \"*\"\ntools = [\"**\"]\nresources = [\"**\"]\nprompts = [\"**\"]\nmethods = [\"**\"]\n";
 
 /// Answers each call of `env` with a variable, of `pid` with its own number, of `touch` with what came of it, of `die` with
-/// its end, and of everything else with its arguments.
+/// its end, of `flood` with much, of `hang` with nothing, and of everything else with its arguments.
 const SMALL: &str = r#"
 import json, os, sys
 sys.stderr.write("small is up\n"); sys.stderr.flush()
@@ -88,9 +90,11 @@ for line in sys.stdin:
             try: open(a["path"], "w").write("x"); text = "written"
             except OSError as error: text = error.strerror
         elif name == "die": sys.exit(9)
+        elif name == "hang": sys.stdin.read(); text = "woken"
+        elif name == "flood": text = "x" * 400000
         else: text = json.dumps(a)
         r = {"content": [{"type": "text", "text": text}]}
-    elif m["method"] == "tools/list": r = {"tools": [{"name": n, "inputSchema": {"type": "object"}} for n in ("env", "pid", "touch", "die", "other")]}
+    elif m["method"] == "tools/list": r = {"tools": [{"name": n, "inputSchema": {"type": "object"}} for n in ("env", "pid", "touch", "die", "hang", "flood", "other")]}
     else: r = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "small", "version": "1"}}
     print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)
 sys.exit(5)

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::mcp::http::call::{Authorizes, Credential, Nobody};
-use crate::mcp::http::wire::{Address, Dial, Later, Ways};
+use crate::mcp::http::wire::{Address, Anybody, Dial, Later, Ways};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,7 +123,8 @@ struct Client {
 impl Client {
     fn of(url: &str, credential: Arc<dyn Authorizes>) -> Client {
         let address = Address::parse(url).unwrap();
-        let remote = Remote { name: "s".into(), address, ways: ways(), credential, tell: Arc::new(|_| ()) };
+        let certifies = Arc::new(Anybody);
+        let remote = Remote { name: "s".into(), address, ways: ways(), credential, certifies, tell: Arc::new(|_| ()) };
         let (reads, writes) = tokio::io::split(bridge(remote));
         Client { reads: BufReader::new(reads), writes }
     }

@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::call::{Caller, Remote};
 use crate::mcp::connection::{Asks, Tells};
+use crate::mcp::relay::Relay;
 use crate::policy::mcp::McpRule;
 use sessions::Sessions;
 
@@ -46,6 +47,8 @@ pub struct Serving {
     pub path: String,
     /// In force: what is replaced holds for sessions that begin then.
     pub rules: watch::Receiver<Arc<[McpRule]>>,
+    /// By those rules, and with what the server is held to: all exchanges are judged beside it.
+    pub relay: Relay,
     pub asks: Arc<dyn Asks>,
     pub tells: Arc<dyn Tells>,
 }
@@ -66,8 +69,8 @@ pub async fn serve(listener: TcpListener, serving: Serving) -> io::Error {
         Ok(addr) => addr.port(),
         Err(error) => return error,
     };
-    let Serving { remote, path, rules, asks, tells } = serving;
-    let sessions = Sessions::new(&remote.name, rules);
+    let Serving { remote, path, rules, relay, asks, tells } = serving;
+    let sessions = Sessions::new(relay, rules);
     let front = Arc::new(Front { caller: Caller::new(remote), path, port, asks, tells, sessions });
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = tokio::task::JoinSet::new();

@@ -47,8 +47,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    pub fn new(server: &str, rules: watch::Receiver<Arc<[McpRule]>>) -> Sessions {
-        let model = Relay::new(server, Arc::clone(&rules.borrow()));
+    pub fn new(model: Relay, rules: watch::Receiver<Arc<[McpRule]>>) -> Sessions {
         Sessions { model: Mutex::new(model), rules: Mutex::new(rules), known: Mutex::default() }
     }
 

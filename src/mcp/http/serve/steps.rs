@@ -46,5 +46,6 @@ async fn asked(front: &Front, relay: &Shared, question: Question) -> Vec<Step> {
             gone = withdrawn.recv() => if gone.map_or(true, |gone| gone == ticket) { break false },
         }
     };
-    relay.lock().answered(ticket, allowed)
+    let now = front.tells.now();
+    relay.lock().answered(ticket, allowed, now)
 }

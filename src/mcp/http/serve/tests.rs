@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::*;
 use crate::mcp::http::call::Nobody;
-use crate::mcp::http::wire::{Address, Dial, Later, Ways};
+use crate::mcp::http::wire::{Address, Anybody, Dial, Later, Ways};
 use crate::mcp::pins::Pinned;
 use crate::mcp::relay::{Changed, Now, Question, Side, Told};
 use crate::policy::mcp::{McpRule, Moment, Names, Segments, When};
@@ -97,10 +97,12 @@ async fn exchange(rules: Vec<McpRule>, answer: &str, headers: &str, body: &str) 
     let config = config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
     let ways = Ways { dial: Arc::new(Direct), tls: Arc::new(config) };
     let address = Address::parse(&url).unwrap();
-    let remote = Remote { name: "s".into(), address, ways, credential: Arc::new(Nobody), tell: Arc::new(|_| ()) };
+    let (credential, certifies) = (Arc::new(Nobody), Arc::new(Anybody));
+    let remote = Remote { name: "s".into(), address, ways, credential, certifies, tell: Arc::new(|_| ()) };
     let (_keep, rules) = watch::channel(Arc::from(rules));
     let silent = Arc::new(Silent);
-    let serving = Serving { remote, path: "/mcp".into(), rules, asks: silent.clone(), tells: silent };
+    let relay = Relay::new("s", Arc::clone(&rules.borrow()));
+    let serving = Serving { remote, path: "/mcp".into(), rules, relay, asks: silent.clone(), tells: silent };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let served = tokio::spawn(serve(listener, serving));

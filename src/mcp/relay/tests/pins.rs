@@ -107,19 +107,19 @@ fn a_change_can_be_asked_about_and_accepted() {
         steps.iter().find_map(|step| if let Step::Park(question) = step { Some(question) } else { None }).unwrap();
     assert!(question.changes[0].diff().contains("better A") && question.reason.contains("tool 'a' changed"));
     assert!(sent(&of_client(&mut relay, &call(2, "a", "{}")))[0].contains("isError"), "not before it is accepted");
-    let steps = relay.answered(question.ticket, true);
+    let steps = relay.answered(question.ticket, true, now(3));
     assert!(sent(&steps)[0].ends_with(&format!("{changed}}}")));
     assert!(pin(&steps).unwrap().tools["a"].object.contains("better A"));
     assert!(sent(&of_client(&mut relay, &call(2, "a", "{}")))[0].starts_with("> "));
     // Refused: not shown, and not asked again.
     let worse = r#"{"tools":[{"name":"a","description":"worse A"},{"name":"b","description":"B"}]}"#;
     let steps = list(&mut relay, 3, "{}", worse);
-    let refused = relay.answered(ticket(&steps).unwrap(), false);
+    let refused = relay.answered(ticket(&steps).unwrap(), false, now(3));
     assert!(sent(&refused)[0].contains("\"b\"") && !sent(&refused)[0].contains("worse") && pin(&refused).is_none());
     let again = list(&mut relay, 4, "{}", worse);
     assert!(ticket(&again).is_none() && !sent(&again)[0].contains("worse"));
     let steps = initialize(&mut relay, "be new");
-    assert!(sent(&relay.answered(ticket(&steps).unwrap(), true))[0].contains("be new"));
+    assert!(sent(&relay.answered(ticket(&steps).unwrap(), true, now(3)))[0].contains("be new"));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn cancelling_stops_questions_and_is_passed_on_for_what_runs() {
     let ticket = ticket(&steps).unwrap();
     assert_eq!(of_client(&mut relay, &cancel("\"2\"")).len(), 1, "another id");
     assert_eq!(of_client(&mut relay, &cancel("2")), [Step::Unpark(ticket)]);
-    assert_eq!(relay.answered(ticket, true), []);
+    assert_eq!(relay.answered(ticket, true, now(3)), []);
     // Those that are never answered do not fill the relay.
     for id in 10..10 + u32::try_from(MOST_OPEN).unwrap() + 10 {
         assert!(sent(&of_client(&mut relay, &call(id, "runs", "{}")))[0].starts_with("> "), "{id}");
@@ -320,10 +320,10 @@ fn what_servers_ask_for_is_judged_and_can_be_asked_about() {
     assert!(sent(&steps).is_empty());
     // Nothing was put to the client, so it can answer nothing.
     assert!(dropped(&of_client(&mut relay, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#)));
-    assert_eq!(sent(&relay.answered(ticket(&steps).unwrap(), true)), [format!("< {}", sampling(1))]);
+    assert_eq!(sent(&relay.answered(ticket(&steps).unwrap(), true, now(3))), [format!("< {}", sampling(1))]);
     assert_eq!(sent(&of_client(&mut relay, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).len(), 1);
     let steps = of_server(&mut relay, &sampling(2));
-    assert!(sent(&relay.answered(ticket(&steps).unwrap(), false))[0].contains("-32601"));
+    assert!(sent(&relay.answered(ticket(&steps).unwrap(), false, now(3)))[0].contains("-32601"));
     let steps = of_server(&mut relay, &sampling(3));
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
     assert_eq!(of_server(&mut relay, cancel), [Step::Unpark(ticket(&steps).unwrap())]);
