@@ -83,9 +83,10 @@ impl Disk {
     /// The policy made for a program: the first that names it in `agent.match`, else `agent`.
     pub fn find_for(&self, argv0: &OsStr) -> Result<Source, PolicyError> {
         let program = Path::new(argv0).file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let quoted = format!("\"{program}\"");
         for source in self.all()? {
-            // A shipped profile that does not have the name in its text need not be read further.
-            if source.layer == Layer::Shipped && !source.text.contains(program) {
+            // A shipped profile that does not have the name in its text, as those write it, need not be read further.
+            if source.layer == Layer::Shipped && !source.text.contains(&quoted) {
                 continue;
             }
             if Policy::matches(&source)?.iter().any(|name| name == program) {

@@ -103,8 +103,10 @@ pub enum EgressError {
     Listen(#[source] io::Error),
     #[error("cannot answer names for the session")]
     Stub(#[source] io::Error),
-    #[error("cannot make the session's certificate authority")]
+    #[error("cannot verify servers")]
     Authority(#[source] tls::TlsError),
+    #[error("cannot make the session's certificate authority: {0}")]
+    NoAuthority(String),
     #[error("the network policy is not enforced: a connection that no policy allows was answered with '{0}'")]
     Canary(String),
 }
@@ -188,10 +190,9 @@ impl Egress {
         self.shared.live.judge_anew(&self.shared);
     }
 
-    /// What the agent's programs must trust.
-    #[must_use]
-    pub fn ca(&self) -> Option<&tls::Trust> {
-        self.shared.tls.trust()
+    /// What the agent's programs must trust; made by the first who asks.
+    pub fn ca(&self) -> Result<&tls::Trust, EgressError> {
+        self.shared.tls.trust().map_err(|why| EgressError::NoAuthority(why.to_owned()))
     }
 
     /// The tunnels that are open now, the oldest first.

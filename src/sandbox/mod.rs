@@ -26,7 +26,7 @@ use std::os::fd::OwnedFd;
 
 pub use domain::{abi, enter_broker_domain};
 pub use limits::Controllers;
-pub use plan::{AgentPlan, BrokerPlan, Options, Plan, Tree, beneath, knows_network};
+pub use plan::{AgentPlan, BrokerPlan, Options, Plan, Tree, beneath, environment, knows_network};
 
 use crate::sys::{Errno, cred, limits as rlimits, seccomp};
 

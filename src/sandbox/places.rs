@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::FileType;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
@@ -42,15 +43,27 @@ impl Places {
     }
 }
 
+/// One look for most: of hundreds of paths few are there, and fewer are links.
 fn look(path: &Path) -> Kind {
-    match path.metadata().map(|found| found.file_type()) {
-        Ok(kind) if kind.is_dir() => Kind::Directory,
-        Ok(kind) if kind.is_file() => Kind::File,
-        Ok(kind) if kind.is_char_device() || kind.is_block_device() => Kind::Device,
-        Ok(_) => Kind::Other,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() => Kind::Absent,
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Kind::Absent,
+    let absent = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    match path.symlink_metadata() {
+        Ok(found) if !found.is_symlink() => kind(found.file_type()),
+        Ok(_) => match path.metadata() {
+            Ok(found) => kind(found.file_type()),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Kind::Absent,
+            Err(_) => Kind::Other,
+        },
+        Err(error) if absent(&error) => Kind::Absent,
         Err(_) => Kind::Other,
+    }
+}
+
+fn kind(found: FileType) -> Kind {
+    match found {
+        found if found.is_dir() => Kind::Directory,
+        found if found.is_file() => Kind::File,
+        found if found.is_char_device() || found.is_block_device() => Kind::Device,
+        _ => Kind::Other,
     }
 }
 

@@ -77,7 +77,8 @@ pub struct AgentPlan {
     pub notify: Vec<(u16, u8, u8, u32)>,
     /// `(RLIMIT_* number, soft, hard)`.
     pub limits: Vec<(u32, u64, u64)>,
-    /// Environment after the policy's rules.
+    /// Environment after the policy's rules. The monitor gets the whole of it in its orders.
+    #[serde(skip)]
     pub env: Vec<(OsString, OsString)>,
 }
 
@@ -128,7 +129,7 @@ impl Plan {
             abi,
             notify: filter::to_words(&program),
             limits: limits::resources(policy.limits(), options.cgroup),
-            env: options.env.iter().filter(|(name, _)| policy.environment().keep(name.as_bytes())).cloned().collect(),
+            env: environment(policy, &options.env),
         };
         let mut report = report(policy, options.audit, abi, &agent);
         report.lines.extend(limits::report(policy.limits(), options.cgroup));
@@ -140,6 +141,12 @@ impl Plan {
     pub fn report(&self) -> Report {
         self.report.clone()
     }
+}
+
+/// What the policy leaves of an environment.
+#[must_use]
+pub fn environment(policy: &Policy, env: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+    env.iter().filter(|(name, _)| policy.environment().keep(name.as_bytes())).cloned().collect()
 }
 
 /// Whether a session under this policy has a way to the network: some place may be reached, perhaps after a question. Else

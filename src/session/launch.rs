@@ -1,14 +1,21 @@
 //! From a plan to a running agent: the broker's thread, the monitor, the listener.
 //!
-//! Invariant: the agent's program runs no instruction before its listener is in our hands and is being served.
+//! ```text
+//! begin ─▶ thread: broker's domain, monitor, its connection ─┐ meanwhile: recording, way out, control socket
+//! launch ─ orders ───────────────────────────────────────────┴▶ fork, install, listener, supervisor, go
+//! ```
+//! Invariant: the agent's program runs no instruction before its listener is in our hands and is being served; a monitor
+//! that gets no orders ends.
 //! Leaves to others: what the sandbox is (`sandbox`), the decisions (`supervisor`), the terminal's bytes (`pump`).
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio as Redirect};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtyPair, PtySize, SlavePty};
@@ -19,7 +26,7 @@ use super::{SessionError, runtime};
 use crate::sandbox::{self, BrokerPlan};
 use crate::supervisor::{self, Job, Supervisor};
 use crate::sys::tty::{self, Attributes, Size};
-use crate::sys::{pidfd, process, unix};
+use crate::sys::{pidfd, process, spawn, unix};
 
 /// How long the monitor may take to come up on a machine under load.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,17 +60,21 @@ impl Pty {
     }
 }
 
-/// What the broker's thread needs.
-pub struct Launch {
+/// What the broker's thread needs to start the monitor.
+pub struct Ground {
     pub broker: BrokerPlan,
-    pub orders: Orders,
-    pub sent: Vec<OwnedFd>,
     pub pty: Option<Pty>,
-    /// Where the agent goes before it runs.
-    pub door: Option<Door>,
     pub cwd: PathBuf,
     /// The session's private directory.
     pub dir: PathBuf,
+}
+
+/// What it needs besides, to start the agent.
+pub struct Launch {
+    pub orders: Orders,
+    pub sent: Vec<OwnedFd>,
+    /// Where the agent goes before it runs.
+    pub door: Option<Door>,
     /// For the supervisor, once listener and pids are known.
     pub job: Box<dyn FnOnce(OwnedFd, i32, i32) -> Job + Send>,
 }
@@ -77,15 +88,46 @@ pub struct Launched {
     pub monitor: i32,
 }
 
-/// Runs the launch on the thread that becomes the broker's root: all it starts is in the broker's domain.
-pub fn launch(launch: Launch) -> Result<Launched, SessionError> {
-    let thread = std::thread::Builder::new().name("broker".into()).spawn(move || on_broker_thread(launch));
-    let thread = thread.map_err(SessionError::system("start the broker's thread"))?;
-    thread.join().unwrap_or(Err(SessionError::Broker))
+/// A monitor that is coming up or waits for its orders. Dropping it ends the monitor.
+pub struct Begun {
+    /// Both None once it is launched.
+    launch: Option<SyncSender<Launch>>,
+    thread: Option<JoinHandle<Result<Launched, SessionError>>>,
 }
 
-fn on_broker_thread(launch: Launch) -> Result<Launched, SessionError> {
-    let Launch { broker, orders, sent, pty, door, cwd, dir, job } = launch;
+/// Begins on the thread that becomes the broker's root: all it starts is in the broker's domain. Nothing of the agent's.
+pub fn begin(ground: Ground) -> Result<Begun, SessionError> {
+    let (launch, awaited) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("broker".into()).spawn(move || on_broker_thread(ground, &awaited));
+    let thread = thread.map_err(SessionError::system("start the broker's thread"))?;
+    Ok(Begun { launch: Some(launch), thread: Some(thread) })
+}
+
+impl Begun {
+    /// Runs the agent. After an error the monitor may still be there.
+    pub fn launch(mut self, launch: Launch) -> Result<Launched, SessionError> {
+        // A thread that has failed already does not take it, and says why.
+        let _ = self.launch.take().map(|to| to.send(launch));
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Launched, SessionError> {
+        let thread = self.thread.take().ok_or(SessionError::Broker)?;
+        thread.join().unwrap_or(Err(SessionError::Broker))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if self.launch.take().is_some() {
+            // It finds that nothing follows, and sees the monitor out. Whoever drops it has an error of its own to tell.
+            let _ = self.join();
+        }
+    }
+}
+
+fn on_broker_thread(ground: Ground, awaited: &Receiver<Launch>) -> Result<Launched, SessionError> {
+    let Ground { broker, pty, cwd, dir } = ground;
     let path = dir.join("monitor");
     let listening = runtime::short(&path).and_then(|(_dir, short)| UnixListener::bind(short));
     let listening = listening.map_err(SessionError::system("make the monitor's socket"))?;
@@ -97,6 +139,12 @@ fn on_broker_thread(launch: Launch) -> Result<Launched, SessionError> {
     let mut link = accept(&listening, monitor)?;
     // Nobody else needs it; the directory goes at the end.
     let _ = std::fs::remove_file(&path);
+    let Ok(Launch { orders, sent, door, job }) = awaited.recv() else {
+        // It ends when nobody is there to give it orders.
+        drop(link);
+        let _ = process::wait_for(monitor);
+        return Err(SessionError::Broker);
+    };
     link.send(&orders).map_err(SessionError::Monitor)?;
     if orders.sent > 0 {
         let sent: Vec<_> = sent.iter().map(AsFd::as_fd).collect();
@@ -127,12 +175,12 @@ fn spawn_on_pty(follower: &dyn SlavePty, socket: &Path, cwd: &Path) -> Result<i3
 }
 
 fn spawn_without_terminal(socket: &Path, cwd: &Path) -> Result<i32, SessionError> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("__monitor").arg(socket).env_clear().current_dir(cwd);
-    command.stdin(Redirect::null()).stdout(Redirect::null()).stderr(Redirect::null());
-    process::in_new_session(&mut command);
-    let child = command.spawn().map_err(|error| SessionError::Spawn(error.to_string()))?;
-    i32::try_from(child.id()).map_err(|_| SessionError::Spawn("no pid".to_owned()))
+    let word = |path: &Path| CString::new(path.as_os_str().as_bytes());
+    let (Ok(socket), Ok(cwd)) = (word(socket), word(cwd)) else {
+        return Err(SessionError::Spawn("a NUL byte".to_owned()));
+    };
+    let started = spawn::detached(c"/proc/self/exe", &[c"/proc/self/exe", c"__monitor", &socket], &cwd);
+    started.map_err(|error| SessionError::Spawn(error.to_string()))
 }
 
 /// The monitor's connection: from that very process, or none.

@@ -19,6 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -37,8 +38,6 @@ pub use upstream::UpstreamError;
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 255, 255, 254)), 9);
 /// Name of the directory with the certificates in the session's own.
 pub const TRUST: &str = "trust";
-/// Java says on stderr that it has read it, every time: only for who may run it.
-const JAVA: &str = "JAVA_TOOL_OPTIONS";
 
 /// Why there is no way out, where the policy knows a network.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +50,10 @@ pub enum OutsideError {
     Upstream(#[from] UpstreamError),
     #[error("cannot write the session's certificates to '{}'", path.display())]
     Trust { path: PathBuf, source: std::io::Error },
+    #[error("cannot start the thread that opens the way out")]
+    Thread(#[source] std::io::Error),
+    #[error("opening the way out panicked")]
+    Panicked,
 }
 
 /// The running way out of one session.
@@ -71,18 +74,48 @@ pub struct Opened {
     pub notice: Vec<String>,
 }
 
-/// Starts the way out, unless the policy knows no network; `dir` is the session's own
+/// The way out while it comes up. Dropping it waits for that.
+pub struct Opening(Option<JoinHandle<Result<Opened, OutsideError>>>);
+
+/// Starts the way out on a thread of its own, unless the policy knows no network; `dir` is the session's own
 /// directory, `env` what the agent would get. Call it on a thread that is
 /// not in the broker's domain.
-pub fn open(
+pub fn begin(
+    policy: &Arc<Policy>,
+    (bus, questions): (&Bus, &Questions),
+    dir: &Path,
+    env: Vec<(OsString, OsString)>,
+) -> Result<Opening, OutsideError> {
+    if !sandbox::knows_network(policy) {
+        return Ok(Opening(None));
+    }
+    let (policy, bus, questions, dir) = (Arc::clone(policy), bus.clone(), questions.clone(), dir.to_owned());
+    let builder = std::thread::Builder::new().name("opening".to_owned());
+    let thread = builder.spawn(move || open(&policy, (&bus, &questions), &dir, &env)).map_err(OutsideError::Thread)?;
+    Ok(Opening(Some(thread)))
+}
+
+impl Opening {
+    /// Waits until it is there; None where the policy knows no network.
+    pub fn join(mut self) -> Result<Option<Opened>, OutsideError> {
+        let Some(thread) = self.0.take() else { return Ok(None) };
+        thread.join().unwrap_or(Err(OutsideError::Panicked)).map(Some)
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        // Whoever drops it has an error of its own to tell.
+        drop(self.0.take().map(JoinHandle::join));
+    }
+}
+
+fn open(
     policy: &Arc<Policy>,
     (bus, questions): (&Bus, &Questions),
     dir: &Path,
     env: &[(OsString, OsString)],
-) -> Result<Option<Opened>, OutsideError> {
-    if !sandbox::knows_network(policy) {
-        return Ok(None);
-    }
+) -> Result<Opened, OutsideError> {
     let in_force = Arc::new(ArcSwap::new(Arc::clone(policy)));
     let secrets = Arc::new(Secrets::load(policy.credentials(), &|name| std::env::var_os(name))?);
     let asks = Arc::new(Asker::new(questions.clone(), Arc::clone(&in_force)));
@@ -96,16 +129,14 @@ pub fn open(
     let mut variables = environment::Variables::new(env);
     variables.proxies(egress.proxy());
     // Only where it is needed: the variables outdo what a program is told in other ways.
-    let trust = match egress.ca().filter(|_| policy.inspects_any()) {
+    let trust = match policy.inspects_any().then(|| egress.ca()).transpose()? {
         Some(ca) => {
             let path = dir.join(TRUST);
             let failed = |source| OutsideError::Trust { path: path.clone(), source };
             DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
-            let named = ca.write(&path).map_err(failed)?;
-            let runs_java = environment::runs(policy, "java");
+            let named = ca.write(&path, environment::runs(policy, "java")).map_err(failed)?;
             named
                 .iter()
-                .filter(|(name, _)| *name != JAVA || runs_java)
                 .filter(|(name, _)| !policy.environment().refuses(name.as_bytes()))
                 .for_each(|(name, value)| variables.set(name, value));
             Some(path)
@@ -116,12 +147,12 @@ pub fn open(
     let absent = |id: &Arc<str>| format!("credential '{id}' has no value: its variable is not set");
     let notice = secrets.missing().iter().map(absent).collect();
     variables.secrets(&secrets);
-    Ok(Some(Opened {
+    Ok(Opened {
         outside: Arc::new(Outside { egress: ArcSwapOption::from_pointee(egress), policy: in_force }),
         env: variables.done(),
         trust,
         notice,
-    }))
+    })
 }
 
 impl Outside {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::cgroup::Cgroup;
 use super::keep::Keeper;
-use super::launch::{self, Launch, Launched};
+use super::launch::{Launch, Launched};
 use super::monitor::Watched;
 use super::overlay::{self, Overlay};
 use super::pump::{self, Finished, Pump, Setup};
@@ -21,7 +21,7 @@ use super::wire::{Bytes, Orders};
 use super::{Inherited, MARKER, SessionError, lines, reap, retention, servers};
 use crate::event::Event;
 use crate::policy::{self, Access};
-use crate::sandbox::{AgentPlan, BrokerPlan, Tree};
+use crate::sandbox::{AgentPlan, Tree};
 use crate::supervisor::gate::Gate;
 use crate::supervisor::questions::Questions;
 use crate::supervisor::{Job, Warden};
@@ -51,19 +51,13 @@ impl Session {
         let orders = self.orders(inherited, &streams, engaged);
         let servers = self.servers(inherited)?;
         let door = self.cgroup.as_ref().map(Cgroup::door).transpose();
-        let launched = launch::launch(Launch {
-            broker: BrokerPlan {
-                trees: self.plan.broker.trees.iter().cloned().chain(self.trusted()).collect(),
-                late: self.plan.broker.late.clone(),
-            },
+        let relay =
+            servers.as_ref().map(|opened| opened.relay.try_clone()).transpose().map_err(SessionError::Servers)?;
+        let begun = self.begun.take().ok_or(SessionError::Broker)?;
+        let launched = begun.launch(Launch {
             orders,
             sent: streams.sent,
-            cwd: self.run.cwd.clone(),
-            dir: self.run.runtime.path().to_owned(),
-            job: self.job(
-                servers.as_ref().map(|opened| opened.relay.try_clone()).transpose().map_err(SessionError::Servers)?,
-            )?,
-            pty: self.pty.take(),
+            job: self.job(relay)?,
             door: door.map_err(SessionError::system("open the session's cgroup"))?,
         });
         if launched.is_err() {
@@ -200,7 +194,7 @@ impl Session {
         let warden = Warden::start(Arc::clone(&policy)).map_err(SessionError::system("start the warden's thread"))?;
         let gate = self.outside.clone().map(|outside| outside as Arc<dyn Gate>);
         let trust = self.trust.clone();
-        let pts = self.pty.as_ref().map(|pty| pty.path.clone());
+        let pts = self.pts.clone();
         Ok(Box::new(move |listener, monitor, agent| Job {
             policy,
             gate,

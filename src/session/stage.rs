@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::cgroup::Cgroup;
 use super::control::{self, Control, Desk, Pulse};
-use super::launch::Pty;
+use super::launch::{self, Begun, Ground, Pty};
 use super::outside::{self, Opened, Outside};
 use super::overlay::Recent;
 use super::recorder::{self, Recorder, Target};
@@ -47,7 +47,10 @@ pub struct Session {
     pub cgroup: Option<Cgroup>,
     pub kinds: [Kind; 3],
     pub terminal: Option<Terminal>,
-    pub pty: Option<Pty>,
+    /// The follower of the session's PTY.
+    pub pts: Option<PathBuf>,
+    /// None once the agent runs.
+    pub begun: Option<Begun>,
     /// Readable once the recording has failed, and why it did.
     pub stop: Option<OwnedFd>,
     pub why: Arc<Mutex<String>>,
@@ -72,8 +75,17 @@ impl Session {
             session_dir: run.runtime.path().to_owned(),
             pts: pty.as_ref().map(|pty| pty.path.clone()),
         };
-        let plan = Arc::new(Plan::new(&run.policy, &options)?);
         let (bus, tap) = bus::bus(Instant::now());
+        let file = lines::shown(&run.answers);
+        let questions = Questions::new(bus.clone(), run.ask_timeout, file).of_session(run.id.clone());
+        // Both take as long as all the rest, so they come up beside it.
+        let env = sandbox::environment(&run.policy, &options.env);
+        let opening = outside::begin(&run.policy, (&bus, &questions), run.runtime.path(), env.clone())?;
+        let plan = Arc::new(Plan::new(&run.policy, &options)?);
+        let pts = options.pts.clone();
+        let ground =
+            Ground { broker: plan.broker.clone(), pty, cwd: run.cwd.clone(), dir: run.runtime.path().to_owned() };
+        let begun = Some(launch::begin(ground)?);
         let load = run.load.take().unwrap_or_else(|| Box::new(|| Err("this session cannot reload".to_owned())));
         let reload = Arc::new(Reload::new(load, run.policy.clone(), plan.clone(), options, bus.clone()));
         let (stop, fail) = unix::pipe().map_err(SessionError::system("make a pipe"))?;
@@ -95,18 +107,6 @@ impl Session {
         let failed = SessionError::system("open the control socket");
         let (desk, bell) = control::desk().map_err(&failed)?;
         let hello = begin::hello(&run, &start, recorder.path());
-        let file = lines::shown(&run.answers);
-        let questions = Questions::new(bus.clone(), run.ask_timeout, file).of_session(run.id.clone());
-        let opened = outside::open(&run.policy, (&bus, &questions), run.runtime.path(), &plan.agent.env)?;
-        let (outside, mut env, mut trust) = match opened {
-            Some(Opened { outside, env, trust, notice }) => {
-                run.notice.extend(notice);
-                (Some(outside), env, trust)
-            }
-            None => (None, plan.agent.env.clone(), None),
-        };
-        let place = (run.runtime.path(), outside::TRUST);
-        run.handed.put(&mut env, &mut trust, place).map_err(SessionError::system("hand over the MCP servers"))?;
         let (dir, answers) = (run.runtime.path(), run.answers.clone());
         let asked = questions.clone();
         let setup = control::Setup {
@@ -120,6 +120,15 @@ impl Session {
             reload: reload.clone(),
         };
         let control = control::start(setup).map_err(failed)?;
+        let (outside, mut env, mut trust) = match opening.join()? {
+            Some(Opened { outside, env, trust, notice }) => {
+                run.notice.extend(notice);
+                (Some(outside), env, trust)
+            }
+            None => (None, env, None),
+        };
+        let place = (run.runtime.path(), outside::TRUST);
+        run.handed.put(&mut env, &mut trust, place).map_err(SessionError::system("hand over the MCP servers"))?;
         begin::publish(&bus, start, &run, &plan);
         let (desk, stop) = (Some(desk), Some(stop));
         Ok(Session {
@@ -138,7 +147,8 @@ impl Session {
             cgroup,
             kinds,
             terminal,
-            pty,
+            pts,
+            begun,
             stop,
             why,
         })

@@ -20,6 +20,7 @@ pub mod process;
 pub mod sched;
 pub mod seccomp;
 pub mod signals;
+pub mod spawn;
 pub mod stream;
 pub mod tty;
 pub mod unix;

@@ -96,16 +96,6 @@ pub fn own_group() -> i32 {
     unsafe { libc::getpgrp() }
 }
 
-/// Makes what the command will start the leader of a session of its own, without a terminal (setsid(2)).
-pub fn in_new_session(command: &mut std::process::Command) {
-    let detach = || {
-        // SAFETY: setsid(2) takes no pointers.
-        check(unsafe { libc::setsid() }).map(drop)
-    };
-    // SAFETY: between fork and exec the closure makes one async-signal-safe system call and allocates nothing.
-    unsafe { std::os::unix::process::CommandExt::pre_exec(command, detach) };
-}
-
 /// setsid(2): a session of its own, without a terminal.
 pub fn new_session() -> io::Result<()> {
     // SAFETY: no pointers are passed.

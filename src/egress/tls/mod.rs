@@ -16,9 +16,11 @@ mod trust;
 mod upstream;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use tokio_rustls::LazyConfigAcceptor;
 
 pub use authority::Protocol;
@@ -45,28 +47,55 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// Authority, leaves and verification of one session.
+/// Authority, leaves and verification of one session. What is trusted is read once, before anything of the agent's runs; keys
+/// and verifier are made of it by whoever needs them first, which in most sessions is nobody.
 pub struct Sessions {
+    /// The system's store, and what is trusted upstream beside it.
+    system: Vec<CertificateDer<'static>>,
+    /// These two: why not, in words, where that failed; every connection that needs it is refused then.
+    made: OnceLock<Result<Made, String>>,
+    upstream: OnceLock<Result<Upstream, String>>,
+}
+
+struct Made {
     authority: Authority,
-    upstream: Upstream,
     trust: Trust,
 }
 
 impl Sessions {
     /// `authorities` is PEM, trusted upstream beside the system's store.
     pub fn new(authorities: &[u8]) -> Result<Sessions, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let now = SystemTime::now();
-        let authority = Authority::new(Arc::clone(&provider), now)?;
         let system = upstream::certificates(authorities)?;
-        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let trust = Trust::new(authority.certificate(), &system, seconds);
-        Ok(Sessions { upstream: Upstream::new(provider, &system)?, authority, trust })
+        Ok(Sessions { system, made: OnceLock::new(), upstream: OnceLock::new() })
     }
 
-    /// What the agent's programs must trust.
-    pub fn trust(&self) -> Option<&Trust> {
-        Some(&self.trust)
+    /// What the agent's programs must trust; or why there is nothing.
+    pub fn trust(&self) -> Result<&Trust, &str> {
+        self.made().map(|made| &made.trust)
+    }
+
+    fn made(&self) -> Result<&Made, &str> {
+        let make = || Made::new(&self.system).map_err(|error| error.to_string());
+        self.made.get_or_init(make).as_ref().map_err(String::as_str)
+    }
+
+    fn upstream(&self) -> Result<&Upstream, &str> {
+        let make = || Upstream::new(provider(), &self.system).map_err(|error| error.to_string());
+        self.upstream.get_or_init(make).as_ref().map_err(String::as_str)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+impl Made {
+    fn new(system: &[CertificateDer<'static>]) -> Result<Made, TlsError> {
+        let now = SystemTime::now();
+        let authority = Authority::new(provider(), now)?;
+        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let trust = Trust::new(authority.certificate(), system.to_vec(), seconds);
+        Ok(Made { authority, trust })
     }
 }
 
@@ -81,8 +110,9 @@ pub type Server = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
 
 /// Dials and verifies; which of `protocols` the server takes.
 pub async fn reach(tunnel: &Tunnel, host: &Host, protocols: &[Protocol]) -> io::Result<(Server, Option<Protocol>)> {
+    let upstream = tunnel.shared.tls.upstream().map_err(io::Error::other)?;
     let stream = tunnel.dial(host).await?;
-    tunnel.shared.tls.upstream.connect(stream, host, protocols).await
+    upstream.connect(stream, host, protocols).await
 }
 
 /// Carries a connection whose ClientHello (`hello`, and what came with it) names `host`. The word on how it ended.
@@ -104,7 +134,8 @@ pub async fn terminate(tunnel: Tunnel, hello: Vec<u8>, host: Host) -> &'static s
     };
     let shake = async |protocol| {
         let protocol = (!protocols.is_empty()).then_some(protocol);
-        let config = sessions.authority.server(&host, protocol, SystemTime::now()).map_err(|_| "refused")?;
+        let made = sessions.made().map_err(|_| "refused")?;
+        let config = made.authority.server(&host, protocol, SystemTime::now()).map_err(|_| "refused")?;
         let shaking = tokio::time::timeout(PATIENCE, start.into_stream(config));
         shaking.await.map_err(|_| "reset")?.map_err(|_| "reset")
     };

@@ -48,20 +48,18 @@ const PASSWORD: &str = "changeit";
 pub struct Trust {
     /// The session's authority, in PEM.
     ca: String,
-    /// The system's store and the authority, in PEM.
-    bundle: String,
-    java: Vec<u8>,
+    /// The system's store and the authority, which is the last one.
+    all: Vec<CertificateDer<'static>>,
+    /// Since 1970, of the making.
+    seconds: u64,
 }
 
 impl Trust {
     /// `system` is trusted outside as well; `seconds` is now, since 1970.
-    pub fn new(ca: &CertificateDer<'_>, system: &[CertificateDer<'_>], seconds: u64) -> Trust {
-        let own = pem(ca);
-        let mut bundle: String = system.iter().map(pem).collect();
-        bundle.push_str(&own);
-        let all = std::iter::once(("govsh-session".to_owned(), ca));
-        let all = all.chain(system.iter().enumerate().map(|(n, certificate)| (format!("system-{n}"), certificate)));
-        Trust { ca: own, bundle, java: java(all, seconds) }
+    pub fn new(ca: &CertificateDer<'static>, system: Vec<CertificateDer<'static>>, seconds: u64) -> Trust {
+        let mut all = system;
+        all.push(ca.clone());
+        Trust { ca: pem(ca), all, seconds }
     }
 
     /// The authority's certificate in PEM.
@@ -70,20 +68,33 @@ impl Trust {
         &self.ca
     }
 
-    /// Puts the files into `dir`, absolute; the variables that name them.
-    pub fn write(&self, dir: &Path) -> io::Result<Vec<(&'static str, OsString)>> {
+    fn bundle(&self) -> String {
+        self.all.iter().map(pem).collect()
+    }
+
+    fn java(&self) -> Vec<u8> {
+        let own = self.all.last().map(|ca| ("govsh-session".to_owned(), ca));
+        let system = self.all.iter().enumerate().take(self.all.len().saturating_sub(1));
+        java(own.into_iter().chain(system.map(|(n, of)| (format!("system-{n}"), of))), self.seconds)
+    }
+
+    /// Puts the files into `dir`, absolute, the one for Java where `runs_java`; the variables that name them.
+    pub fn write(&self, dir: &Path, runs_java: bool) -> io::Result<Vec<(&'static str, OsString)>> {
         let (ca, bundle, java) = (dir.join("ca.pem"), dir.join("bundle.pem"), dir.join("trust.jks"));
         fs::write(&ca, &self.ca)?;
-        fs::write(&bundle, &self.bundle)?;
-        fs::write(&java, &self.java)?;
+        fs::write(&bundle, self.bundle())?;
         let mut variables: Vec<(&'static str, OsString)> =
             BUNDLE.iter().map(|name| (*name, bundle.clone().into_os_string())).collect();
         variables.extend(BESIDE.iter().map(|name| (*name, ca.clone().into_os_string())));
-        let mut options = OsString::from("-Djavax.net.ssl.trustStore=");
-        options.push(&java);
-        options.push(" -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=");
-        options.push(PASSWORD);
-        variables.push(("JAVA_TOOL_OPTIONS", options));
+        if runs_java {
+            fs::write(&java, self.java())?;
+            let mut options = OsString::from("-Djavax.net.ssl.trustStore=");
+            options.push(&java);
+            options.push(" -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=");
+            options.push(PASSWORD);
+            // Java says on stderr that it has read it, every time.
+            variables.push(("JAVA_TOOL_OPTIONS", options));
+        }
         Ok(variables)
     }
 }
@@ -148,20 +159,20 @@ mod tests {
 
     fn trust() -> Trust {
         let certificate = |byte: u8| CertificateDer::from(vec![byte; 100]);
-        Trust::new(&certificate(1), &[certificate(2), certificate(3)], 1_700_000_000)
+        Trust::new(&certificate(1), vec![certificate(2), certificate(3)], 1_700_000_000)
     }
 
     #[test]
     fn the_bundle_reads_back() {
         let read: Vec<_> =
-            CertificateDer::pem_slice_iter(trust().bundle.as_bytes()).map(|found| found.unwrap()[0]).collect();
+            CertificateDer::pem_slice_iter(trust().bundle().as_bytes()).map(|found| found.unwrap()[0]).collect();
         assert_eq!(read, [2, 3, 1]);
         assert_eq!(trust().ca.lines().map(str::len).max(), Some(64));
     }
 
     #[test]
     fn the_java_store_is_laid_out_as_java_reads_it() {
-        let store = trust().java;
+        let store = trust().java();
         assert_eq!(store[..12], [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 3]);
         let entry = b"\0\0\0\x02\0\x0dgovsh-session\0\0\x01\x8b\xcf\xe5\x68\0\0\x05X.509\0\0\0\x64\x01";
         assert_eq!(store[12..12 + entry.len()], entry[..]);
@@ -171,9 +182,9 @@ mod tests {
     #[test]
     fn every_variable_names_a_file_that_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        let variables = trust().write(dir.path()).unwrap();
+        let variables = trust().write(dir.path(), true).unwrap();
         let named = |name: &str| variables.iter().find(|(known, _)| *known == name).unwrap().1.to_str().unwrap();
-        assert_eq!(std::fs::read_to_string(named("SSL_CERT_FILE")).unwrap(), trust().bundle);
+        assert_eq!(std::fs::read_to_string(named("SSL_CERT_FILE")).unwrap(), trust().bundle());
         assert_eq!(std::fs::read_to_string(named("NODE_EXTRA_CA_CERTS")).unwrap(), trust().ca);
         assert!(named("JAVA_TOOL_OPTIONS").contains("trust.jks -D"));
     }

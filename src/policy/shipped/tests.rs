@@ -282,3 +282,13 @@ fn observe_allows_all_but_the_built_ins() {
     assert_eq!(policy.decide_net(NetOp::Connect, &"1.1.1.1:443".parse().unwrap()).verdict, Verdict::Allow);
     assert_eq!(policy.decide_net(NetOp::Connect, &"169.254.169.254:80".parse().unwrap()).verdict, Verdict::Deny);
 }
+
+#[test]
+fn programs_are_named_as_those_who_look_for_them_expect() {
+    for (name, _) in all() {
+        let source = source(name).unwrap();
+        for program in Policy::matches(&source).unwrap() {
+            assert!(source.text.contains(&format!("\"{program}\"")), "{name}: {program}");
+        }
+    }
+}

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::super::launch::{self, Launch, Launched};
+use super::super::launch::{self, Ground, Launch, Launched};
 use super::super::monitor::Watched;
 use super::super::outside::{self, Opened, Outside};
 use super::super::wire::{Bytes, FromMonitor, Link, Orders, Stdio, ToMonitor};
@@ -81,10 +81,11 @@ fn start_in(shared: &Shared, server: &Command, dir: &Path) -> Result<(Tree, Pipe
         cgroup: sandbox::Controllers::default(),
     };
     let plan = Arc::new(Plan::new(&server.policy, &options)?);
+    let env = plan.agent.env.clone();
     let (outside, mut env, trust) =
-        match outside::open(&server.policy, (&shared.bus, &questions), dir, &plan.agent.env)? {
+        match outside::begin(&server.policy, (&shared.bus, &questions), dir, env.clone())?.join()? {
             Some(Opened { outside, env, trust, .. }) => (Some(outside), env, trust),
-            None => (None, plan.agent.env.clone(), None),
+            None => (None, env, None),
         };
     for (name, value) in &server.env {
         env.retain(|(known, _)| known != name.as_str());
@@ -94,18 +95,12 @@ fn start_in(shared: &Shared, server: &Command, dir: &Path) -> Result<(Tree, Pipe
     let warden =
         Warden::start(Arc::clone(&server.policy)).map_err(SessionError::system("start the warden's thread"))?;
     let pid = Arc::new(AtomicI32::new(0));
+    let orders = orders(shared, server, &plan, &env);
+    let ground = Ground { broker: plan.broker.clone(), pty: None, cwd: shared.cwd.clone(), dir: dir.to_owned() };
     let parts = Parts { plan: plan.clone(), questions, warden, outside: outside.clone(), trust, pid: Arc::clone(&pid) };
     let job = job(shared, server, parts);
-    let launched = launch::launch(Launch {
-        broker: plan.broker.clone(),
-        orders: orders(shared, server, &plan, &env),
-        sent: theirs,
-        pty: None,
-        door: None,
-        cwd: shared.cwd.clone(),
-        dir: dir.to_owned(),
-        job,
-    });
+    let launched =
+        launch::begin(ground).and_then(|begun| begun.launch(Launch { orders, sent: theirs, door: None, job }));
     let Launched { link, supervisor, monitor, .. } = match launched {
         Ok(launched) => launched,
         Err(error) => {

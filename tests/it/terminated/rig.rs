@@ -104,7 +104,7 @@ impl Rig {
         let setup = Setup { policy, bus, asks: Arc::new(Nobody), secrets: Arc::clone(&secrets), upstream };
         let egress = Arc::new(Egress::start(setup).unwrap());
         let dir = tempfile::tempdir().unwrap();
-        let files = egress.ca().unwrap().write(dir.path()).unwrap();
+        let files = egress.ca().unwrap().write(dir.path(), true).unwrap();
         let mut environment: Vec<(String, String)> =
             files.into_iter().map(|(name, value)| (name.to_owned(), value.into_string().unwrap())).collect();
         environment
