@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +157,15 @@ pub fn knows_network(policy: &Policy) -> bool {
 }
 
 impl AgentPlan {
+    /// With what the session hands to its agent besides, which no policy names: where reads are left to the kernel its rules
+    /// have to let it through. `dir` lies in the session's directory, all of which the broker may read.
+    #[must_use]
+    pub fn reading(&self, dir: Option<&Path>) -> AgentPlan {
+        let mut plan = self.clone();
+        plan.trees.extend(dir.map(|dir| Tree { path: dir.to_owned(), access: Access::READ }));
+        plan
+    }
+
     /// Whether Landlock lets no signal out of the session, so that the kernel may be left to deliver any.
     #[must_use]
     pub fn scopes_signals(&self) -> bool {

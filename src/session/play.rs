@@ -20,8 +20,7 @@ use super::streams::Streams;
 use super::wire::{Bytes, Orders};
 use super::{Inherited, MARKER, SessionError, lines, reap, retention, servers};
 use crate::event::Event;
-use crate::policy::{self, Access};
-use crate::sandbox::{AgentPlan, Tree};
+use crate::policy;
 use crate::supervisor::gate::Gate;
 use crate::supervisor::questions::Questions;
 use crate::supervisor::{Job, Warden};
@@ -152,20 +151,11 @@ impl Session {
         Overlay::new(setup).map(Some)
     }
 
-    /// The files that the session hands to its agent, which no policy names: where reads are left to the kernel its rules have
-    /// to let them through, those of the agent and those that they nest in.
-    fn trusted(&self) -> Option<Tree> {
-        self.trust.as_ref().map(|dir| Tree { path: dir.clone(), access: Access::READ })
-    }
-
     fn orders(&self, inherited: &Inherited, streams: &Streams, foreground: bool) -> Orders {
         let mut env: Vec<Bytes> = self.env.iter().map(|(name, value)| Bytes::pair(name, value)).collect();
         env.push(Bytes::pair(MARKER.as_ref(), self.run.id.as_ref()));
         Orders {
-            plan: AgentPlan {
-                trees: self.plan.agent.trees.iter().cloned().chain(self.trusted()).collect(),
-                ..self.plan.agent.clone()
-            },
+            plan: self.plan.agent.reading(self.trust.as_deref()),
             program: Bytes(self.run.program.as_os_str().as_bytes().to_vec()),
             argv: self.run.argv.iter().map(|word| Bytes(word.as_bytes().to_vec())).collect(),
             env,

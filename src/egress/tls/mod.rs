@@ -12,6 +12,7 @@
 //! A client that offers HTTP/1.1 alone, or nothing, leaves nothing to find out: then both hands are shaken at once.
 
 mod authority;
+mod store;
 mod trust;
 mod upstream;
 
@@ -20,7 +21,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use tokio_rustls::LazyConfigAcceptor;
 
 pub use authority::Protocol;
@@ -31,6 +31,7 @@ use super::http::{self, Way};
 use super::tunnel::Tunnel;
 use crate::policy::Host;
 use authority::Authority;
+use store::Store;
 use upstream::Upstream;
 
 /// How long a client may take to shake hands.
@@ -51,7 +52,7 @@ pub enum TlsError {
 /// and verifier are made of it by whoever needs them first, which in most sessions is nobody.
 pub struct Sessions {
     /// The system's store, and what is trusted upstream beside it.
-    system: Vec<CertificateDer<'static>>,
+    system: Arc<Store>,
     /// These two: why not, in words, where that failed; every connection that needs it is refused then.
     made: OnceLock<Result<Made, String>>,
     upstream: OnceLock<Result<Upstream, String>>,
@@ -65,7 +66,7 @@ struct Made {
 impl Sessions {
     /// `authorities` is PEM, trusted upstream beside the system's store.
     pub fn new(authorities: &[u8]) -> Result<Sessions, TlsError> {
-        let system = upstream::certificates(authorities)?;
+        let system = Arc::new(Store::read(authorities)?);
         Ok(Sessions { system, made: OnceLock::new(), upstream: OnceLock::new() })
     }
 
@@ -90,19 +91,18 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 impl Made {
-    fn new(system: &[CertificateDer<'static>]) -> Result<Made, TlsError> {
+    fn new(system: &Arc<Store>) -> Result<Made, TlsError> {
         let now = SystemTime::now();
         let authority = Authority::new(provider(), now)?;
         let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let trust = Trust::new(authority.certificate(), system.to_vec(), seconds);
+        let trust = Trust::new(authority.certificate(), Arc::clone(system), seconds);
         Ok(Made { authority, trust })
     }
 }
 
 /// How the front itself verifies servers that the policy declares: as the agent's are, by the system's store and `authorities`.
 pub fn roots(authorities: &[u8]) -> Result<Arc<rustls::ClientConfig>, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(Upstream::new(provider, &upstream::certificates(authorities)?)?.config())
+    Ok(Upstream::new(provider(), &Store::read(authorities)?)?.config())
 }
 
 /// A connection to the server that may carry requests.

@@ -13,11 +13,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 use rustls::pki_types::CertificateDer;
+
+use super::store::{Store, pem};
 
 /// Variables that name a file of certificates that is taken instead of the built-in ones.
 const BUNDLE: &[&str] = &[
@@ -48,18 +49,16 @@ const PASSWORD: &str = "changeit";
 pub struct Trust {
     /// The session's authority, in PEM.
     ca: String,
-    /// The system's store and the authority, which is the last one.
-    all: Vec<CertificateDer<'static>>,
+    own: CertificateDer<'static>,
+    system: Arc<Store>,
     /// Since 1970, of the making.
     seconds: u64,
 }
 
 impl Trust {
     /// `system` is trusted outside as well; `seconds` is now, since 1970.
-    pub fn new(ca: &CertificateDer<'static>, system: Vec<CertificateDer<'static>>, seconds: u64) -> Trust {
-        let mut all = system;
-        all.push(ca.clone());
-        Trust { ca: pem(ca), all, seconds }
+    pub fn new(ca: &CertificateDer<'static>, system: Arc<Store>, seconds: u64) -> Trust {
+        Trust { ca: pem(ca), own: ca.clone(), system, seconds }
     }
 
     /// The authority's certificate in PEM.
@@ -68,14 +67,13 @@ impl Trust {
         &self.ca
     }
 
-    fn bundle(&self) -> String {
-        self.all.iter().map(pem).collect()
+    fn bundle(&self) -> Vec<u8> {
+        [self.system.text(), self.ca.as_bytes()].concat()
     }
 
     fn java(&self) -> Vec<u8> {
-        let own = self.all.last().map(|ca| ("govsh-session".to_owned(), ca));
-        let system = self.all.iter().enumerate().take(self.all.len().saturating_sub(1));
-        java(own.into_iter().chain(system.map(|(n, of)| (format!("system-{n}"), of))), self.seconds)
+        let system = self.system.decoded().enumerate().map(|(n, of)| (format!("system-{n}"), of));
+        java(std::iter::once(("govsh-session".to_owned(), self.own.to_vec())).chain(system), self.seconds)
     }
 
     /// Puts the files into `dir`, absolute, the one for Java where `runs_java`; the variables that name them.
@@ -99,28 +97,12 @@ impl Trust {
     }
 }
 
-/// RFC 7468 §5.
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    let text = STANDARD.encode(certificate);
-    let mut out = String::with_capacity(text.len() + text.len() / 32 + 64);
-    out.push_str("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, behind) = rest.split_at_checked(64).unwrap_or((rest, ""));
-        out.push_str(line);
-        out.push('\n');
-        rest = behind;
-    }
-    out.push_str("-----END CERTIFICATE-----\n");
-    out
-}
-
 /// A JKS key store of trusted certificates, as `sun.security.provider.JavaKeyStore` reads it. All numbers big-endian:
 /// ```text
 /// feedfeed  version 2  count  ( tag 2  alias  milliseconds u64  "X.509"  length u32  DER )*  SHA-1
 /// ```
 /// with strings as u16 length and bytes, and the digest over the password in UTF-16, "Mighty Aphrodite" and all before.
-fn java<'c>(certificates: impl Iterator<Item = (String, &'c CertificateDer<'c>)>, seconds: u64) -> Vec<u8> {
+fn java(certificates: impl Iterator<Item = (String, Vec<u8>)>, seconds: u64) -> Vec<u8> {
     let mut entries = Vec::new();
     let mut count = 0u32;
     for (alias, certificate) in certificates {
@@ -131,7 +113,7 @@ fn java<'c>(certificates: impl Iterator<Item = (String, &'c CertificateDer<'c>)>
         entries.extend((seconds * 1000).to_be_bytes());
         text(&mut entries, "X.509");
         entries.extend(length.to_be_bytes());
-        entries.extend_from_slice(certificate);
+        entries.extend_from_slice(&certificate);
     }
     let mut out = Vec::with_capacity(entries.len() + 64);
     out.extend(0xfeed_feedu32.to_be_bytes());
@@ -159,13 +141,13 @@ mod tests {
 
     fn trust() -> Trust {
         let certificate = |byte: u8| CertificateDer::from(vec![byte; 100]);
-        Trust::new(&certificate(1), vec![certificate(2), certificate(3)], 1_700_000_000)
+        let system = Arc::new(Store::of(&[certificate(2), certificate(3)]));
+        Trust::new(&certificate(1), system, 1_700_000_000)
     }
 
     #[test]
     fn the_bundle_reads_back() {
-        let read: Vec<_> =
-            CertificateDer::pem_slice_iter(trust().bundle().as_bytes()).map(|found| found.unwrap()[0]).collect();
+        let read: Vec<_> = CertificateDer::pem_slice_iter(&trust().bundle()).map(|found| found.unwrap()[0]).collect();
         assert_eq!(read, [2, 3, 1]);
         assert_eq!(trust().ca.lines().map(str::len).max(), Some(64));
     }
@@ -184,7 +166,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let variables = trust().write(dir.path(), true).unwrap();
         let named = |name: &str| variables.iter().find(|(known, _)| *known == name).unwrap().1.to_str().unwrap();
-        assert_eq!(std::fs::read_to_string(named("SSL_CERT_FILE")).unwrap(), trust().bundle());
+        assert_eq!(std::fs::read(named("SSL_CERT_FILE")).unwrap(), trust().bundle());
         assert_eq!(std::fs::read_to_string(named("NODE_EXTRA_CA_CERTS")).unwrap(), trust().ca);
         assert!(named("JAVA_TOOL_OPTIONS").contains("trust.jks -D"));
     }

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -17,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::TlsError;
 use super::authority::Protocol;
+use super::store::Store;
 use crate::policy::Host;
 
 /// How long a server may take to shake hands.
@@ -27,21 +27,11 @@ pub struct Upstream {
     config: Arc<ClientConfig>,
 }
 
-/// The certificates of the system's store, and those of `authorities` (PEM, of the machine's configuration).
-pub fn certificates(authorities: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    // What cannot be read of the system's store is not trusted, which fails closed and says so at the first connection.
-    let mut found = rustls_native_certs::load_native_certs().certs;
-    for certificate in CertificateDer::pem_slice_iter(authorities) {
-        found.push(certificate.map_err(TlsError::Authorities)?);
-    }
-    Ok(found)
-}
-
 impl Upstream {
-    pub fn new(provider: Arc<CryptoProvider>, certificates: &[CertificateDer<'static>]) -> Result<Upstream, TlsError> {
+    pub fn new(provider: Arc<CryptoProvider>, trusted: &Store) -> Result<Upstream, TlsError> {
         let mut roots = RootCertStore::empty();
         // Stores hold odd certificates that no verifier takes; those are left out.
-        roots.add_parsable_certificates(certificates.iter().cloned());
+        roots.add_parsable_certificates(trusted.certificates());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)

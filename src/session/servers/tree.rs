@@ -28,7 +28,7 @@ use super::super::wire::{Bytes, FromMonitor, Link, Orders, Stdio, ToMonitor};
 use super::super::{MARKER, SessionError};
 use super::{Command, Shared};
 use crate::event::Event;
-use crate::sandbox::{self, Plan};
+use crate::sandbox::{self, AgentPlan, Plan};
 use crate::supervisor::gate::Gate;
 use crate::supervisor::questions::Questions;
 use crate::supervisor::{Job, Supervisor, Warden};
@@ -82,11 +82,11 @@ fn start_in(shared: &Shared, server: &Command, dir: &Path) -> Result<(Tree, Pipe
     };
     let plan = Arc::new(Plan::new(&server.policy, &options)?);
     let env = plan.agent.env.clone();
-    let (outside, mut env, trust) =
-        match outside::begin(&server.policy, (&shared.bus, &questions), dir, env.clone())?.join()? {
-            Some(Opened { outside, env, trust, .. }) => (Some(outside), env, trust),
-            None => (None, env, None),
-        };
+    let opening = outside::begin(&server.policy, (&shared.bus, &questions), dir, env.clone())?;
+    let (outside, mut env, trust) = match opening.join()? {
+        Some(Opened { outside, env, trust, .. }) => (Some(outside), env, trust),
+        None => (None, env, None),
+    };
     for (name, value) in &server.env {
         env.retain(|(known, _)| known != name.as_str());
         env.push((name.into(), value.into()));
@@ -95,9 +95,9 @@ fn start_in(shared: &Shared, server: &Command, dir: &Path) -> Result<(Tree, Pipe
     let warden =
         Warden::start(Arc::clone(&server.policy)).map_err(SessionError::system("start the warden's thread"))?;
     let pid = Arc::new(AtomicI32::new(0));
-    let orders = orders(shared, server, &plan, &env);
+    let orders = orders(shared, server, plan.agent.reading(trust.as_deref()), &env);
     let ground = Ground { broker: plan.broker.clone(), pty: None, cwd: shared.cwd.clone(), dir: dir.to_owned() };
-    let parts = Parts { plan: plan.clone(), questions, warden, outside: outside.clone(), trust, pid: Arc::clone(&pid) };
+    let parts = Parts { plan, questions, warden, outside: outside.clone(), trust, pid: Arc::clone(&pid) };
     let job = job(shared, server, parts);
     let launched =
         launch::begin(ground).and_then(|begun| begun.launch(Launch { orders, sent: theirs, door: None, job }));
@@ -121,12 +121,12 @@ fn pipes() -> io::Result<(Pipes, Vec<OwnedFd>)> {
     Ok((Pipes { stdin, stdout, stderr }, vec![input, output, errors]))
 }
 
-fn orders(shared: &Shared, server: &Command, plan: &Plan, env: &[(OsString, OsString)]) -> Orders {
+fn orders(shared: &Shared, server: &Command, plan: AgentPlan, env: &[(OsString, OsString)]) -> Orders {
     let mut env: Vec<Bytes> = env.iter().map(|(name, value)| Bytes::pair(name, value)).collect();
     env.push(Bytes::pair(MARKER.as_ref(), shared.id.as_ref()));
     let limits = server.policy.limits();
     Orders {
-        plan: plan.agent.clone(),
+        plan,
         program: Bytes(server.program.as_os_str().as_bytes().to_vec()),
         argv: server.argv.iter().map(|word| Bytes(word.as_bytes().to_vec())).collect(),
         env,
