@@ -101,12 +101,23 @@ pub enum Disposition {
     Ignore,
 }
 
-/// Sets it; numbers that cannot be set (SIGKILL, SIGSTOP, the C library's own) give EINVAL.
+/// The two that the C library keeps to itself: it refuses to set and to tell them, and its posix_spawn(3) leaves them ignored.
+/// The kernel's own layout is disposition, flags, restorer, mask.
+const KEPT: std::ops::RangeInclusive<i32> = 32..=33;
+
+/// Sets it; numbers that cannot be set (SIGKILL, SIGSTOP) give EINVAL.
 pub fn set_disposition(signal: i32, disposition: Disposition) -> io::Result<()> {
     let action = match disposition {
         Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
     };
+    if KEPT.contains(&signal) {
+        let new = [action, 0, 0, 0];
+        let old = std::ptr::null_mut::<usize>();
+        // SAFETY: the kernel reads four words, which outlive the call, and writes nothing; neither disposition is a function.
+        let done = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new.as_ptr(), old, size_of::<u64>()) };
+        return if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    }
     // SAFETY: neither disposition is a function, so no code of ours can run in a signal's frame.
     if unsafe { libc::signal(signal, action) } == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -118,6 +129,13 @@ pub fn ignored() -> Set {
 
 /// Whether the process ignores this signal now.
 pub fn is_ignored(signal: i32) -> bool {
+    if KEPT.contains(&signal) {
+        let mut old = [0usize; 4];
+        let new = std::ptr::null::<usize>();
+        // SAFETY: without a new action the kernel only fills in the four words, which are ours.
+        let done = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old.as_mut_ptr(), size_of::<u64>()) };
+        return done == 0 && old.first() == Some(&libc::SIG_IGN);
+    }
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: with a null new action the call only fills in `action`, which is plain memory and zeroed before.
     unsafe {

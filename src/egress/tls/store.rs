@@ -4,7 +4,7 @@
 //! on as it is. Leaves to others: verifying by it (`upstream`), handing it on (`trust`).
 //!
 //! ```text
-//! SSL_CERT_FILE, SSL_CERT_DIR where one of them is set; else the first bundle that there is; else the directories
+//! SSL_CERT_FILE and SSL_CERT_DIR, where one of them is set; else the first bundle that there is; else the directories
 //! ```
 
 use std::fs::File;
@@ -97,8 +97,11 @@ pub fn pem(certificate: &[u8]) -> String {
 
 /// What cannot be read of it is not trusted.
 fn system() -> Vec<u8> {
-    let asked = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
-    let bundle = (!asked).then(|| BUNDLES.iter().find_map(|path| bundle(Path::new(path)))).flatten();
+    let bundle = match (std::env::var_os("SSL_CERT_FILE"), std::env::var_os("SSL_CERT_DIR")) {
+        (None, None) => BUNDLES.iter().find_map(|path| bundle(Path::new(path))),
+        (Some(path), None) => bundle(Path::new(&path)),
+        (_, Some(_)) => None,
+    };
     bundle.unwrap_or_else(|| {
         let found = rustls_native_certs::load_native_certs().certs;
         found.iter().flat_map(|certificate| pem(certificate).into_bytes()).collect()

@@ -101,7 +101,7 @@ impl Program {
         }
         for signal in 1..=64 {
             let disposition = if self.ignored.has(signal) { Disposition::Ignore } else { Disposition::Default };
-            // SIGKILL, SIGSTOP and the two of the C library cannot be set, and cannot have been changed.
+            // SIGKILL and SIGSTOP cannot be set, and cannot have been changed.
             let _ = signals::set_disposition(signal, disposition);
         }
         if let Err(error) = signals::set_mask(self.blocked) {
