@@ -110,8 +110,6 @@ pub struct Front {
     pub network: bool,
     /// Landlock keeps signals inside.
     pub scoped: bool,
-    /// It counts processes and threads.
-    pub counts: bool,
 }
 
 /// The program for an audit level.
@@ -165,11 +163,6 @@ fn notified(audit: Audit, front: Front) -> Built<Rules> {
         add(&mut rules, libc::SYS_tgkill, rule([other(2, libc::SIGURG.into())])?);
     } else {
         rules.extend(whole(&[&[libc::SYS_tgkill]]));
-    }
-    if front.counts {
-        rules.extend(whole(&[&[libc::SYS_clone]]));
-        #[cfg(target_arch = "x86_64")]
-        rules.extend(whole(&[&[libc::SYS_fork, libc::SYS_vfork]]));
     }
     for owner in sets::OWNER_COMMANDS {
         add(&mut rules, libc::SYS_fcntl, rule([equal(1, owner.into())])?);

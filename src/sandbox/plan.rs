@@ -87,8 +87,6 @@ pub struct AgentPlan {
 pub struct Plan {
     pub broker: BrokerPlan,
     pub agent: AgentPlan,
-    /// Processes and threads that the front lets be, where no cgroup holds them.
-    pub counted: Option<u64>,
     report: Report,
 }
 
@@ -116,12 +114,10 @@ impl Plan {
         let mut places = Places::default();
         let broker =
             BrokerPlan { trees: broker_trees(policy, options, &mut places), late: late_places(policy, &mut places) };
-        let counted = policy.limits().processes.filter(|_| !options.cgroup.pids);
         let front = filter::Front {
             root: cred::euid() == 0,
             network: knows_network(policy),
             scoped: domain::scopes_signals(abi),
-            counts: counted.is_some(),
         };
         let program = filter::program(options.audit, front)?;
         let agent = AgentPlan {
@@ -133,7 +129,7 @@ impl Plan {
         };
         let mut report = report(policy, options.audit, abi, &agent);
         report.lines.extend(limits::report(policy.limits(), options.cgroup));
-        Ok(Self { broker, agent, counted, report })
+        Ok(Self { broker, agent, report })
     }
 
     /// What is enforced, rule by rule.

@@ -173,8 +173,7 @@ impl Session {
     /// What the kernel does not hold for the session as a whole.
     fn watched(&self) -> Watched {
         let (limits, holds) = (self.run.policy.limits(), self.cgroup.as_ref().map(Cgroup::holds).unwrap_or_default());
-        // Processes are a cgroup's, or the front's own (`supervisor`).
-        Watched { processes: None, memory: limits.memory.filter(|_| !holds.memory) }
+        Watched { processes: limits.processes.filter(|_| !holds.pids), memory: limits.memory.filter(|_| !holds.memory) }
     }
 
     /// The supervisor's job, but for what only the launch can know.

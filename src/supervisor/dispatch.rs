@@ -28,7 +28,6 @@ impl Worker {
             libc::SYS_execve => self.exec(call, here(0), call.arg(1), 0),
             libc::SYS_execveat => self.exec(call, at(0, 1), call.arg(2), call.int(4)),
             libc::SYS_exit_group => self.exit(call),
-            libc::SYS_clone => self.start_task(call),
             libc::SYS_socket => self.socket(call),
             libc::SYS_connect => self.connect(call),
             libc::SYS_bind => self.bind(call),
@@ -146,7 +145,6 @@ impl Worker {
     fn answer_old(&mut self, call: &Call) -> Option<Answer> {
         let here = |path: usize| PathArg::here(call.arg(path));
         Some(match i64::from(call.n.nr) {
-            libc::SYS_fork | libc::SYS_vfork => self.start_task(call),
             libc::SYS_open => self.open_old(call, call.int(1), 2),
             libc::SYS_creat => self.open_old(call, O_CREAT_WRITE, 1),
             libc::SYS_unlink => self.unlink(call, here(0), 0),

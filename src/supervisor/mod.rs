@@ -42,7 +42,6 @@ mod socket;
 mod status;
 mod stub;
 mod target;
-mod tasks;
 mod text;
 mod warden;
 mod worker;
@@ -150,7 +149,6 @@ pub fn start(job: Job) -> Result<Supervisor, SupervisorError> {
         masks: Default::default(),
         mounts: mounts::Mounts::read().map_err(SupervisorError::Mounts)?,
         scoped: job.plan.agent.scopes_signals(),
-        tasks: tasks::Tasks::new(job.plan.counted),
         unknown: Default::default(),
         lead: AtomicU64::new(0),
         stopping: AtomicBool::new(false),

@@ -306,7 +306,6 @@ impl Shared {
             Err(_) => return (Answer::Errno(Errno(libc::EACCES)), None),
         };
         let call = Call { n, thread, started };
-        self.tasks.is_back(call.tid());
         let process = &call.thread.process;
         let unchecked = process.exec_pending.load(Ordering::Acquire) || !process.vetted.load(Ordering::Acquire);
         if unchecked && !worker.check(&call) {

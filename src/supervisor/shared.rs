@@ -19,7 +19,6 @@ use super::resolve::Session;
 use super::status::Stat;
 use super::stub::Stubs;
 use super::target::{Table, lock};
-use super::tasks::Tasks;
 use super::warden::Warden;
 use super::worker::Ruling;
 use crate::bus::Bus;
@@ -89,8 +88,6 @@ pub struct Shared {
     pub mounts: Mounts,
     /// Landlock lets no signal out of the session.
     pub scoped: bool,
-    /// Processes and threads, where the front counts them.
-    pub tasks: Tasks,
     /// How often a process asked for a call that no list has: by process and number.
     pub unknown: Mutex<HashMap<(i32, i32), u64>>,
     /// The thread that receives: see `receiver`.

@@ -65,7 +65,7 @@ pub fn read(tid: i32, name: &str) -> Sys<Vec<u8>> {
     Ok(text)
 }
 
-/// Fields of `/proc/PID/stat` after the name: parent (field 4), group (5), session (6), controlling terminal (7), threads (20).
+/// Fields of `/proc/PID/stat` after the name: parent (field 4), group (5), session (6), controlling terminal (7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     pub parent: i32,
@@ -73,8 +73,6 @@ pub struct Stat {
     pub session: i32,
     /// Device number of the controlling terminal, 0 without one.
     pub tty: u32,
-    /// Of the process; what was not reaped yet has none left.
-    pub threads: u64,
 }
 
 impl Stat {
@@ -92,8 +90,7 @@ impl Stat {
         let group = fields.next()?.parse().ok()?;
         let session = fields.next()?.parse().ok()?;
         let tty: i32 = fields.next()?.parse().ok()?;
-        let threads = fields.nth(12)?.parse().ok()?;
-        Some(Self { parent, group, session, tty: tty as u32, threads })
+        Some(Self { parent, group, session, tty: tty as u32 })
     }
 }
 
@@ -115,8 +112,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = Stat::parse(b"42 (a) b (c)) S 7 42 41 34817 42 4194304 1 2 3 4 5 6 7 8 20 0 9 0 1");
-        assert_eq!(stat, Some(Stat { parent: 7, group: 42, session: 41, tty: 34817, threads: 9 }));
+        let stat = Stat::parse(b"42 (a) b (c)) S 7 42 41 34817 42 4194304 1 2");
+        assert_eq!(stat, Some(Stat { parent: 7, group: 42, session: 41, tty: 34817 }));
     }
 
     #[test]

@@ -15,13 +15,15 @@ fn siege(args: &Args) -> Outcome {
     let many = args.number(1).clamp(0, 100_000);
     match args.text(0) {
         "fork" => forks(many),
-        "bomb" => bomb(many),
         "fill" => fill(args.text(2), many),
         "questions" => questions(args.text(2), many),
         "names" => names(args.text(2), many),
         other => Misuse(format!("no siege '{other}'")),
     }
 }
+
+/// How long a besieged session has to be ended, where its processes are counted now and then.
+const STAND: std::time::Duration = std::time::Duration::from_secs(4);
 
 /// So many processes that all live at once, and go on living.
 fn forks(many: i64) -> Outcome {
@@ -39,66 +41,15 @@ fn forks(many: i64) -> Outcome {
             pid => pids.push(pid),
         }
     }
+    if refused == 0 {
+        std::thread::sleep(STAND);
+    }
     for pid in &pids {
         let _ = call(SYS_kill, &[*pid as usize, SIGKILL as usize]);
         reap(*pid);
     }
     let told = format!("{} at once", pids.len());
     if refused == 0 { Worked(told) } else { Refused(refused, told) }
-}
-
-/// Processes that fork at the same time.
-const FORKING: usize = 4;
-
-/// So many in all from several at once, all of which live at the same time: `{made} at once`.
-fn bomb(many: i64) -> Outcome {
-    let (mut done, mut go) = ([0; 2], [0; 2]);
-    if unsafe { pipe(done.as_mut_ptr()) | pipe(go.as_mut_ptr()) } != 0 {
-        return Refused(crate::call::errno(), String::new());
-    }
-    let each = many / FORKING as i64;
-    let pids: Vec<i32> = (0..FORKING)
-        .map(|_| match unsafe { fork() } {
-            0 => {
-                unsafe { close(go[1]) };
-                unsafe { _exit(bomber(each, done[1], go[0])) }
-            }
-            pid => pid,
-        })
-        .collect();
-    let mut byte = 0u8;
-    for pid in &pids {
-        if *pid > 0 {
-            unsafe { read(done[0], (&raw mut byte).cast(), 1) };
-        }
-    }
-    unsafe { close(go[1]) };
-    let made: i32 = pids.iter().map(|pid| if *pid > 0 { 1 + reap(*pid) } else { 0 }).sum();
-    let told = format!("{made} at once");
-    if i64::from(made) >= many { Worked(told) } else { Refused(EAGAIN, told) }
-}
-
-/// One of them: how many it made, once all have made theirs.
-fn bomber(many: i64, done: i32, go: i32) -> i32 {
-    let mut made = Vec::new();
-    while (made.len() as i64) < many.min(250) {
-        match unsafe { fork() } {
-            -1 => break,
-            0 => loop {
-                unsafe { pause() };
-            },
-            pid => made.push(pid),
-        }
-    }
-    let mut byte = 0u8;
-    unsafe { write(done, (&raw const byte).cast(), 1) };
-    // Ends when nobody has the other end open any more.
-    unsafe { read(go, (&raw mut byte).cast(), 1) };
-    for pid in &made {
-        let _ = call(SYS_kill, &[*pid as usize, SIGKILL as usize]);
-        reap(*pid);
-    }
-    i32::try_from(made.len()).unwrap_or(0)
 }
 
 /// A file of so many MiB, really written.
