@@ -65,6 +65,8 @@ pub struct Document {
     pub credentials: Vec<CredentialEntry>,
     pub servers: Vec<ServerEntry>,
     pub mcp_rules: Vec<McpEntry>,
+    /// Files of Cedar policies.
+    pub cedar: Vec<Text>,
     pub on_change: Option<Located<OnChange>>,
     /// `[mcp] direct`.
     pub direct: Option<Located<crate::policy::mcp::Direct>>,

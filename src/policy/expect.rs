@@ -28,6 +28,8 @@ use super::{
 
 /// Expectations in one file.
 const MOST: usize = 10_000;
+/// When calls are made that are expected: Monday, 5 January 2026, at noon.
+const NOON: Moment = Moment { unix: 1_767_614_400, weekday: 0, minute: 720 };
 const KEYS: &[&str] =
     &["file", "access", "exec", "program", "connect", "bind", "socket", "mcp", "args", "expect", "rule", "because"];
 
@@ -110,9 +112,8 @@ impl Expectation {
 
 /// A rule that does not hold, but came nearest, decides nothing.
 fn judged(policy: &Policy, wanted: &Wanted) -> Decision {
-    let decision = mcp::decide(policy.mcp_rules(), &wanted.call(Moment { weekday: 0, minute: 720 }));
-    let rule = decision.rule.filter(|rule| rule.effect == decision.verdict);
-    Decision { verdict: decision.verdict, rule: rule.map_or(RuleId::DEFAULT, |rule| rule.rule) }
+    let decision = mcp::decide(policy.mcp_rules(), &wanted.call(NOON));
+    Decision { verdict: decision.verdict, rule: decision.decider().map_or(RuleId::DEFAULT, |rule| rule.rule) }
 }
 
 /// Reads the expectations of a policy, or of a file of expectations alone.

@@ -7,6 +7,7 @@
 
 mod asks;
 mod carves;
+mod cedar;
 mod compile;
 mod credentials;
 mod laid;
@@ -64,6 +65,7 @@ impl Policy {
         for link in chain.iter().take(widening) {
             build.merge(link, library)?;
         }
+        build.registered()?;
         build.own_program(library);
         for link in chain.iter().skip(widening) {
             build.merge(link, library)?;
@@ -306,6 +308,7 @@ impl<'v> Build<'v> {
         self.requests(&file, document, library)?;
         self.credentials(&file, document)?;
         self.mcp(&file, document)?;
+        self.cedar(&file, document, library)?;
         self.environment(&file, document)?;
         self.settings(&file, document)
     }

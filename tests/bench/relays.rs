@@ -31,7 +31,7 @@ pub const EACH: f64 = 50.0;
 const RESULT: usize = 100;
 const MEMORY: f64 = 24.0;
 
-const NOW: Now = Now { at: 1, moment: Moment { weekday: 0, minute: 0 }, terminal: false };
+const NOW: Now = Now { at: 1, moment: Moment { unix: 0, weekday: 0, minute: 0 }, terminal: false };
 
 pub fn run(scratch: &Scratch, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Result<Vec<Item>> {
     const NAMES: [&str; 4] =
@@ -90,6 +90,7 @@ fn rules() -> Arc<[McpRule]> {
         rate: None,
         when: When::default(),
         reason: String::new(),
+        cedar: None,
     };
     (0..RULES).map(rule).collect()
 }

@@ -96,7 +96,7 @@ fn relay(data: &[u8]) {
         let policy = Policy::load(source, &Plain, &Vars::default()).expect("these rules are well");
         policy.mcp_rules().to_vec().into()
     });
-    let now = Now { at: 1, moment: Moment { weekday: 0, minute: 0 }, terminal: true };
+    let now = Now { at: 1, moment: Moment { unix: 0, weekday: 0, minute: 0 }, terminal: true };
     let mut relay = Relay::new("s", rules.clone());
     for line in data.split_inclusive(|byte| *byte == b'\n') {
         let Some((side, rest)) = line.split_first() else { continue };

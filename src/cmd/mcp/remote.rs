@@ -200,7 +200,8 @@ impl Tells for Spoken {
         let weekday = u8::try_from(time.weekday().to_monday_zero_offset()).unwrap_or(0);
         let minute = u16::try_from(time.hour()).unwrap_or(0) * 60 + u16::try_from(time.minute()).unwrap_or(0);
         let at = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Now { at, moment: Moment { weekday, minute }, terminal: false }
+        let moment = Moment { unix: time.timestamp().as_second(), weekday, minute };
+        Now { at, moment, terminal: false }
     }
 
     fn told(&self, told: Told) {

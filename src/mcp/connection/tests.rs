@@ -8,7 +8,7 @@ use super::*;
 use crate::policy::mcp::{Moment, Names, Segments, When};
 use crate::policy::{RuleId, Verdict};
 
-const MOMENT: Moment = Moment { weekday: 0, minute: 0 };
+const MOMENT: Moment = Moment { unix: 0, weekday: 0, minute: 0 };
 
 /// Records what it is told, and answers every question so; None leaves it open.
 #[derive(Default)]
@@ -58,6 +58,7 @@ fn rules(effect: Verdict) -> Arc<[McpRule]> {
         rate: None,
         when: When::default(),
         reason: String::new(),
+        cedar: None,
     }])
 }
 

@@ -32,6 +32,7 @@ fn rule(id: &str, effect: Verdict, names: Names) -> McpRule {
         rate: None,
         when: When::default(),
         reason: String::new(),
+        cedar: None,
     }
 }
 
@@ -49,7 +50,7 @@ fn relay(rules: Vec<McpRule>) -> Relay {
 }
 
 fn now(at: u64) -> Now {
-    Now { at, moment: Moment { weekday: 0, minute: 0 }, terminal: true }
+    Now { at, moment: Moment { unix: 0, weekday: 0, minute: 0 }, terminal: true }
 }
 
 fn of_client(relay: &mut Relay, line: &str) -> Vec<Step> {

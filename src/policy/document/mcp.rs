@@ -64,7 +64,8 @@ const LONGEST_REASON: usize = 200;
 impl Document {
     pub(super) fn mcp(&mut self, top: &Table<'_>) -> Result<(), PolicyError> {
         let Some(table) = top.table("mcp", "[mcp]")? else { return Ok(()) };
-        table.only(&["servers", "rules", "on_change", "direct"], &[])?;
+        table.only(&["servers", "rules", "on_change", "direct", "cedar"], &[])?;
+        self.cedar = limited(&table, "cedar")?;
         self.on_change = table.word("on_change", CHANGES)?;
         self.direct = table.word("direct", DIRECT)?;
         if let Some(servers) = table.table("servers", "[mcp.servers]")? {

@@ -4,12 +4,34 @@
 
 use super::Look;
 use crate::policy::Verdict;
-use crate::policy::mcp::{McpRule, Names, When};
+use crate::policy::mcp::{McpRule, Names, Statement, When};
 
 pub(super) fn check(look: &mut Look<'_>) {
     undeclared(look);
     shadowed(look);
     unspoken(look);
+    governed(look);
+}
+
+/// Beside statements of Cedar, what allows grants nothing; and a permit for some principals permits nothing.
+fn governed(look: &mut Look<'_>) {
+    let rules = look.policy.mcp_rules();
+    if rules.iter().all(|rule| rule.cedar.is_none()) {
+        return;
+    }
+    let plain =
+        |rule: &&McpRule| rule.cedar.is_none() && rule.effect == Verdict::Allow && rule.names.methods.is_empty();
+    let idle: Vec<u32> = rules.iter().filter(plain).map(|rule| rule.rule.0).collect();
+    let is_inert = |rule: &&McpRule| rule.cedar.as_deref().is_some_and(Statement::is_inert);
+    let inert: Vec<u32> = rules.iter().filter(is_inert).map(|rule| rule.rule.0).collect();
+    for rule in idle.into_iter().filter(|rule| look.own(*rule)).collect::<Vec<_>>() {
+        let says = "grants nothing: where there are Cedar policies, they alone permit".to_owned();
+        look.warn(rule, "dead", says, Some("a 'permit' in the Cedar policy; [[mcp.rules]] that deny or ask narrow it"));
+    }
+    for rule in inert.into_iter().filter(|rule| look.own(*rule)).collect::<Vec<_>>() {
+        let says = "permits nothing: it is for some principals, and here is none to tell".to_owned();
+        look.warn(rule, "dead", says, Some("conditions on the resource and the context"));
+    }
 }
 
 /// Rules of servers that no file declares.
@@ -18,6 +40,7 @@ fn undeclared(look: &mut Look<'_>) {
         .policy
         .mcp_rules()
         .iter()
+        .filter(|rule| rule.cedar.is_none())
         .filter(|rule| {
             let names = look.policy.servers().iter().map(|server| server.name.as_str());
             !names.into_iter().any(|name| rule.servers.iter().any(|glob| glob.matches(name)))
@@ -35,6 +58,9 @@ fn shadowed(look: &mut Look<'_>) {
     let rules = look.policy.mcp_rules();
     let mut found = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
+        if rule.cedar.is_some() {
+            continue;
+        }
         let over = rules.iter().enumerate().find(|(other_at, other)| {
             let stronger = strength(other.effect) > strength(rule.effect)
                 || strength(other.effect) == strength(rule.effect) && *other_at < at;
@@ -77,8 +103,13 @@ fn strength(effect: Verdict) -> u8 {
     }
 }
 
+/// Statements of Cedar aside: what they speak of is not seen from patterns.
 fn is_unconditional(rule: &McpRule) -> bool {
-    rule.arguments.is_empty() && !rule.forbids_others && rule.rate.is_none() && rule.when == When::default()
+    rule.cedar.is_none()
+        && rule.arguments.is_empty()
+        && !rule.forbids_others
+        && rule.rate.is_none()
+        && rule.when == When::default()
 }
 
 /// Whether `over` speaks of everything that `rule` speaks of, as far as can be seen from their patterns: the same words, or `*`.

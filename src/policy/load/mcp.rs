@@ -96,6 +96,7 @@ impl Build<'_> {
             rate: entry.rate,
             when: entry.when.clone(),
             reason: entry.reason.clone(),
+            cedar: None,
         })
     }
 

@@ -1,11 +1,14 @@
 //! `[[mcp.rules]]`: which calls of which servers, with which arguments.
 //!
 //! Invariant: deny > ask > allow > default deny; what cannot be told of an argument makes an allow not match, and a deny
-//! and a question match. Leaves to others: counting calls for `rate` (whoever relays), the clock (passed in).
+//! and a question match. Where there are statements of Cedar, they alone permit: other rules narrow.
+//! Leaves to others: counting calls for `rate` (whoever relays), the clock (passed in).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{RuleId, Verdict};
+use super::cedar::{Asked, Failed, Statement};
 use super::matcher::{Holds, Matcher, Segments, all};
 use super::value::Value;
 
@@ -40,6 +43,8 @@ pub struct Call<'c> {
 /// Local time of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
+    /// Seconds since 1970 (UTC).
+    pub unix: i64,
     /// 0 is Monday, to 6.
     pub weekday: u8,
     /// Of the day, 0 to 1439.
@@ -97,6 +102,19 @@ pub struct McpRule {
     pub when: When,
     /// For whoever is asked or denied; may be empty.
     pub reason: String,
+    /// A statement of Cedar, which then says alone what matches.
+    pub cedar: Option<Arc<Statement>>,
+}
+
+/// Of which calls of a name a rule speaks, whatever their arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    None,
+    /// Of some, as far as can be told.
+    Some,
+    All,
+    /// It cannot be told, of any: it denies.
+    Failed,
 }
 
 /// What was decided of a call.
@@ -110,9 +128,16 @@ pub struct McpDecision<'r> {
     pub argument: Option<&'r str>,
 }
 
+impl<'r> McpDecision<'r> {
+    /// The rule that decided, rather than the one that came nearest. A statement that failed decided, too.
+    pub fn decider(&self) -> Option<&'r McpRule> {
+        self.rule.filter(|rule| rule.effect == self.verdict || rule.cedar.is_some())
+    }
+}
+
 impl When {
     fn holds(&self, call: &Call<'_>) -> bool {
-        let Moment { weekday, minute } = call.moment;
+        let Moment { weekday, minute, .. } = call.moment;
         let day = self.days == 0 || self.days & (1 << weekday.min(7)) != 0;
         let hour = self.hours.is_none_or(|(from, to)| match from <= to {
             true => (from..to).contains(&minute),
@@ -136,8 +161,30 @@ impl Names {
 }
 
 impl McpRule {
-    fn speaks_of(&self, call: &Call<'_>) -> bool {
-        self.servers.iter().any(|server| server.matches(call.server)) && self.names.matches(call.subject, call.name)
+    pub(super) fn speaks_of(&self, call: &Call<'_>) -> bool {
+        self.reach(call) != Reach::None
+    }
+
+    /// Of which calls of this server and name it speaks.
+    fn reach(&self, call: &Call<'_>) -> Reach {
+        if let Some(statement) = &self.cedar {
+            return statement.reach(call.server, call.subject, call.name);
+        }
+        let speaks = self.servers.iter().any(|server| server.matches(call.server))
+            && self.names.matches(call.subject, call.name);
+        let is_unconditional =
+            self.arguments.is_empty() && !self.forbids_others && self.rate.is_none() && self.when == When::default();
+        match (speaks, is_unconditional) {
+            (false, _) => Reach::None,
+            (true, false) => Reach::Some,
+            (true, true) => Reach::All,
+        }
+    }
+
+    /// Why a statement of Cedar cannot be evaluated for a call: for people, as values may be in it.
+    pub fn failure(&self, call: &Call<'_>) -> Option<String> {
+        let Failed(why) = self.cedar.as_ref()?.holds(call, &mut None).err()?;
+        Some(why)
     }
 
     /// Whether the arguments are what the rule says, and which one said otherwise or could not be told.
@@ -186,8 +233,16 @@ impl McpRule {
         }
     }
 
-    /// Whether the rule decides this call, by the side that its effect errs to, and by which argument.
-    fn applies(&self, call: &Call<'_>) -> Option<Option<&str>> {
+    /// What the rule says of this call, if anything, by the side that its effect errs to, and by which argument.
+    fn verdict(&self, call: &Call<'_>, asked: &mut Option<Asked>) -> Option<(Verdict, Option<&str>)> {
+        if let Some(statement) = &self.cedar {
+            return match statement.holds(call, asked) {
+                Ok(true) => Some((self.effect, None)),
+                Ok(false) => None,
+                // Whatever it would have said: nobody knows what it means here.
+                Err(_) => Some((Verdict::Deny, None)),
+            };
+        }
         if !self.speaks_of(call) || !self.when.holds(call) {
             return None;
         }
@@ -196,35 +251,47 @@ impl McpRule {
             Verdict::Deny | Verdict::Ask => self.arguments_offend(call.arguments),
         };
         match (self.effect, holds) {
-            (_, Holds::Yes) => Some(argument),
+            (effect, Holds::Yes) => Some((effect, argument)),
             (Verdict::Allow, _) | (_, Holds::No) => None,
-            (Verdict::Deny | Verdict::Ask, Holds::Unknown) => Some(argument),
+            (effect @ (Verdict::Deny | Verdict::Ask), Holds::Unknown) => Some((effect, argument)),
         }
     }
 }
 
+/// Whether statements of Cedar judge calls of this kind: what they do not permit is denied then.
+fn is_governed(rules: &[McpRule], subject: Subject) -> bool {
+    subject != Subject::Method && rules.iter().any(|rule| rule.cedar.is_some())
+}
+
 /// Judges a call. The first denying rule decides, else the first that asks, else the first that allows.
 pub fn decide<'r>(rules: &'r [McpRule], call: &Call<'_>) -> McpDecision<'r> {
-    let (mut asks, mut allows) = (None, None);
+    let is_governed = is_governed(rules, call.subject);
+    let (mut asks, mut allows, mut permitted, mut asked) = (None, None, !is_governed, None);
     for rule in rules {
         let is_settled = match rule.effect {
             Verdict::Deny => false,
             Verdict::Ask => asks.is_some(),
             Verdict::Allow => asks.is_some() || allows.is_some(),
         };
-        if is_settled {
+        // A statement is evaluated in any case: its errors deny.
+        if is_settled && rule.cedar.is_none() {
             continue;
         }
-        let Some(argument) = rule.applies(call) else { continue };
-        let decision = McpDecision { verdict: rule.effect, rule: Some(rule), argument };
-        match rule.effect {
+        let Some((verdict, argument)) = rule.verdict(call, &mut asked) else { continue };
+        let decision = McpDecision { verdict, rule: Some(rule), argument };
+        permitted |= rule.cedar.is_some() && verdict != Verdict::Deny;
+        match verdict {
             Verdict::Deny => return decision,
-            Verdict::Ask => asks = Some(decision),
-            Verdict::Allow => allows = Some(decision),
+            Verdict::Ask => asks = asks.or(Some(decision)),
+            // Beside statements of Cedar it grants nothing.
+            Verdict::Allow if is_governed && rule.cedar.is_none() => {}
+            Verdict::Allow => allows = allows.or(Some(decision)),
         }
     }
-    if let Some(decision) = asks.or(allows) {
-        return decision;
+    match asks.or(allows) {
+        Some(decision) if permitted => return decision,
+        None if !is_governed => {}
+        _ => return McpDecision { verdict: Verdict::Deny, rule: None, argument: None },
     }
     let near = rules.iter().find(|rule| rule.effect == Verdict::Allow && rule.speaks_of(call));
     let argument = near.and_then(|rule| rule.arguments_hold(call.arguments).1);
@@ -233,14 +300,20 @@ pub fn decide<'r>(rules: &'r [McpRule], call: &Call<'_>) -> McpDecision<'r> {
 
 /// Whether some call of this name could be allowed or asked about, whatever its arguments: what lists may show.
 pub fn may_call(rules: &[McpRule], server: &str, subject: Subject, name: &str) -> bool {
-    let call =
-        Call { server, subject, name, arguments: None, moment: Moment { weekday: 0, minute: 0 }, terminal: true };
-    let speaks = |rule: &&McpRule| rule.speaks_of(&call);
-    let unconditional = |rule: &McpRule| {
-        rule.arguments.is_empty() && !rule.forbids_others && rule.rate.is_none() && rule.when == When::default()
-    };
-    let denied = rules.iter().filter(speaks).any(|rule| rule.effect == Verdict::Deny && unconditional(rule));
-    !denied && rules.iter().filter(speaks).any(|rule| rule.effect != Verdict::Deny)
+    let moment = Moment { unix: 0, weekday: 0, minute: 0 };
+    let call = Call { server, subject, name, arguments: None, moment, terminal: true };
+    let is_governed = is_governed(rules, subject);
+    let mut permitted = false;
+    for rule in rules {
+        match (rule.reach(&call), rule.effect) {
+            (Reach::None, _) | (Reach::Some, Verdict::Deny) => {}
+            (Reach::Failed, _) | (Reach::All, Verdict::Deny) => return false,
+            (Reach::Some | Reach::All, Verdict::Ask | Verdict::Allow) => {
+                permitted |= !is_governed || rule.cedar.is_some();
+            }
+        }
+    }
+    permitted
 }
 
 #[cfg(test)]
@@ -261,6 +334,7 @@ mod tests {
             rate: None,
             when: When::default(),
             reason: String::new(),
+            cedar: None,
         }
     }
 
@@ -270,7 +344,7 @@ mod tests {
 
     fn judged(rules: &[McpRule], name: &str, arguments: &str) -> (Verdict, String, Option<String>) {
         let arguments = Value::parse(arguments.as_bytes()).unwrap();
-        let moment = Moment { weekday: 6, minute: 600 };
+        let moment = Moment { unix: 0, weekday: 6, minute: 600 };
         let call = Call {
             server: "github",
             subject: Subject::Tool,
@@ -343,7 +417,7 @@ mod tests {
             subject: Subject::Tool,
             name: "t",
             arguments: None,
-            moment: Moment { weekday, minute },
+            moment: Moment { unix: 0, weekday, minute },
             terminal: true,
         };
         let night = When { days: 0, hours: Some((22 * 60, 6 * 60)), terminal: None };

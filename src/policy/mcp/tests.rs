@@ -48,7 +48,7 @@ when = { time = "Mon-Fri 08:00-19:00", terminal = true }
     let rules = policy.mcp_rules();
     let judged = |arguments: &str| {
         let arguments = Value::parse(arguments.as_bytes()).unwrap();
-        let moment = Moment { weekday: 1, minute: 600 };
+        let moment = Moment { unix: 0, weekday: 1, minute: 600 };
         let (server, subject, name) = ("github", Subject::Tool, "create_issue");
         let call = Call { server, subject, name, arguments: Some(&arguments), moment, terminal: true };
         let decision = decide(rules, &call);

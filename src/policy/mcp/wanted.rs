@@ -59,6 +59,10 @@ impl Wanted {
 /// Every rule that speaks of the call, in their order, and what it makes of it by itself.
 pub fn said<'r>(rules: &'r [McpRule], call: &Call<'_>) -> Vec<Said<'r>> {
     let one = |rule: &'r McpRule| {
+        if rule.cedar.is_some() {
+            let holds = decide(std::slice::from_ref(rule), call).rule.is_some();
+            return rule.speaks_of(call).then_some(Said { rule, holds, argument: None });
+        }
         let alone = decide(std::slice::from_ref(rule), call);
         match (rule.effect, alone.verdict, alone.rule) {
             (Verdict::Allow, Verdict::Allow, _) => Some(Said { rule, holds: true, argument: None }),

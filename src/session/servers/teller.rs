@@ -327,7 +327,7 @@ impl Tells for Teller {
         let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
         Now {
             at: self.shared.bus.elapsed(),
-            moment: Moment { weekday, minute },
+            moment: Moment { unix: local.timestamp().as_second(), weekday, minute },
             terminal: self.shared.questions.is_attended(),
         }
     }

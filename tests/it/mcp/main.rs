@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a stage that cannot be set up fails its test")]
 
+mod cedar;
 mod held;
 mod hostile;
 #[allow(dead_code, reason = "shared with tests/agents")]

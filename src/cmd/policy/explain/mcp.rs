@@ -21,13 +21,15 @@ pub(super) fn explain(policy: &Policy, place: &str, options: &PolicyExplain) -> 
     let wanted = Wanted::parse(place, options.args.as_deref()).map_err(|why| anyhow!(why))?;
     let now = jiff::Zoned::now();
     let moment = Moment {
+        unix: now.timestamp().as_second(),
         weekday: u8::try_from(now.weekday().to_monday_zero_offset()).unwrap_or(0),
         minute: u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs()),
     };
     let call = wanted.call(moment);
     let decision = decide(policy.mcp_rules(), &call);
     let others = said(policy.mcp_rules(), &call);
-    let told = Told { policy, wanted: &wanted, decision, others };
+    let failure = decision.decider().and_then(|rule| rule.failure(&call));
+    let told = Told { policy, wanted: &wanted, decision, failure, others };
     match options.json {
         true => print(&format!("{:#}\n", told.json()))?,
         false => print(&told.text(Paint::stdout())?)?,
@@ -43,6 +45,8 @@ struct Told<'p> {
     policy: &'p Policy,
     wanted: &'p Wanted,
     decision: McpDecision<'p>,
+    /// Why the statement that decided cannot be evaluated.
+    failure: Option<String>,
     others: Vec<Said<'p>>,
 }
 
@@ -53,8 +57,7 @@ impl Told<'_> {
 
     /// A rule that is named although it does not hold is the one that came nearest.
     fn decided(&self) -> bool {
-        let rule = self.decision.rule;
-        rule.is_some_and(|rule| rule.effect == self.decision.verdict)
+        self.decision.decider().is_some()
     }
 
     fn is_declared(&self) -> bool {
@@ -93,11 +96,14 @@ impl Told<'_> {
         if let Some(rule) = self.decision.rule.filter(|_| !self.decided()) {
             writeln!(text, "  nearest    {}", rule_text(self.policy, rule.rule))?;
         }
+        if let Some(failure) = &self.failure {
+            writeln!(text, "  error      {}: what cannot be evaluated denies", visible(failure.as_bytes()))?;
+        }
         if let Some(argument) = self.decision.argument {
             let argument = if argument == "*" { "one that the rule does not speak of" } else { argument };
             writeln!(text, "  argument   {}", visible(argument.as_bytes()))?;
         }
-        if let Some(rule) = self.decision.rule.filter(|rule| self.decided() && !rule.reason.is_empty()) {
+        if let Some(rule) = self.decision.decider().filter(|rule| !rule.reason.is_empty()) {
             writeln!(text, "  reason     {}", visible(rule.reason.as_bytes()))?;
         }
         writeln!(text, "  held by    brokered: the relay, which every message of the agent's passes")?;
@@ -141,6 +147,7 @@ impl Told<'_> {
             "id": rule.filter(|_| self.decided()).map(|rule| &rule.id),
             "nearest": rule.filter(|_| !self.decided()).map(|rule| rule_json(self.policy, rule.rule)),
             "argument": self.decision.argument,
+            "error": self.failure,
             "others": others,
             "change": { "where": place, "rule": change },
         })

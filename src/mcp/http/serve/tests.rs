@@ -32,7 +32,7 @@ impl Asks for Silent {
 
 impl Tells for Silent {
     fn now(&self) -> Now {
-        Now { at: 0, moment: Moment { weekday: 0, minute: 0 }, terminal: false }
+        Now { at: 0, moment: Moment { unix: 0, weekday: 0, minute: 0 }, terminal: false }
     }
 
     fn told(&self, _: Told) {}
@@ -58,6 +58,7 @@ fn rule(effect: Verdict, tools: &str) -> McpRule {
         rate: None,
         when: When::default(),
         reason: String::new(),
+        cedar: None,
     }
 }
 
