@@ -3,7 +3,7 @@
 //! Root is needed to show the privileged attempts to work outside. `GOVSH_TEST_USER=NAME` (as root) runs govsh and all
 //! unprivileged attempts as that user. The full numbers of tries and of counted openings take about an hour:
 //! `GOVSH_ESCAPE_TRIES=100000 GOVSH_ESCAPE_OPENS=100000 cargo test --release --test escape -- races:: count::`
-//! (4,000 and 1,000 without them; 1,000 tries as another user).
+//! (4,000 and 1,000 without them; 1,000 tries as another user; half as many and fewer where each is slow).
 //! `GOVSH_ESCAPE_OUTSIDE=1` stops each table after showing that its attempts work outside: for a new kernel.
 //! Invariant: no case is skipped because something is missing.
 //! Leaves to others: terminals and streams (`tests/it`), real agents (`tests/agents`).

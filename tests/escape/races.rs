@@ -232,7 +232,8 @@ fn addresses(how: &str) {
     let (good, bad) = (format!("127.0.0.1:{good}"), format!("127.0.0.1:{bad}"));
     let tested = Rules::new().network(&good);
     let allowing = tested.clone().network(&bad);
-    no_wins(|_| (), &format!("{how} {good} {bad}"), tries(), &allowing, &tested);
+    // Each is a connection: as many would take longer than all other races together.
+    no_wins(|_| (), &format!("{how} {good} {bad}"), tries() / 2, &allowing, &tested);
 }
 
 #[test]
