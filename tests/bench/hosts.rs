@@ -51,7 +51,7 @@ pub fn run(ways: &Ways<'_>, pace: &mut Pace, wants: &dyn Fn(&str) -> bool) -> Re
 }
 
 /// Names, names beneath names, ranges; and rules on requests to as many of them.
-fn text() -> String {
+pub fn text() -> String {
     let mut text = String::from("version = 1\n[network]\nallow = [\n");
     for n in 0..RULES / 2 {
         let entry = match n % 4 {
