@@ -184,3 +184,27 @@ fn a_large_push_is_streamed() {
     let (text, ok) = forge.git(&["-C", tree, "push", "--quiet", "origin", "HEAD:refs/heads/agent/large"]);
     assert!(ok, "{text}");
 }
+
+/// Git LFS: one endpoint for both ways, told apart by what its body wants.
+#[test]
+fn large_files_are_downloads_and_uploads_of_their_repository() {
+    let forge = Forge::new();
+    let batch = |repo: &str, operation: &str| {
+        let url = format!("{}/info/lfs/objects/batch", forge.url(repo));
+        let body = format!("{{\"operation\":\"{operation}\",\"transfers\":[\"basic\"],\"objects\":[]}}");
+        forge.0.curl(&["-H", "content-type: application/vnd.git-lfs+json", "--data", &body, &url]).0
+    };
+    let denied = |text: &str| text.contains("is denied by");
+    for (repo, operation, refused) in [
+        ("open", "download", false),
+        ("open", "upload", true),
+        ("open", "download\",\"operation\":\"upload", true),
+        ("work", "upload", false),
+        ("shut", "download", true),
+    ] {
+        let text = batch(repo, operation);
+        assert_eq!(denied(&text), refused, "{repo} {operation}: {text}");
+    }
+    let arrived = forge.0.seen().iter().filter(|seen| seen.uri.ends_with("/batch")).count();
+    assert_eq!(arrived, 2);
+}
