@@ -60,11 +60,11 @@ fn is_ours(line: &str) -> bool {
     line.contains("dns-rebinding-protection") || line.starts_with("Total")
 }
 
-/// The relay in front of a server; its URL.
+/// The relay in front of a server; its URL. It allows what the server does not list, too: the suite calls that.
 fn relay(dir: &Path, port: u16) -> (Running, String) {
     let policy = dir.join("allow.toml");
     let text = format!(
-        "version = 1\n[mcp.servers.s]\nurl = \"http://127.0.0.1:{port}/mcp\"\n[[mcp.rules]]\nid = \"all\"\neffect = \"allow\"\n\
+        "version = 1\n[mcp]\non_change = \"log\"\n[mcp.servers.s]\nurl = \"http://127.0.0.1:{port}/mcp\"\n[[mcp.rules]]\nid = \"all\"\neffect = \"allow\"\n\
          server = \"s\"\ntools = [\"**\"]\nresources = [\"**\"]\nprompts = [\"**\"]\nmethods = [\"**\"]\n"
     );
     std::fs::write(&policy, text).unwrap();

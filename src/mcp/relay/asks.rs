@@ -75,7 +75,12 @@ impl Relay {
                     return vec![unparked];
                 }
             }
-            "notifications/tools/list_changed" => self.own.changed(),
+            "notifications/tools/list_changed" => {
+                self.own.changed();
+                if let Some(watch) = &mut self.shared().watch {
+                    watch.looked = false;
+                }
+            }
             "notifications/subscriptions/acknowledged" => self.features.acknowledged(params),
             "notifications/tasks/status" | "notifications/tasks" => {
                 if let Some(denied) = self.wants_too_much(params, now) {

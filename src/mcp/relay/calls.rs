@@ -11,6 +11,9 @@ use super::{Asked, MOST_CANCELLED, MOST_OPEN, Now, Open, PINS, Question, Relay, 
 use crate::policy::Verdict;
 use crate::policy::mcp::{Call, McpDecision, Subject, Value, decide, may_call};
 
+/// Where a request of 2026-07-28 names its revision.
+pub const REVISION: &str = "/_meta/io.modelcontextprotocol~1protocolVersion";
+
 /// A request of the client's, taken apart.
 pub struct Request<'r> {
     /// As it is to go on.
@@ -48,7 +51,7 @@ impl Relay {
                 Step::Client(reply::invalid_params(&id, "invalid params")),
             ];
         };
-        let modern = params.pointer("/_meta/io.modelcontextprotocol~1protocolVersion").is_some();
+        let modern = params.pointer(REVISION).is_some();
         self.features.begins(&id, method, params, modern);
         let line = self.features.without_denied(method, params, message).unwrap_or_else(|| line.to_vec());
         let request = Request { line, id, method, params, modern, now };

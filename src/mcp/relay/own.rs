@@ -11,13 +11,13 @@
 use std::collections::VecDeque;
 
 use super::super::frame::Line;
-use super::super::message::Id;
+use super::super::message::{Id, Message};
 use super::super::pins::{Change, canonical};
 use super::super::reply;
-use super::calls::Request;
+use super::calls::{REVISION, Request};
 use super::lists::List;
 use super::{Now, Open, Relay, Side, Step};
-use crate::policy::mcp::Value;
+use crate::policy::mcp::{Subject, Value, may_call};
 
 /// Calls that wait for the list, and their bytes.
 const MOST_HELD: usize = 64;
@@ -90,6 +90,34 @@ impl Relay {
         let empty = Id::Text(String::new());
         self.own.listing = Some(Listing { id: empty, meta, modern, pages: 0, changes: Vec::new(), held });
         self.next_page(None, now)
+    }
+
+    /// Whether a message calls a tool that has to be looked at first, where calls are not held: see [`Relay::look_before`].
+    pub fn must_look_before(&self, message: &Message) -> bool {
+        let Message::Request { method, params, .. } = message else { return false };
+        let Some(name) = params.field("name").and_then(Value::text).filter(|_| method == "tools/call") else {
+            return false;
+        };
+        let unseen = self.shared().watch.as_ref().is_some_and(|watch| !watch.looked && !watch.has_seen(name));
+        unseen && may_call(&self.rules, &self.server, Subject::Tool, name)
+    }
+
+    /// Begins the look, on a connection of its own; what the server says to these requests comes back by
+    /// [`Relay::server`], and leads to further ones or to nothing. None: there is nothing to look at by now.
+    pub fn look_before(&mut self, message: &Message, now: Now) -> Option<Vec<Step>> {
+        if !self.must_look_before(message) {
+            return None;
+        }
+        let Message::Request { params, .. } = message else { return None };
+        if let Some(watch) = &mut self.shared().watch {
+            watch.looked = true;
+        }
+        let modern = params.pointer(REVISION).is_some();
+        let meta = params.field("_meta").filter(|_| modern).and_then(needed);
+        let empty = Id::Text(String::new());
+        let held = VecDeque::new();
+        self.own.listing = Some(Listing { id: empty, meta, modern, pages: 0, changes: Vec::new(), held });
+        Some(self.next_page(None, now))
     }
 
     /// A call that is held is withdrawn; false where none is.

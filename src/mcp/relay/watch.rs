@@ -25,6 +25,8 @@ pub struct Watch {
     /// Nothing was pinned before: what is seen is.
     is_first_use: bool,
     on_change: OnChange,
+    /// The relay has looked itself: see `own`.
+    pub looked: bool,
     /// Digest of each tool, as the server showed it last.
     seen: BTreeMap<String, String>,
     /// Names on the pages of the list that is being read, from its first page on: the client's, and the relay's own.
@@ -42,6 +44,7 @@ impl Watch {
             pinned: known.unwrap_or_else(|| Pinned::new(identity)),
             is_first_use,
             on_change,
+            looked: false,
             seen: BTreeMap::new(),
             pages: [None, None],
             refused: BTreeSet::new(),

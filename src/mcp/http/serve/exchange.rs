@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::sessions::Shared;
-use super::{Front, filter, gate, steps};
+use super::{Front, filter, gate, look, steps};
 use crate::mcp::frame::LONGEST;
 use crate::mcp::http::body;
 use crate::mcp::http::headers::{MISMATCH, Mirrored, SESSION, VERSION, is_modern};
@@ -110,6 +110,9 @@ async fn post(
     if let Some(refusal) = message.as_ref().and_then(|message| mismatch(message, said)) {
         front.tells.dropped(Side::Client, &refusal);
         return of_json(StatusCode::BAD_REQUEST, refused(message.as_ref(), MISMATCH, &refusal));
+    }
+    if let Some(message) = &message {
+        look::before(&front, message, &headers).await;
     }
     let steps = relay.lock().client(&line, &line, front.tells.now());
     let outcome = steps::carried_out(&front, &relay, steps).await;

@@ -11,6 +11,7 @@
 mod exchange;
 mod filter;
 mod gate;
+mod look;
 mod sessions;
 mod steps;
 #[cfg(test)]
@@ -61,6 +62,8 @@ struct Front {
     asks: Arc<dyn Asks>,
     tells: Arc<dyn Tells>,
     sessions: Sessions,
+    /// Held by whoever looks at the server's tools.
+    looking: tokio::sync::Mutex<()>,
 }
 
 /// Serves until it is dropped, or the listener fails.
@@ -71,7 +74,15 @@ pub async fn serve(listener: TcpListener, serving: Serving) -> io::Error {
     };
     let Serving { remote, path, rules, relay, asks, tells } = serving;
     let sessions = Sessions::new(relay, rules);
-    let front = Arc::new(Front { caller: Caller::new(remote), path, port, asks, tells, sessions });
+    let front = Arc::new(Front {
+        caller: Caller::new(remote),
+        path,
+        port,
+        asks,
+        tells,
+        sessions,
+        looking: tokio::sync::Mutex::default(),
+    });
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = tokio::task::JoinSet::new();
     loop {

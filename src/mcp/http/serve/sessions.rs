@@ -55,7 +55,8 @@ impl Sessions {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fresh(&self) -> Shared {
+    /// A relay of its own, beside all others.
+    pub fn fresh(&self) -> Shared {
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         if rules.has_changed().unwrap_or(false) {
