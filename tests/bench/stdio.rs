@@ -22,7 +22,7 @@ use crate::ways::{NATIVE, Profile, Way, Ways, words};
 const START: f64 = 10.0;
 /// Calls under way at a time, where they do not wait for each other.
 const WINDOW: usize = 64;
-const PROXY: &str = "fastmcp==2.14.1";
+const PROXY: [&str; 2] = ["fastmcp==2.14.1", "mcp==1.30.0"];
 const DIRECT: &str = "within govsh, its own pipes";
 const CONNECT: &str = "govsh mcp connect";
 
@@ -112,9 +112,9 @@ fn policy(ways: &Ways<'_>) -> Result<String> {
 fn proxy(ways: &Ways<'_>) -> Result<Vec<OsString>> {
     let dir = ways.scratch.out("fastmcp");
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
-    let installed = Command::new("python3").args(install).arg("--target").arg(&dir).arg(PROXY).output()?;
+    let installed = Command::new("python3").args(install).arg("--target").arg(&dir).args(PROXY).output()?;
     if !installed.status.success() {
-        bail!("cannot install {PROXY}: {}", String::from_utf8_lossy(&installed.stderr).trim_end());
+        bail!("cannot install {PROXY:?}: {}", String::from_utf8_lossy(&installed.stderr).trim_end());
     }
     let script = format!(
         "import sys\nsys.path.insert(0, {dir:?})\nfrom fastmcp import FastMCP\n\
