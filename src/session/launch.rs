@@ -107,7 +107,9 @@ impl Begun {
     /// Runs the agent. After an error the monitor may still be there.
     pub fn launch(mut self, launch: Launch) -> Result<Launched, SessionError> {
         // A thread that has failed already does not take it, and says why.
-        let _ = self.launch.take().map(|to| to.send(launch));
+        if let Some(to) = self.launch.take() {
+            let _ = to.send(launch);
+        }
         self.join()
     }
 

@@ -54,9 +54,9 @@ fn calls_and_lists_are_what_its_statements_say() {
         ],
     );
     let line = |id: &str| {
-        let message =
-            |line: &&str| serde_json::from_str::<serde_json::Value>(line).is_ok_and(|m| m["id"].to_string() == id);
-        out.lines().find(message).unwrap_or_else(|| panic!("{id} ({status}): {out}"))
+        let id: serde_json::Value = serde_json::from_str(id).unwrap();
+        let answers = |line: &&str| serde_json::from_str::<serde_json::Value>(line).is_ok_and(|m| m["id"] == id);
+        out.lines().find(answers).unwrap_or_else(|| panic!("{id} ({status}): {out}"))
     };
     let list: serde_json::Value = serde_json::from_str(line("\"list\"")).unwrap();
     let names: Vec<_> = list["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
