@@ -8,6 +8,7 @@
 //! has a '/' or ends in .toml: a file, in `extends` beside the file that says so
 //! ```
 
+mod command;
 mod git;
 mod layers;
 mod read;
@@ -236,7 +237,7 @@ pub fn load(
         Some(name) => disk.find(name)?,
         None => disk.find_for(argv0)?,
     };
-    load_source(source, disk, session, own)
+    load_source(source, disk, argv0, session, own)
 }
 
 /// As [`load`], for a session that runs already.
@@ -251,12 +252,18 @@ pub fn load_again(
         Some(name) => disk.find(name)?,
         None => disk.find_for(argv0)?,
     };
-    Policy::load(source, disk, &vars(session, own))
+    Policy::load(source, disk, &vars_of(argv0, session, own))
 }
 
 /// As [`load`], of a source that was found already.
-pub fn load_source(source: Source, disk: &Disk, session: &Path, own: &[PathBuf]) -> Result<Policy, PolicyError> {
-    let vars = vars(session, own);
+pub fn load_source(
+    source: Source,
+    disk: &Disk,
+    argv0: &OsStr,
+    session: &Path,
+    own: &[PathBuf],
+) -> Result<Policy, PolicyError> {
+    let vars = vars_of(argv0, session, own);
     let scratch = Path::new(OsStr::from_bytes(&vars.session));
     DirBuilder::new().mode(0o700).create(scratch).map_err(|error| {
         PolicyError::whole(&source.name, format!("cannot make '{}': {}", scratch.display(), error_text(&error)), None)
@@ -305,7 +312,13 @@ pub fn kept(name: &str) -> std::io::Result<PathBuf> {
     Ok(dir.join(format!("{name}.toml")))
 }
 
-/// What the variables stand for in this process.
+/// What the variables stand for in a session of this command.
+fn vars_of(argv0: &OsStr, session: &Path, own: &[PathBuf]) -> Vars {
+    let command = command::places(argv0).iter().map(|path| bytes(path).to_vec()).collect();
+    Vars { command, ..vars(session, own) }
+}
+
+/// What the variables stand for in this process, where no command is started.
 pub fn vars(session: &Path, own: &[PathBuf]) -> Vars {
     let home = home();
     let workdir = std::env::current_dir().unwrap_or_else(|_| "/".into());
@@ -332,6 +345,7 @@ pub fn vars(session: &Path, own: &[PathBuf]) -> Vars {
     Vars {
         git: listed(repository.git),
         repo: listed(repository.top),
+        command: Vec::new(),
         home: bytes(&home).to_vec(),
         workdir: bytes(&workdir).to_vec(),
         tmp: bytes(&tmp).to_vec(),

@@ -137,7 +137,7 @@ fn try_run(cli::Run { options, command }: cli::Run, source: Option<Source>) -> R
     let disk = Disk::new().with_flags(laid::sources(&options.laid, &place.cwd));
     let load = source.is_none().then(|| again(&options, &command, (runtime.path(), &own), &place.cwd));
     let policy = match source {
-        Some(source) => library::load_source(source, &disk, runtime.path(), &own)?,
+        Some(source) => library::load_source(source, &disk, &base_name(&command), runtime.path(), &own)?,
         None => library::load(&disk, options.policy.as_deref(), &base_name(&command), runtime.path(), &own)?,
     };
     let audit = audit(&options, &policy)?;

@@ -92,6 +92,7 @@ fn placeholders() -> Vars {
         session: at("session"),
         git: vec![at("git")],
         repo: vec![at("repo")],
+        command: vec![at("command")],
         uid: 1000,
         env: Vec::new(),
         state_dirs: vec![at("govsh")],

@@ -83,9 +83,9 @@ impl Pattern {
         Ok(Pattern { segments, tree })
     }
 
-    /// As `parse`, but a pattern may also begin with `${git}` or `${repo}`, which stand for any number of paths.
+    /// As `parse`, but a pattern may also begin with `${git}`, `${repo}` or `${command}`, which stand for any number of paths.
     pub fn parse_all(text: &str, vars: &Vars) -> Result<Vec<Pattern>, Fault> {
-        let many = [("${git}", &vars.git), ("${repo}", &vars.repo)];
+        let many = [("${git}", &vars.git), ("${repo}", &vars.repo), ("${command}", &vars.command)];
         let Some((rest, roots)) = many.iter().find_map(|(name, roots)| Some((text.strip_prefix(name)?, roots))) else {
             return Ok(vec![Pattern::parse(text, vars)?]);
         };
@@ -246,7 +246,7 @@ fn push_escaped(text: &mut String, name: &[u8]) -> Option<()> {
 }
 
 const VARIABLES: &str =
-    "variables are ~, ${workdir}, ${repo}, ${git}, ${tmp} and ${session}, at the start of a pattern";
+    "variables are ~, ${workdir}, ${repo}, ${git}, ${command}, ${tmp} and ${session}, at the start of a pattern";
 
 fn trailing_slash(text: &str) -> Fault {
     let stem = text.trim_end_matches('/').escape_debug();

@@ -31,6 +31,7 @@ const PROFILES: &[(&str, &str, &str)] = profiles! {
     "observe" "everything but the built-in protections, everything recorded"
     "office" "mail, calendar, records: no project, every host asked about"
     "opencode" "agent, for OpenCode: its state and API keys"
+    "other" "agent, for an agent without a profile: what it keeps under its own name, and API keys"
     "secrets" "grants nothing, takes away keys, tokens and what was typed"
     "shell" "agent, for a person's shell: ssh-agent and gpg-agent"
 };

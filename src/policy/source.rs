@@ -93,6 +93,8 @@ pub struct Vars {
     pub git: Vec<Vec<u8>>,
     /// `${repo}`: the top of the work tree that `workdir` lies in, if it is above it.
     pub repo: Vec<Vec<u8>>,
+    /// `${command}`: where the command that was started keeps its own, by its name; empty for a command that has none.
+    pub command: Vec<Vec<u8>>,
     pub uid: u32,
     /// The environment of the caller, for named sockets only.
     pub env: Vec<(OsString, OsString)>,

@@ -19,6 +19,7 @@ pub(super) fn write(object: &mut Object<'_>, vars: &Vars) {
     object.bytes("session", "session_bytes", &vars.session);
     object.byte_list("git", "git_bytes", &vars.git);
     object.byte_list("repo", "repo_bytes", &vars.repo);
+    object.byte_list("command", "command_bytes", &vars.command);
     object.number("uid", vars.uid);
     let pairs = vars.env.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     object.byte_list("env", "env_bytes", &pairs.collect::<Vec<_>>());
@@ -39,6 +40,10 @@ pub(super) struct VarsLine {
     git_bytes: Option<Vec<String>>,
     repo: Vec<String>,
     repo_bytes: Option<Vec<String>>,
+    // of recordings that were made before there was such a variable
+    #[serde(default)]
+    command: Vec<String>,
+    command_bytes: Option<Vec<String>>,
     uid: u32,
     env: Vec<String>,
     env_bytes: Option<Vec<String>>,
@@ -60,6 +65,7 @@ pub(super) fn read(line: VarsLine) -> Result<Vars, Fault> {
         session: exact(line.session.into(), line.session_bytes)?,
         git: exact_list(line.git, line.git_bytes)?,
         repo: exact_list(line.repo, line.repo_bytes)?,
+        command: exact_list(line.command, line.command_bytes)?,
         uid: line.uid,
         env,
         state_dirs: exact_list(line.own, line.own_bytes)?,

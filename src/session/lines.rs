@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::Run;
 use super::recorder::{Outcome, Target};
-use crate::policy::Network;
+use crate::policy::{Network, shipped};
 use crate::recording;
 
 /// What runs, under what, recorded where; and what was done to the agent's own sandbox.
@@ -51,6 +51,9 @@ pub fn closing(run: &Run, outcome: &Outcome) {
     for line in outcome.summary.closing_lines(session, &home) {
         say(run, &line);
     }
+    if let Some(hint) = own_files(run, outcome) {
+        say(run, &hint);
+    }
     if let Some(why) = &outcome.unsigned {
         say(run, &format!("the recording is not signed: {why}"));
     }
@@ -59,6 +62,18 @@ pub fn closing(run: &Run, outcome: &Outcome) {
         // The summary is a courtesy: the recording has everything.
         let _ = file.and_then(|mut file| file.write_all(recording::step_summary(&outcome.summary, &home).as_bytes()));
     }
+}
+
+/// What to type where a command was refused what it keeps under its own name: the default policy knows no agent's places.
+fn own_files(run: &Run, outcome: &Outcome) -> Option<String> {
+    let own = &run.policy.vars().command;
+    let refused = outcome.summary.denied.kept().iter().any(|denial| {
+        own.iter()
+            .any(|dir| denial.object.strip_prefix(dir.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'/', ..])))
+    });
+    let agent = name(run);
+    (refused && run.policy.name() == shipped::DEFAULT)
+        .then(|| format!("{agent} was refused files of its own: if it is an agent, govsh --policy other -- {agent}"))
 }
 
 /// One line, dimmed, if anybody is there to read it.

@@ -1,6 +1,7 @@
 //! `govsh policy`: what is no policy is refused in one line, with its place and at once; what is one is shown whole.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -68,7 +69,7 @@ fn every_shipped_profile_holds_and_is_listed() {
         listed.as_array().unwrap().iter().partition(|row| row["kind"] == "profile");
     let names = |rows: &[&Value]| rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     let shipped = "accounts agent aider amp base ci claude codex copilot cursor-agent gemini goose learn locked-down mcp-server observe \
-                   office opencode secrets shell";
+                   office opencode other secrets shell";
     assert_eq!(names(&profiles), shipped.split_whitespace().collect::<Vec<_>>());
     let toggles = "toolchain:node toolchain:python toolchain:rust toolchain:go toolchain:java toolchain:ruby toolchain:native \
                    toolchain:others device:gpu socket:docker socket:gpg-agent socket:x11";
@@ -112,4 +113,44 @@ fn a_policy_of_the_user_comes_before_the_shipped_one() {
     let line = shown.lines().find(|line| line.contains("/srv/**")).unwrap();
     assert!(line.contains("user") && line.ends_with("codex.toml:5"), "{line}");
     assert!(shown.contains("codex.toml:4") || shown.contains("~/.codex/**"), "{shown}");
+}
+
+#[test]
+fn an_agent_without_a_profile_keeps_what_is_under_its_own_name() {
+    // not where every policy may write
+    let root = if Path::new("/srv").metadata().is_ok_and(|srv| srv.uid() == fs::metadata("/proc/self").unwrap().uid()) {
+        "/srv"
+    } else {
+        env!("CARGO_TARGET_TMPDIR")
+    };
+    let dir = tempfile::Builder::new().prefix("govsh-policies-").tempdir_in(root).unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for name in ["home/.ssh", "home/.elsewhere", "work"] {
+        fs::create_dir_all(at(name)).unwrap();
+    }
+    fs::write(at("home/.ssh/id_rsa"), "secret").unwrap();
+    let script = "#!/bin/sh\nname=${0##*/}\nmkdir -p ~/.$name/x ~/.config/$name && echo kept > ~/.$name/x/f; mine=$?\n\
+                  echo no 2>/dev/null > ~/.elsewhere/f; cat ~/.ssh/id_rsa 2>/dev/null; exit $mine\n";
+    // one that is known by name, one that is not, and one that is named like a directory of keys
+    for name in ["qwen", "unheard", "ssh"] {
+        fs::write(at("work").join(name), script).unwrap();
+        fs::set_permissions(at("work").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let run = |name: &str, chosen: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_govsh"));
+        command.args(["--quiet", "--no-record"]).args(chosen).arg("--").arg(at("work").join(name));
+        command.current_dir(at("work")).env("HOME", at("home")).env("XDG_STATE_HOME", at("state"));
+        for variable in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(variable);
+        }
+        let output = command.output().expect("govsh runs");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{name} read what it must not");
+        assert!(!at("home/.elsewhere/f").exists(), "{name}");
+        (output.status.code(), at("home").join(format!(".{name}/x/f")).exists())
+    };
+    assert_eq!(run("qwen", &[]), (Some(0), true));
+    assert_ne!(run("unheard", &[]).0, Some(0));
+    assert_eq!(run("unheard", &["--policy", "other"]), (Some(0), true));
+    let (status, kept) = run("ssh", &["--policy", "other"]);
+    assert!(status != Some(0) && !kept, "{status:?}");
 }

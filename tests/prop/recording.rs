@@ -229,14 +229,15 @@ fn vars() -> impl Strategy<Value = Vars> {
     let name = "[A-Z_]{1,8}".prop_map(OsString::from);
     let env = vec((name, bytes().prop_map(OsString::from_vec)), 0..3);
     let many = || vec(bytes(), 0..3);
-    (bytes(), bytes(), bytes(), bytes(), many(), many(), any::<u32>(), env, many()).prop_map(
-        |(home, workdir, tmp, session, git, repo, uid, env, state_dirs)| Vars {
+    (bytes(), bytes(), bytes(), bytes(), many(), many(), many(), any::<u32>(), env, many()).prop_map(
+        |(home, workdir, tmp, session, git, repo, command, uid, env, state_dirs)| Vars {
             home,
             workdir,
             tmp,
             session,
             git,
             repo,
+            command,
             uid,
             env,
             state_dirs,

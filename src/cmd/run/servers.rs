@@ -4,7 +4,7 @@
 //! not there is told to whoever wants that server.
 //! Leaves to others: starting them (`session::servers`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,9 @@ fn policy(server: &Server, dir: &Path, own: &[PathBuf]) -> Result<Policy, String
     let disk = Disk::new();
     let source = disk.find(&server.policy).map_err(|error| library::told(&error))?;
     // What the user's files say of servers is meant for agents.
-    library::load_source(source, &disk, dir, own).map(Policy::of_server).map_err(|error| library::told(&error))
+    library::load_source(source, &disk, OsStr::new(""), dir, own)
+        .map(Policy::of_server)
+        .map_err(|error| library::told(&error))
 }
 
 fn program(words: &[String], cwd: &Path) -> Result<PathBuf, String> {

@@ -175,6 +175,19 @@ fn follows_no_link_that_the_agent_could_have_made() {
 }
 
 #[test]
+fn what_a_command_keeps_under_its_own_name() {
+    let text = "[files]\nwrite = ['${command}/**']\ndeny = ['${command}/keys/**']";
+    let own = Vars { command: vec![b"/h/.pi".into(), b"/h/.config/pi".into()], ..vars() };
+    let policy = Policy::load(source("p.toml", text, Layer::User), &Disk::default(), &own).unwrap();
+    for (path, allowed) in [("/h/.pi", true), ("/h/.config/pi/a/b", true), ("/h/.pi/keys/x", false), ("/h/.pix", false)]
+    {
+        assert_eq!(may(&policy, path, Access::WRITE), allowed, "{path}");
+    }
+    // without a command it stands for nothing
+    assert!(!may(&load(text), "/h/.pi", Access::WRITE));
+}
+
+#[test]
 fn knows_the_repository_around() {
     let text = "[files]\nread = ['${repo}/**']\nwrite = ['${workdir}/**', '${git}/**']\ndeny = ['${git}/x']";
     let around = Vars { git: vec![b"/r/.git".into()], repo: vec![b"/r".into()], workdir: b"/r/w".into(), ..vars() };
