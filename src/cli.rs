@@ -4,12 +4,12 @@
 //! Leaves to others: what a name means (`cmd`), and which policy or recording it finds.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod laid;
 mod learn;
@@ -87,6 +87,16 @@ pub struct Cli {
     /// The command to run and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// `govsh [OPTIONS] -- COMMAND`, as [`Cli`] has it.
+#[derive(Debug, Parser)]
+#[command(name = "govsh")]
+struct Direct {
+    #[command(flatten)]
+    options: RunOptions,
+    #[arg(last = true)]
+    command: Vec<OsString>,
 }
 
 /// What was asked for.
@@ -290,6 +300,10 @@ pub fn parse() -> Command {
 
 /// As [`parse`], from any words (the first is the program's name) and without acting on an error.
 pub fn parse_from(words: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if let Some(command) = at_once(&words) {
+        return Ok(command);
+    }
     let cli = Cli::try_parse_from(words).map_err(with_hint)?;
     if let Some(command) = cli.subcommand {
         return Ok(command);
@@ -299,6 +313,26 @@ pub fn parse_from(words: impl IntoIterator<Item = OsString>) -> Result<Command, 
         return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
     }
     Ok(Command::Run(Box::new(Run { options: cli.options, command: cli.command })))
+}
+
+/// What starts sessions, by its own definitions alone: making those of all subcommands takes longer than reading the words.
+/// None: the whole has to be looked at, if only to say what is wrong.
+fn at_once(words: &[OsString]) -> Option<Command> {
+    let run = match words {
+        [_, word, socket] if word == "__monitor" && Path::new(socket).is_absolute() => {
+            return Some(Command::Monitor(Monitor { socket: socket.into() }));
+        }
+        [_, word, ..] if word == "run" => {
+            let matches = Run::augment_args(clap::Command::new("run")).try_get_matches_from(words.get(1..)?);
+            Run::from_arg_matches(&matches.ok()?).ok()?
+        }
+        words if words.iter().any(|word| word == "--") => {
+            let Direct { options, command } = Direct::try_parse_from(words).ok()?;
+            Run { options, command }
+        }
+        _ => return None,
+    };
+    (!run.command.is_empty()).then(|| Command::Run(Box::new(run)))
 }
 
 /// `govsh CMD` could be a misspelt subcommand: it is never run, but told how to be.
@@ -369,6 +403,41 @@ mod tests {
         assert_eq!(with_options.command, ["show", "last"]);
         assert_eq!(with_options.options.policy.as_deref(), Some("a.toml"));
         assert!(with_options.options.quiet);
+    }
+
+    #[test]
+    fn what_is_read_at_once_is_read_as_by_all_definitions() {
+        let lines = [
+            "govsh -- ls -l",
+            "govsh --policy show --quiet --audit writes -- show last -- x",
+            "govsh --with docker --no-record -- codex --policy y",
+            "govsh run ls -l -- x",
+            "govsh run --ask-timeout 5 -- ls",
+            "govsh run --policy run run",
+            "govsh run",
+            "govsh run --help",
+            "govsh run --version",
+            "govsh --version -- x",
+            "govsh --",
+            "govsh show -- last",
+            "govsh --policy -- x",
+            "govsh run --ask-timeout 0 -- ls",
+            "govsh policy explain codex --exec -- ls",
+        ];
+        for line in lines {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let Some(at_once) = at_once(&words) else { continue };
+            let cli = Cli::try_parse_from(&words).unwrap();
+            let all = match cli.subcommand {
+                Some(command) => command,
+                None => Command::Run(Box::new(Run { options: cli.options, command: cli.command })),
+            };
+            assert_eq!(format!("{at_once:?}"), format!("{all:?}"), "{line}");
+        }
+        let count = |of: &[&str]| {
+            of.iter().filter(|line| at_once(&line.split(' ').map(OsString::from).collect::<Vec<_>>()).is_some()).count()
+        };
+        assert_eq!((count(&lines[..6]), count(&lines[6..])), (6, 0));
     }
 
     #[test]

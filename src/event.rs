@@ -3,6 +3,7 @@
 //! Invariant: an event owns its data and was made from copies, never from memory that the agent can change.
 //! Leaves to others: ordering and bounds (`bus`), bytes on disk (`recording`).
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -164,11 +165,11 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportLine {
     /// The rule as written, or the mechanism's name.
-    pub rule: String,
+    pub rule: Arc<str>,
     /// `enforced` (kernel), `brokered` (supervisor), `observed` (recorded only) or `missing`.
     pub how: &'static str,
     /// By which mechanism, or why it is missing.
-    pub by: String,
+    pub by: Cow<'static, str>,
 }
 
 /// The life of a process.

@@ -3,6 +3,8 @@
 //! Invariant: one line without control characters, with line and column when the fault has a place in the text.
 //! Leaves to others: printing the `hint:` line.
 
+use std::borrow::Cow;
+
 use super::Source;
 
 /// Why a policy was refused as a whole.
@@ -69,9 +71,14 @@ pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
 
 /// Text from a policy with its control characters made visible, and cut where it goes on for too long.
 pub(super) fn visible(text: &str) -> String {
+    shown(text).into_owned()
+}
+
+/// As [`visible`], as it is where it can stay so.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 300;
     if text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut shown = String::new();
     for (count, c) in text.chars().enumerate() {
@@ -85,7 +92,7 @@ pub(super) fn visible(text: &str) -> String {
             shown.push(c);
         }
     }
-    shown
+    Cow::Owned(shown)
 }
 
 /// Whether the character reorders or hides text.

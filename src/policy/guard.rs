@@ -44,20 +44,21 @@ impl Policy {
         !meant.is_empty() && !(meant - self.files.trie.hits(path).guarded_rights()).is_empty()
     }
 
+    /// Makes what the first decision would wait for; a thread that has nothing else to do may call it.
+    pub fn make_ready(&self) {
+        self.files.folded.get_or_init(|| self.folded());
+    }
+
     /// Exceptions are left out: what they cover is looked at more closely, and judged with them.
     fn folded(&self) -> Trie {
         let mut folded = Trie::default();
         let files = &self.files;
         for path in files.placed.iter().filter(|path| path.key.narrows()) {
-            Slot::refusing(path.access)
-                .iter()
-                .for_each(|slot| folded.insert(&path.pattern.folded(), *slot, path.rule, &[]));
+            folded.insert_each(&path.pattern.folded(), &Slot::refusing(path.access), path.rule, &[]);
         }
         files.held.iter().for_each(|(rule, pattern)| folded.insert(&pattern.folded(), Slot::Held, *rule, &[]));
         for path in &self.asks.files {
-            Slot::asking(path.access)
-                .iter()
-                .for_each(|slot| folded.insert(&path.pattern.folded(), *slot, path.rule, &[]));
+            folded.insert_each(&path.pattern.folded(), &Slot::asking(path.access), path.rule, &[]);
         }
         folded
     }

@@ -5,14 +5,20 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::pattern::{Pattern, split};
 use super::{Kind, Library};
 
 /// Real paths, asked once each.
 pub struct Links<'l> {
     library: &'l dyn Library,
-    known: HashMap<Vec<u8>, (Vec<u8>, bool)>,
+    /// Of what lies in directories that are there.
+    known: HashMap<Vec<u8>, Found, RandomState>,
 }
+
+/// The real path, None where it is the path itself; and whether it exists.
+type Found = (Option<Vec<u8>>, bool);
 
 /// The real form of a pattern.
 pub struct Real {
@@ -23,7 +29,7 @@ pub struct Real {
 
 impl<'l> Links<'l> {
     pub fn new(library: &'l dyn Library) -> Links<'l> {
-        Links { library, known: HashMap::new() }
+        Links { library, known: HashMap::default() }
     }
 
     /// The pattern with its literal part resolved, or None if that changes nothing.
@@ -32,44 +38,39 @@ impl<'l> Links<'l> {
         if count == 0 || [b"/proc".as_slice(), b"/dev"].iter().any(|dir| within(&prefix, dir)) {
             return None;
         }
-        let real = self.resolve(&prefix);
-        if real == prefix || [b"/proc".as_slice(), b"/dev"].iter().any(|dir| within(&real, dir)) {
+        let real = self.look_up(&prefix).0?;
+        if [b"/proc".as_slice(), b"/dev"].iter().any(|dir| within(&real, dir)) {
             return None;
         }
         Some(Real { pattern: pattern.with_prefix(&real, count), by: self.links(&prefix) })
     }
 
-    /// The deepest part that exists, resolved, and the rest as it is.
-    fn resolve(&mut self, path: &[u8]) -> Vec<u8> {
-        self.look_up(path).0
-    }
-
-    /// The real path, and whether it exists. What is in a directory that does not exist is not asked for.
-    fn look_up(&mut self, path: &[u8]) -> (Vec<u8>, bool) {
+    /// The deepest part that exists, resolved, and the rest as it is. What is in a directory that does not exist is not asked
+    /// for: of thousands of rules most name such.
+    fn look_up(&mut self, path: &[u8]) -> Found {
         if let Some(known) = self.known.get(path) {
             return known.clone();
         }
-        let found = match path.iter().rposition(|&byte| byte == b'/') {
-            None => (path.to_vec(), false),
-            Some(slash) => {
-                let (above, exists) = if slash == 0 { (Vec::new(), true) } else { self.look_up(&path[..slash]) };
-                let above = above.strip_suffix(b"/").unwrap_or(&above);
-                let plain = [above, &path[slash..]].concat();
-                if exists { self.ask(plain) } else { (plain, false) }
-            }
-        };
+        let Some(slash) = path.iter().rposition(|&byte| byte == b'/') else { return (None, false) };
+        let (above, exists) = if slash == 0 { (None, true) } else { self.look_up(&path[..slash]) };
+        let plain = above.map(|above| [above.strip_suffix(b"/").unwrap_or(&above), &path[slash..]].concat());
+        if !exists {
+            return (plain, false);
+        }
+        let found = self.ask(path, plain);
         self.known.insert(path.to_vec(), found.clone());
         found
     }
 
-    /// About a path in a real directory.
-    fn ask(&self, path: Vec<u8>) -> (Vec<u8>, bool) {
-        match self.library.kind(&path) {
-            Kind::Absent => (path, false),
-            Kind::Plain => (path, true),
-            Kind::Unknown => match self.library.realpath(&path) {
-                Some(real) => (real, true),
-                None => (path, false),
+    /// About a path whose directory really is where `plain` has it, or where it stands itself.
+    fn ask(&self, path: &[u8], plain: Option<Vec<u8>>) -> Found {
+        let asked = plain.as_deref().unwrap_or(path);
+        match self.library.kind(asked) {
+            Kind::Absent => (plain, false),
+            Kind::Plain => (plain, true),
+            Kind::Unknown => match self.library.realpath(asked) {
+                Some(real) => (Some(real).filter(|real| real != path), true),
+                None => (plain, false),
             },
         }
     }
@@ -81,7 +82,7 @@ impl<'l> Links<'l> {
         for name in split(path) {
             walked = [&walked, b"/".as_slice(), name].concat();
             let plain = [above.as_slice(), b"/", name].concat();
-            above = self.resolve(&walked);
+            above = self.look_up(&walked).0.unwrap_or_else(|| walked.clone());
             if above != plain {
                 links.push(plain);
             }

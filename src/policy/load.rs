@@ -164,8 +164,9 @@ impl<'s> File<'s> {
 
     fn rule(&self, key: &'static str, text: &str, at: usize) -> Rule {
         let line = self.lines.partition_point(|start| *start <= at);
-        let text: Arc<str> = super::error::visible(text).into();
-        let name = format!("\"{text}\" {}:{line}", self.shown).into();
+        let shown = super::error::shown(text);
+        let name = format!("\"{shown}\" {}:{line}", self.shown).into();
+        let text: Arc<str> = shown.into();
         let begin = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
         let column = self.source.text.get(begin..at).map_or(1, |before| before.chars().count() + 1);
         Rule { name, layer: self.source.layer, key, text, source: self.shown.clone(), line, column }

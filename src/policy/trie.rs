@@ -120,21 +120,32 @@ impl Default for Trie {
 impl Trie {
     /// Adds a rule. `except` takes paths out of it again.
     pub fn insert(&mut self, pattern: &Pattern, slot: Slot, rule: u32, except: &[Pattern]) {
+        self.insert_each(pattern, &[slot], rule, except);
+    }
+
+    /// As [`Trie::insert`], of a rule that says all these.
+    pub fn insert_each(&mut self, pattern: &Pattern, slots: &[Slot], rule: u32, except: &[Pattern]) {
         let literal = pattern.is_literal();
         let mut at = 0;
         let mark = |node: &mut Node| {
             node.anchored |= literal;
             node.floating |= !literal;
         };
+        let protects = slots.iter().any(|slot| slot.protects());
+        let on_the_way = protects || slots.iter().any(|slot| slot.protects_way());
         for segment in &pattern.segments {
-            if slot.protects() || slot.protects_way() {
+            if on_the_way {
                 mark(&mut self.nodes[at as usize]);
             }
             at = self.step(at, segment);
         }
-        if slot.protects() {
+        if protects {
             mark(&mut self.nodes[at as usize]);
         }
+        slots.iter().for_each(|slot| self.say(at, pattern.tree, *slot, rule, except));
+    }
+
+    fn say(&mut self, at: u32, tree: bool, slot: Slot, rule: u32, except: &[Pattern]) {
         let node = &mut self.nodes[at as usize];
         if !except.is_empty() {
             node.guarded.push(Guarded { slot, rule, except: except.to_vec() });
@@ -145,7 +156,7 @@ impl Trie {
             }
             return;
         }
-        let place = if pattern.tree { &mut node.tree } else { &mut node.exact };
+        let place = if tree { &mut node.tree } else { &mut node.exact };
         if *place == 0 {
             *place = u32::try_from(self.said.len()).unwrap_or(0);
             self.said.push(Vec::new());

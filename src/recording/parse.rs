@@ -367,7 +367,7 @@ struct RuleLine {
 }
 
 fn report(body: ReportBody) -> Event {
-    let line = |line: RuleLine| ReportLine { rule: line.rule, how: interned(&line.how), by: line.by };
+    let line = |line: RuleLine| ReportLine { rule: line.rule.into(), how: interned(&line.how), by: line.by.into() };
     Event::Report(Box::new(Report {
         landlock_abi: body.landlock_abi,
         lines: body.lines.into_iter().map(line).collect(),

@@ -14,6 +14,7 @@ use landlock::{
 use super::SandboxError;
 use super::plan::{AgentPlan, BrokerPlan, Tree};
 use crate::policy;
+use crate::sys::file;
 
 /// The newest ABI whose rights we name.
 const NEWEST: ABI = ABI::V9;
@@ -46,13 +47,13 @@ fn rights(access: policy::Access) -> BitFlags<AccessFs> {
 fn add_tree(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, SandboxError> {
     // What does not exist (any more) needs no rule: the late-place path serves it.
     let Ok(fd) = PathFd::new(path) else { return Ok(rules) };
-    // What is not in a file system (a pipe behind /dev/stdout) cannot have a rule, and needs none.
-    let name = crate::sys::file::path_of(fd.as_fd());
-    if !name.is_ok_and(|name| name.starts_with(b"/")) {
+    let Ok(found) = file::stat(fd.as_fd()) else { return Ok(rules) };
+    // What is not in a file system (a pipe behind /dev/stdout) cannot have a rule, and needs none; the rest is in one.
+    let in_place = || file::path_of(fd.as_fd()).is_ok_and(|name| name.starts_with(b"/"));
+    if !matches!(found.kind(), libc::S_IFDIR | libc::S_IFREG | libc::S_IFCHR | libc::S_IFBLK) && !in_place() {
         return Ok(rules);
     }
-    let is_dir = std::fs::metadata(path).map(|m| m.is_dir()).unwrap_or(false);
-    let rights = if is_dir { rights } else { rights & AccessFs::from_file(NEWEST) };
+    let rights = if found.is_dir() { rights } else { rights & AccessFs::from_file(NEWEST) };
     if rights.is_empty() {
         return Ok(rules);
     }

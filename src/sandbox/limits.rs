@@ -53,8 +53,9 @@ fn others() -> u64 {
 /// Each limit, how it is held and by what.
 pub(super) fn report(limits: &Limits, cgroup: Controllers) -> Vec<ReportLine> {
     let mut lines = Vec::new();
-    let mut line = |name: &str, value: Option<u64>, how, by: &str| {
-        let told = value.map(|value| ReportLine { rule: format!("limits.{name} = {value}"), how, by: by.to_owned() });
+    let mut line = |name: &str, value: Option<u64>, how, by: &'static str| {
+        let told =
+            value.map(|value| ReportLine { rule: format!("limits.{name} = {value}").into(), how, by: by.into() });
         lines.extend(told);
     };
     if cgroup.pids {
@@ -111,7 +112,7 @@ mod tests {
     fn the_report_names_every_limit() {
         let lines = report(&ALL, Controllers { memory: true, pids: false });
         assert_eq!(lines.len(), 7);
-        let by = |name: &str| lines.iter().find(|line| line.rule.starts_with(name)).map(|line| line.by.as_str());
+        let by = |name: &str| lines.iter().find(|line| line.rule.starts_with(name)).map(|line| &*line.by);
         assert_eq!(by("limits.memory = 1073741824"), Some("cgroup memory.max, for the session"));
         assert!(by("limits.processes = 10").is_some_and(|by| by.starts_with("monitor counts")));
         assert_eq!(report(&Limits::default(), Controllers::default()), []);

@@ -11,6 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use foldhash::fast::RandomState;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Absent,
@@ -24,7 +26,7 @@ pub(super) enum Kind {
 
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    known: HashMap<Vec<u8>, Kind>,
+    known: HashMap<Vec<u8>, Kind, RandomState>,
 }
 
 impl Places {
@@ -34,10 +36,10 @@ impl Places {
             return *known;
         }
         let above = path.iter().rposition(|byte| *byte == b'/').and_then(|slash| path.get(..slash));
-        let found = match above {
-            Some(above) if !above.is_empty() && self.at(above) == Kind::Absent => Kind::Absent,
-            _ => look(Path::new(OsStr::from_bytes(path))),
-        };
+        if above.is_some_and(|above| !above.is_empty() && self.at(above) == Kind::Absent) {
+            return Kind::Absent;
+        }
+        let found = look(Path::new(OsStr::from_bytes(path)));
         self.known.insert(path.to_vec(), found);
         found
     }

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::places::{Kind, Places};
@@ -267,7 +268,7 @@ fn late_places(policy: &Policy, places: &mut Places) -> Vec<Vec<u8>> {
 fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report {
     let mut lines = mechanisms(policy, audit, abi);
     let mut told = HashSet::from([RuleId::DEFAULT]);
-    let mut kernel: HashMap<&[u8], Vec<Access>> = HashMap::new();
+    let mut kernel: HashMap<&[u8], Vec<Access>, RandomState> = HashMap::default();
     for tree in &agent.trees {
         kernel.entry(tree.path.as_os_str().as_bytes()).or_default().push(tree.access);
     }
@@ -277,7 +278,7 @@ fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report 
         let kernel = kernel.get(grant.path.as_slice()).is_some_and(|held| held.iter().any(|held| held.contains(reads)));
         let whole = kernel && !grant.access.changes();
         lines.push(ReportLine {
-            rule: policy.rule(grant.rule).name.to_string(),
+            rule: policy.rule(grant.rule).name.clone(),
             how: if whole && audit == Audit::Writes { "enforced" } else { "brokered" },
             by: match (kernel, whole) {
                 (true, true) if audit == Audit::Writes => "Landlock; reads are not recorded".into(),
@@ -290,7 +291,7 @@ fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report 
     for (index, rule) in policy.rules().iter().enumerate() {
         if !told.contains(&RuleId(index as u32)) && !rule.key.starts_with("limits.") {
             lines.push(ReportLine {
-                rule: rule.name.to_string(),
+                rule: rule.name.clone(),
                 how: "brokered",
                 by: match rule.key {
                     "files.ask" | "exec.ask" | "network.ask" => "front asks, and refuses without an answer".into(),
@@ -305,8 +306,8 @@ fn report(policy: &Policy, audit: Audit, abi: i32, agent: &AgentPlan) -> Report 
 
 /// What holds whatever the rules say; what this kernel lacks is named with its loss.
 fn mechanisms(policy: &Policy, audit: Audit, abi: i32) -> Vec<ReportLine> {
-    let line = |rule: &str, how, by: &str| ReportLine { rule: rule.into(), how, by: by.into() };
-    let at_least = |needed: i32, rule: &str, by: &str, lost: &str| {
+    let line = |rule: &str, how, by: &'static str| ReportLine { rule: rule.into(), how, by: by.into() };
+    let at_least = |needed: i32, rule: &str, by: &'static str, lost: &'static str| {
         if abi >= needed { line(rule, "enforced", by) } else { line(rule, "missing", lost) }
     };
     vec![

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use portable_pty::{CommandBuilder, PtyPair, PtySize, SlavePty};
 use super::cgroup::Door;
 use super::wire::{FromMonitor, Link, Orders};
 use super::{SessionError, runtime};
-use crate::sandbox::{self, BrokerPlan};
+use crate::sandbox::{self, Plan};
 use crate::supervisor::{self, Job, Supervisor};
 use crate::sys::tty::{self, Attributes, Size};
 use crate::sys::{pidfd, process, spawn, unix};
@@ -62,7 +63,7 @@ impl Pty {
 
 /// What the broker's thread needs to start the monitor.
 pub struct Ground {
-    pub broker: BrokerPlan,
+    pub plan: Arc<Plan>,
     pub pty: Option<Pty>,
     pub cwd: PathBuf,
     /// The session's private directory.
@@ -129,11 +130,12 @@ impl Drop for Begun {
 }
 
 fn on_broker_thread(ground: Ground, awaited: &Receiver<Launch>) -> Result<Launched, SessionError> {
-    let Ground { broker, pty, cwd, dir } = ground;
+    let Ground { plan, pty, cwd, dir } = ground;
     let path = dir.join("monitor");
     let listening = runtime::short(&path).and_then(|(_dir, short)| UnixListener::bind(short));
     let listening = listening.map_err(SessionError::system("make the monitor's socket"))?;
-    sandbox::enter_broker_domain(&broker)?;
+    sandbox::enter_broker_domain(&plan.broker)?;
+    drop(plan);
     let (leader, monitor) = match pty {
         Some(pty) => (Some(pty.leader), spawn_on_pty(pty.follower.as_ref(), &path, &cwd)?),
         None => (None, spawn_without_terminal(&path, &cwd)?),

@@ -83,8 +83,7 @@ impl Session {
         let opening = outside::begin(&run.policy, (&bus, &questions), run.runtime.path(), env.clone())?;
         let plan = Arc::new(Plan::new(&run.policy, &options)?);
         let pts = options.pts.clone();
-        let ground =
-            Ground { broker: plan.broker.clone(), pty, cwd: run.cwd.clone(), dir: run.runtime.path().to_owned() };
+        let ground = Ground { plan: plan.clone(), pty, cwd: run.cwd.clone(), dir: run.runtime.path().to_owned() };
         let begun = Some(launch::begin(ground)?);
         let load = run.load.take().unwrap_or_else(|| Box::new(|| Err("this session cannot reload".to_owned())));
         let reload = Arc::new(Reload::new(load, run.policy.clone(), plan.clone(), options, bus.clone()));

@@ -36,7 +36,7 @@ pub struct Rules {
     pub policy: Arc<Policy>,
     /// Reads may be left to the kernel: whatever a race makes of them, the policy allows.
     pub continues_reads: bool,
-    /// See `BrokerPlan::late`.
+    /// See `BrokerPlan::late`; sorted.
     pub late: Vec<Vec<u8>>,
     /// Files with several names of which one is denied.
     pub denied_inodes: HashSet<(u64, u64)>,
@@ -45,6 +45,13 @@ pub struct Rules {
 impl Rules {
     pub fn new(policy: Arc<Policy>, late: Vec<Vec<u8>>) -> Self {
         Self { continues_reads: !policy.carves_reads(), denied_inodes: denied_inodes(&policy), policy, late }
+    }
+
+    /// Whether the path, absolute and normal, is one of those or beneath one: found by going up, since they may be thousands.
+    pub fn is_late(&self, path: &[u8]) -> bool {
+        let is_one = |of: &[u8]| self.late.binary_search_by(|root| root.as_slice().cmp(of)).is_ok();
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at.max(1));
+        ends.chain([path.len()]).any(|end| path.get(..end).is_some_and(is_one))
     }
 }
 

@@ -120,6 +120,7 @@ fn serve(current: &ArcSwap<Policy>, inbox: &Receiver<Errand>) {
     if clone::unshare_fs().is_err() {
         return;
     }
+    current.load().make_ready();
     while let Ok(errand) = inbox.recv() {
         let policy = current.load_full();
         let order = match errand {

@@ -319,8 +319,7 @@ impl Worker {
 
     /// Whether the act lies where the policy grants what the broker's domain cannot.
     fn is_late(&self, act: &Act) -> bool {
-        let beneath = |path: &[u8]| self.rules.late.iter().any(|root| crate::sandbox::beneath(path, root));
-        act.touches().is_ok_and(|touched| touched.iter().any(|(path, _)| beneath(path)))
+        act.touches().is_ok_and(|touched| touched.iter().any(|(path, _)| self.rules.is_late(path)))
     }
 
     /// Whether the target still waits for this call's answer.

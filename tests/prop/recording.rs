@@ -255,7 +255,7 @@ fn rare() -> impl Strategy<Value = Event> {
         },
     );
     let line = (text(), select(vec!["enforced", "brokered", "observed", "missing"]), text());
-    let line = line.prop_map(|(rule, how, by)| ReportLine { rule, how, by });
+    let line = line.prop_map(|(rule, how, by)| ReportLine { rule: rule.into(), how, by: by.into() });
     let report = (any::<i32>(), vec(line, 0..4));
     prop_oneof![
         policy,

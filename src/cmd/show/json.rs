@@ -67,7 +67,7 @@ fn notes(notes: &Notes) -> Value {
 
 fn policy(summary: &Summary) -> Value {
     let lines = summary.report.iter().flat_map(|report| &report.lines);
-    let lines: Vec<_> = lines.map(|line| json!({ "rule": line.rule, "how": line.how, "by": line.by })).collect();
+    let lines: Vec<_> = lines.map(|line| json!({ "rule": &*line.rule, "how": line.how, "by": line.by })).collect();
     summary.policy.as_ref().map_or(Value::Null, |policy| {
         json!({
             "name": policy.name,

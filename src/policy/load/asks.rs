@@ -137,9 +137,7 @@ impl Build<'_> {
 }
 
 fn place(files: &mut Files, path: &AskedPath) {
-    for slot in Slot::asking(path.access) {
-        files.trie.insert(&path.pattern, slot, path.rule, &[]);
-    }
+    files.trie.insert_each(&path.pattern, &Slot::asking(path.access), path.rule, &[]);
 }
 
 /// For the broker's own floor: what may be read or written once somebody says so. Running needs a grant anyway.

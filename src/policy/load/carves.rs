@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::PathRule;
 use crate::policy::Access;
 use crate::policy::pattern::Pattern;
-use crate::policy::trie::Trie;
+use crate::policy::trie::{Slot, Trie};
 
 /// Grants by where they begin.
 pub(super) struct Grants<'g> {
@@ -33,8 +33,16 @@ impl<'g> Grants<'g> {
 
     /// Some deny takes something out of a grant that no exception gives back as a whole. The automaton holds all denies.
     pub fn are_carved(&self, denies: &[&PathRule], trie: &Trie) -> bool {
-        let refused = |path: &Vec<u8>| trie.hits(path).refused_rights(false).contains(Access::READ);
-        if !denies.is_empty() && self.exact.iter().any(refused) {
+        let refused = |trie: &Trie| {
+            let refused = |path: &Vec<u8>| trie.hits(path).refused_rights(false).contains(Access::READ);
+            self.exact.iter().any(refused)
+        };
+        // Few denials are walked in no time by themselves, whatever else there is.
+        let found = match self.exact.len() > denies.len() {
+            true => refused(&by_themselves(denies)),
+            false => !denies.is_empty() && refused(trie),
+        };
+        if found {
             return true;
         }
         let carves = |deny: &&PathRule| {
@@ -67,6 +75,14 @@ impl<'g> Grants<'g> {
         let downward = self.by_root.range(from).map(at_root).take_while(move |(root, _)| root.starts_with(&inside));
         upward.into_iter().chain(downward).flat_map(|(root, grants)| grants.iter().map(move |grant| (root, *grant)))
     }
+}
+
+fn by_themselves(denies: &[&PathRule]) -> Trie {
+    let mut trie = Trie::default();
+    for deny in denies {
+        trie.insert_each(&deny.pattern, &Slot::refusing(deny.access), deny.rule, &deny.except);
+    }
+    trie
 }
 
 fn at_root<'a, 'g>((root, grants): (&'a Vec<u8>, &'a Vec<&'g Pattern>)) -> (&'a [u8], &'a Vec<&'g Pattern>) {

@@ -3,7 +3,9 @@
 //! Invariant: a symbolic link that the agent could have placed never widens a grant; denies follow every link.
 //! Leaves to others: reading and numbering the rules (`load`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
 
 use super::carves::Grants;
 use super::{Build, Listed, PathRule};
@@ -14,7 +16,7 @@ use crate::policy::links::Links;
 use crate::policy::network::ByHost;
 use crate::policy::pattern::Pattern;
 use crate::policy::reach::Net;
-use crate::policy::trie::Slot;
+use crate::policy::trie::{Slot, Trie};
 use crate::policy::{Access, Cover, Grant, Layer, Network, Places, RuleId};
 
 impl Build<'_> {
@@ -93,10 +95,17 @@ impl Build<'_> {
     /// The writable trees that lie in no other.
     fn roots(&self) -> HashSet<Vec<u8>> {
         let trees = self.paths.iter().filter(|path| is_writable_tree(path));
-        let inner = |root: &[u8]| {
+        // Thousands of trees lie in few directories.
+        let mut known: HashMap<Vec<u8>, bool, RandomState> = HashMap::default();
+        let mut inner = |root: &[u8]| {
             let slash = root.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             let above = root.get(..slash.max(1)).unwrap_or(b"/");
-            self.policy.files.trie.hits(above).granted(Access::CREATE).is_some()
+            if let Some(known) = known.get(above) {
+                return *known;
+            }
+            let writable = self.policy.files.trie.hits(above).granted(Access::CREATE).is_some();
+            known.insert(above.to_vec(), writable);
+            writable
         };
         trees.map(|path| path.pattern.literal_prefix().0).filter(|root| root == b"/" || !inner(root)).collect()
     }
@@ -164,9 +173,14 @@ impl Build<'_> {
         files.shapes =
             self.paths.iter().filter(lifting).filter(|path| named(path)).map(|path| path.pattern.clone()).collect();
         let literal = |path: &&PathRule| path.key == FileKey::Write && path.pattern.is_literal() && trusted(path);
+        // By themselves they are walked in no time, whatever else there is.
+        let mut protections = Trie::default();
+        for (rule, pattern) in &files.held {
+            protections.insert(pattern, Slot::Held, *rule, &[]);
+        }
         for path in self.paths.iter().filter(literal) {
             let (root, _) = path.pattern.literal_prefix();
-            if files.trie.hits(&root).rule(Slot::Held).is_none() {
+            if protections.hits(&root).rule(Slot::Held).is_none() {
                 continue;
             }
             let held: Vec<u32> =
@@ -192,9 +206,7 @@ fn is_writable_tree(path: &PathRule) -> bool {
 fn insert(files: &mut Files, path: &PathRule) {
     let mut slots = if path.key.narrows() { Slot::refusing(path.access) } else { Slot::granting(path.access) };
     slots.extend(path.hide.then_some(Slot::Hide));
-    for slot in slots {
-        files.trie.insert(&path.pattern, slot, path.rule, &path.except);
-    }
+    files.trie.insert_each(&path.pattern, &slots, path.rule, &path.except);
     files.is_fine |= !path.key.narrows() && path.access.changes() && !path.access.contains(Access::CHANGES);
     files.is_fine |= path.key.narrows() && !path.access.contains(Access::CHANGES);
 }

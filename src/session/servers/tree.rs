@@ -96,7 +96,7 @@ fn start_in(shared: &Shared, server: &Command, dir: &Path) -> Result<(Tree, Pipe
         Warden::start(Arc::clone(&server.policy)).map_err(SessionError::system("start the warden's thread"))?;
     let pid = Arc::new(AtomicI32::new(0));
     let orders = orders(shared, server, plan.agent.reading(trust.as_deref()), &env);
-    let ground = Ground { broker: plan.broker.clone(), pty: None, cwd: shared.cwd.clone(), dir: dir.to_owned() };
+    let ground = Ground { plan: plan.clone(), pty: None, cwd: shared.cwd.clone(), dir: dir.to_owned() };
     let parts = Parts { plan, questions, warden, outside: outside.clone(), trust, pid: Arc::clone(&pid) };
     let job = job(shared, server, parts);
     let launched =
