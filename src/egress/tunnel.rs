@@ -39,8 +39,8 @@ pub struct Tunnel {
     /// The address wanted, where the client gave one.
     pub addr: Option<SocketAddr>,
     pub port: u16,
-    /// Made ahead, to `addr` or to an address of the first judged name.
-    pub server: Mutex<Option<Server>>,
+    /// Made ahead, or being made, to `addr` or to an address of the first judged name.
+    pub server: Mutex<Way>,
     pub shared: Arc<Shared>,
     pub seat: Seat,
 }
@@ -77,7 +77,12 @@ impl Tunnel {
     /// A connection to `host` at the tunnel's port: by checked addresses of that name only, or through the machine's
     /// proxy. The one made ahead is given out once, if its address is known as one of that name's.
     pub async fn dial(&self, host: &Host) -> io::Result<TcpStream> {
-        let ahead = lock(&self.server).take();
+        let ahead = match self.taken() {
+            Way::Made(server) => Some(server),
+            // What comes of it is waited for: a second one would be a second request to connect.
+            Way::Dialling(dialling) => dialling.await.inspect(|server| self.opened(server)).ok(),
+            Way::None => None,
+        };
         if let Some(server) = ahead.filter(|server| self.leads_to(server, host)) {
             return Ok(server.stream);
         }
@@ -121,7 +126,12 @@ impl Tunnel {
     /// Keeps a connection made ahead.
     pub fn dialled(&self, server: Server) {
         self.opened(&server);
-        *lock(&self.server) = Some(server);
+        *lock(&self.server) = Way::Made(server);
+    }
+
+    /// What was made ahead, given out once.
+    fn taken(&self) -> Way {
+        std::mem::replace(&mut *lock(&self.server), Way::None)
     }
 
     /// Notes where it was dialled, and tells once that bytes may flow.
@@ -150,7 +160,7 @@ pub async fn redirected(shared: Arc<Shared>, client: TcpStream, waiting: Waiting
         addr: Some(to),
         port: to.port(),
         client,
-        server: Mutex::new(server),
+        server: Mutex::new(server.map_or(Way::None, Way::Made)),
         passage,
         shared,
         seat,
@@ -158,8 +168,7 @@ pub async fn redirected(shared: Arc<Shared>, client: TcpStream, waiting: Waiting
     if !begin(&tunnel, tunnel.passage.asked) {
         return;
     }
-    let ahead = lock(&tunnel.server).take();
-    if let Some(server) = ahead {
+    if let Way::Made(server) = tunnel.taken() {
         tunnel.dialled(server);
     }
     run(tunnel, Vec::new()).await;
@@ -180,7 +189,7 @@ pub fn asked_for(
         addr: allowed.addr,
         port: allowed.port,
         client,
-        server: Mutex::new(None),
+        server: Mutex::new(Way::None),
         passage,
         shared,
         seat,
@@ -214,16 +223,14 @@ enum Route {
 
 /// Carries it to its end.
 pub async fn run(tunnel: Tunnel, first: Vec<u8>) {
-    let ahead = lock(&tunnel.server).take();
-    let way = match ahead {
-        // Kept for whoever terminates it: what this server says first must not reach the client as it is.
-        Some(server) if tunnel.is_inspected() => {
-            *lock(&tunnel.server) = Some(server);
-            Way::None
-        }
-        Some(server) => Way::Made(server),
-        None if tunnel.is_inspected() => Way::None,
-        None => Way::dial(&tunnel.shared, tunnel.wanted()),
+    let way = match tunnel.is_inspected() {
+        // One that is made already is kept for whoever terminates it: what its server says first must not reach the client
+        // as it is.
+        true => Way::None,
+        false => match tunnel.taken() {
+            Way::None => Way::dial(&tunnel.shared, tunnel.wanted()),
+            made => made,
+        },
     };
     // Boxed: gone when the tunnel flows, and thousands of those may wait.
     let heard = Box::pin(sniff::listen(&tunnel, first, way)).await;
@@ -249,12 +256,8 @@ pub async fn run(tunnel: Tunnel, first: Vec<u8>) {
             let entry = Arc::clone(tunnel.entry());
             entry.note(|facts| facts.host = Some(host.clone()));
             // Nothing was said on it yet, either way: it serves the first request.
-            if let Way::Made(server) = way
-                && passed == 0
-                && entry.counted().1 == 0
-                && back.is_empty()
-            {
-                *lock(&tunnel.server) = Some(server);
+            if passed == 0 && entry.counted().1 == 0 && back.is_empty() {
+                *lock(&tunnel.server) = way;
             }
             let end = Box::pin(http::plain(tunnel, head, host)).await;
             entry.ends(end);
@@ -306,9 +309,9 @@ fn route(tunnel: &Tunnel, opening: &Opening) -> Route {
 
 async fn splice(tunnel: Tunnel, head: Vec<u8>, way: Way, back: Pipe) {
     let way = match way {
-        Way::None => match lock(&tunnel.server).take() {
-            Some(server) => Way::Made(server),
-            None => Way::dial(&tunnel.shared, tunnel.wanted()),
+        Way::None => match tunnel.taken() {
+            Way::None => Way::dial(&tunnel.shared, tunnel.wanted()),
+            made => made,
         },
         way => way,
     };

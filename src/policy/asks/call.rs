@@ -6,8 +6,10 @@
 //! ```
 //! Invariant: a call whose arguments cannot be read is covered by none. Leaves to others: rules that ask (`policy::mcp`).
 
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value as Json};
 
 use crate::policy::mcp::Value;
 use crate::policy::pattern::Fault;
@@ -79,26 +81,28 @@ pub fn texts(call: &[Vec<u8>]) -> Vec<String> {
     let [server, kind, name, arguments] = call else { return Vec::new() };
     let (server, kind) = (String::from_utf8_lossy(server), String::from_utf8_lossy(kind));
     let name = Json::from(String::from_utf8_lossy(name).into_owned());
-    let all: Map<String, Json> = match arguments.as_slice() {
-        [] => Map::new(),
+    // In one order, whatever that of the call: it is a rule that people read.
+    let all: BTreeMap<String, Json> = match arguments.as_slice() {
+        [] => BTreeMap::new(),
         text => match serde_json::from_slice(text) {
             Ok(all) => all,
             Err(_) => return Vec::new(),
         },
     };
-    let written =
-        |fields: Map<String, Json>, only: &str| format!("{server} {kind} {name} {}{only}", Json::Object(fields));
+    let written = |fields: BTreeMap<String, Json>, only: &str| {
+        format!("{server} {kind} {name} {}{only}", Json::Object(fields.into_iter().collect()))
+    };
     let is_short = |value: &Json| match value {
         Json::String(text) => text.len() <= SHORT && !text.contains(char::is_control),
         Json::Number(_) | Json::Bool(_) => true,
         Json::Null | Json::Array(_) | Json::Object(_) => false,
     };
-    let short: Map<_, _> = all.iter().filter(|(_, value)| is_short(value)).map(owned).collect();
-    let first: Map<_, _> = short.iter().filter(|(_, value)| value.is_string()).take(1).map(owned).collect();
+    let short: BTreeMap<_, _> = all.iter().filter(|(_, value)| is_short(value)).map(owned).collect();
+    let first: BTreeMap<_, _> = short.iter().filter(|(_, value)| value.is_string()).take(1).map(owned).collect();
     let mut texts = vec![written(all, " only")];
     texts.retain(|text| text.len() <= READABLE);
     texts.extend([short, first].into_iter().filter(|fields| !fields.is_empty()).map(|fields| written(fields, "")));
-    texts.push(written(Map::new(), ""));
+    texts.push(written(BTreeMap::new(), ""));
     texts
 }
 
