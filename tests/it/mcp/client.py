@@ -1,6 +1,6 @@
 # Speaks to a server through a command: each argument behind the command is a request or a notification; the answer to each
 # request is waited for and printed as it came. `@FILE` waits until the file is there, `!SECONDS` for no answer to the next.
-import json, os, subprocess, sys, time
+import contextlib, json, os, subprocess, sys, time
 
 cut = sys.argv.index("--")
 server = subprocess.Popen(sys.argv[1:cut], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -8,8 +8,10 @@ out = sys.stdout
 
 
 def say(line):
-    server.stdin.write(line.encode() + b"\n")
-    server.stdin.flush()
+    # one that has ended meanwhile is read to its end all the same
+    with contextlib.suppress(BrokenPipeError):
+        server.stdin.write(line.encode() + b"\n")
+        server.stdin.flush()
 
 
 def hear(wanted):
@@ -43,7 +45,8 @@ for step in sys.argv[cut + 1 :]:
     message = json.loads(step)
     if "id" in message and "method" in message:
         hear(message["id"])
-server.stdin.close()
+with contextlib.suppress(BrokenPipeError):
+    server.stdin.close()
 while line := server.stdout.readline():
     pass
 print("exit", server.wait(), flush=True)
