@@ -47,9 +47,10 @@ fn markers_are_recorded_with_who_set_them() {
 #[test]
 fn a_stalled_watcher_slows_nobody() {
     let scene = Scene::new();
-    let flood = "mkfifo go; read -r _ < go; rm go; head -c 6000000 /dev/zero | tr '\\0' x | fold -w 79";
+    let half = "head -c 3000000 /dev/zero | tr '\\0' x | fold -w 79";
+    let flood = format!("mkfifo go more; read -r _ < go; {half}; read -r _ < more; rm go more; {half}");
     let took = |watched: bool| {
-        let mut session = Running::start(&scene, &[], &["bash", "-c", flood]);
+        let mut session = Running::start(&scene, &[], &["bash", "-c", &flood]);
         // It reads nothing, ever, though it asked for all of it.
         let mut stalled = session.line();
         let mut awake = session.line();
@@ -59,22 +60,25 @@ fn a_stalled_watcher_slows_nobody() {
             awake.yes(json!({ "op": "subscribe" }));
         }
         let mut out = session.child.stdout.take().unwrap();
-        until("it waits", || scene.path("go").exists());
+        until("it waits", || scene.path("more").exists());
         let begun = Instant::now();
         // The recorder may be far behind: what counts is how soon the agent's bytes are out.
         let drain =
             std::thread::spawn(move || (std::io::copy(&mut out, &mut std::io::sink()).unwrap(), begun.elapsed()));
         std::fs::write(scene.path("go"), "\n").unwrap();
+        let since = Instant::now();
         if watched {
             awake.hears("status", |status| status["output"].as_u64().unwrap() > 2_000_000);
         }
+        let heard = since.elapsed();
+        std::fs::write(scene.path("more"), "\n").unwrap();
         let (bytes, took) = drain.join().unwrap();
         assert_eq!(bytes / 1_000_000, 6);
         if watched {
             awake.hears("over", |status| status["exit"] == 0);
         }
         assert_eq!(session.ends(), 0);
-        took
+        took - heard
     };
     let alone = took(false);
     let watched = took(true);
